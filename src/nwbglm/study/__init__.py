@@ -1,0 +1,33 @@
+"""The study file: the whole user interface, as pydantic models.
+
+Light on purpose: the Snakefile imports it in every job.
+"""
+
+from .data import DataSettings, EpochSelection, Signal, Tuning, UnitSelection
+from .fitting import Fit, Folds, Model, Penalty, Ridge
+from .root import Figures, Recording, Simulated, Source, Study, load_study, read_study
+from .terms import ALL_SPIKES, OWN_SPIKES, Basis, Term
+
+__all__ = [
+    "ALL_SPIKES",
+    "OWN_SPIKES",
+    "Basis",
+    "DataSettings",
+    "EpochSelection",
+    "Figures",
+    "Fit",
+    "Folds",
+    "Model",
+    "Penalty",
+    "Recording",
+    "Ridge",
+    "Signal",
+    "Simulated",
+    "Source",
+    "Study",
+    "Term",
+    "Tuning",
+    "UnitSelection",
+    "load_study",
+    "read_study",
+]

@@ -1,0 +1,116 @@
+"""The study's part about models and fits: terms together, penalties, folds."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from .base import Name, OneOf, Part
+from .quantities import Duration
+
+
+def parse_strengths(value: Any) -> Any:
+    """Read one strength, a list, or ``{log: [first, last, count]}`` as a tuple."""
+    if isinstance(value, dict):
+        if set(value) != {"log"} or not isinstance(value["log"], (list, tuple)) or len(value["log"]) != 3:
+            raise ValueError("write a number, a list, or {log: [first, last, count]}")
+        first, last, count = float(value["log"][0]), float(value["log"][1]), int(value["log"][2])
+        if first <= 0 or last <= 0 or count < 2:
+            raise ValueError("log: first and last must be above 0, and the count at least 2")
+        low, high = math.log10(first), math.log10(last)
+        return tuple(float(f"{10 ** (low + (high - low) * i / (count - 1)):.12g}") for i in range(count))
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+Strengths = Annotated[
+    tuple[Annotated[float, Field(ge=0)], ...],
+    BeforeValidator(parse_strengths),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 1},
+                {
+                    "type": "object",
+                    "properties": {"log": {"type": "array", "minItems": 3, "maxItems": 3}},
+                    "required": ["log"],
+                },
+            ]
+        }
+    ),
+]
+
+
+class NoPenalty(Part):
+    """Maximum likelihood."""
+
+
+class Ridge(Part):
+    """Half the strength times the sum of squared coefficients; the intercept is free."""
+
+    strength: Strengths = Field(description="One strength, a list, or {log: [first, last, count]}.")
+    scale: Literal["sd", "raw"] = Field(
+        "sd",
+        description="Penalise coefficients per standard deviation of their feature, or as they are (as NeMoS does).",
+    )
+
+
+class Penalty(OneOf):
+    """What is added to the mean negative log-likelihood of a unit."""
+
+    none: NoPenalty | None = None
+    ridge: Ridge | None = None
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """The path of strengths; a single 0 without a penalty."""
+        return getattr(self.settings, "strength", (0.0,))
+
+
+class Folds(Part):
+    """How rows are held out: contiguous blocks, with a gap so that no test row's history was trained on."""
+
+    blocks: Annotated[int, Field(ge=2)] = Field(5, description="Number of contiguous blocks.")
+    gap: Literal["auto"] | Duration = Field(
+        "auto",
+        description="Purged on both sides of a test block. auto: the longest history of any term, and one bin.",
+    )
+
+
+class Model(Part):
+    """Terms that act together on each unit (their sum, through the link)."""
+
+    terms: tuple[Name, ...] = Field((), description="Names of terms; none is the constant model.")
+    penalty: Penalty | None = Field(None, description="Default: that of `fit`.")
+    halves: bool = Field(False, description="Also fit each half of the fit epochs alone (descriptive, as in the seed).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_list(cls, value: Any) -> Any:
+        return {"terms": value} if isinstance(value, (list, tuple)) else value
+
+
+class Fit(Part):
+    """How all models are fitted and scored."""
+
+    observations: Literal["poisson"] = Field(
+        "poisson", description="Distribution of a count, with its exponential link."
+    )
+    penalty: Penalty = Field(
+        Penalty.model_validate({"ridge": {"strength": {"log": [1e-6, 1, 8]}}}),
+        description="For models that name none.",
+    )
+    rows: Literal["shared", "own"] = Field(
+        "shared",
+        description="Fit and score all models on the rows that every one can use, or each on all it can use.",
+    )
+    folds: Folds = Field(Folds(), description="Cross-validation.")
+    choose: Literal["best", "one_se"] = Field(
+        "best",
+        description="Strength of the highest held-out likelihood, or the largest within one standard error of it.",
+    )
+    precision: Literal["float64", "float32"] = Field("float64", description="Arithmetic of the fits.")
+    gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs a fit asks for.")

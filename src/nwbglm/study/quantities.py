@@ -1,0 +1,59 @@
+"""Quantities as a scientist writes them: ``10 ms``, ``0.8 s``, ``2 pi``.
+
+A parser of our own, not pint: the Snakefile is parsed again by every job, pint costs a third of a second there, and a
+study holds times and multiples of pi, nothing more. Every quantity is dumped as it would be written, so that what a
+rule gets as a parameter can be validated again by its script.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+SECONDS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "ms": "1e-3", "s": "1", "min": "60", "h": "3600"}
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµ]*)\s*")
+
+
+def parse_duration(value: Any) -> float:
+    """Return the seconds of ``"10 ms"``; a bare number is refused, since its unit would be a guess."""
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match[2] not in SECONDS:
+        units = ", ".join(unit for unit in SECONDS if unit != "µs")
+        raise ValueError(f"{value!r} is not a duration: write a number and a unit ({units}), such as '10 ms'")
+    return float(Decimal(match[1]) * Decimal(SECONDS[match[2]]))
+
+
+def parse_number(value: Any) -> float:
+    """Return a number that may be written as a multiple of pi (``"2 pi"``, ``"-pi"``)."""
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a number")
+    if isinstance(value, str):
+        text = value.strip()
+        if text in ("pi", "+pi", "-pi"):
+            return -math.pi if text[0] == "-" else math.pi
+        match = _QUANTITY.fullmatch(text)
+        if match is None or match[2] not in ("", "pi"):
+            raise ValueError(f"{value!r} is not a number: write it plainly, or as a multiple of pi, such as '2 pi'")
+        return float(match[1]) * (math.pi if match[2] else 1.0)
+    return float(value)
+
+
+def write_duration(seconds: float) -> str:
+    """Write seconds as the shortest text that reads back to the same number."""
+    return f"{seconds!r} s"
+
+
+_TEXT_SCHEMA = {"type": "string", "examples": ["10 ms", "0.8 s", "3 min"]}
+AnyDuration = Annotated[
+    float, BeforeValidator(parse_duration), PlainSerializer(write_duration), WithJsonSchema(_TEXT_SCHEMA)
+]
+Duration = Annotated[AnyDuration, Field(gt=0)]
+Number = Annotated[
+    float,
+    BeforeValidator(parse_number),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "examples": ["2 pi"]}]}),
+]

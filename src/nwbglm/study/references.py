@@ -1,0 +1,83 @@
+"""What parts of a study say of one another.
+
+Checked on the plain data, beside pydantic's check of each part, so that one reading reports the mistakes of both kinds.
+Whatever has the wrong shape is passed over here: pydantic reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .base import nearest
+from .data import RESERVED
+from .terms import ALL_SPIKES, OWN_SPIKES
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def reference_mistakes(config: dict[str, Any]) -> list[str]:
+    """List, with their paths, the names that lead nowhere and the settings that contradict each other."""
+    return [*_epochs(config), *_signals(config), *_terms(config), *_models(config)]
+
+
+def _epochs(config: dict[str, Any]) -> Iterator[str]:
+    epochs = _mapping(config.get("epochs"))
+    if epochs and "use" not in epochs:
+        yield "epochs: name the epochs `use`, all that counts of a recording, such as use: {table: epochs}"
+    if ("train" in epochs) != ("test" in epochs):
+        yield "epochs: name both `train` and `test`, or neither"
+    for name in epochs:
+        seen, at = [name], _mapping(epochs[name]).get("within")
+        while isinstance(at, str):
+            if at not in epochs:
+                yield f"epochs.{name}.within: there are no epochs '{at}'; {nearest(at, epochs)}"
+                break
+            if at in seen:
+                yield f"epochs.{name}.within: leads round in a circle ({' -> '.join([*seen, at])})"
+                break
+            seen.append(at)
+            at = _mapping(epochs[at]).get("within")
+
+
+def _signals(config: dict[str, Any]) -> Iterator[str]:
+    signals = _mapping(config.get("signals"))
+    for name in signals:
+        if name in RESERVED:
+            yield f"signals.{name}: the binned dataset needs this name for itself; choose another"
+    for name, tuning in _mapping(config.get("tuning")).items():
+        of = _mapping(tuning).get("of")
+        if isinstance(of, str) and of not in signals:
+            yield f"tuning.{name}.of: there is no signal '{of}'; {nearest(of, signals)}"
+
+
+def _terms(config: dict[str, Any]) -> Iterator[str]:
+    signals = _mapping(config.get("signals"))
+    for name, term in _mapping(config.get("terms")).items():
+        of, basis = _mapping(term).get("of"), _mapping(term).get("basis")
+        if isinstance(of, str) and of not in signals and of not in (OWN_SPIKES, ALL_SPIKES):
+            yield f"terms.{name}.of: there is no input '{of}'; {nearest(of, [OWN_SPIKES, ALL_SPIKES, *signals])}"
+        elif "cyclic_bspline" in (basis if isinstance(basis, (dict, str)) else ()) and not _mapping(
+            signals.get(of)
+        ).get("period"):
+            yield f"terms.{name}.basis.cyclic_bspline: '{of}' is not circular; give the signal a period, such as 2 pi"
+
+
+def _models(config: dict[str, Any]) -> Iterator[str]:
+    terms = _mapping(config.get("terms"))
+    for name, model in _mapping(config.get("models")).items():
+        listed = _list(model)
+        prefix = f"models.{name}"
+        if isinstance(model, dict):
+            listed, prefix = _list(model.get("terms")), f"{prefix}.terms"
+        for i, term in enumerate(listed):
+            if isinstance(term, str) and term not in terms:
+                yield f"{prefix}[{i}]: there is no term '{term}'; {nearest(term, terms)}"
+            elif term in listed[:i]:
+                yield f"{prefix}[{i}]: '{term}' is there twice"

@@ -1,0 +1,186 @@
+"""The whole study: its parts together, what they say of one another, and what each rule depends on."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from nwbglm.errors import StudyError
+
+from .base import NAME, Name, Part, validate
+from .data import DataSettings
+from .fitting import Fit, Model
+from .quantities import AnyDuration, Duration
+from .references import reference_mistakes
+from .terms import Term
+
+
+class Simulated(Part):
+    """A recording made from known truth."""
+
+    kind: Literal["head_direction", "injected_current"] = Field(description="Which generator.")
+    seed: int = Field(description="Its seed.")
+
+
+class Source(Part):
+    """Where a recording comes from: a path (or a pattern for many), an address with its hash, or a simulation."""
+
+    path: str | None = Field(
+        None, description="A path, or a pattern such as `data/*.nwb`, which makes one session a file."
+    )
+    url: str | None = Field(None, description="An address to download from, once.")
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = Field(
+        None, description="The file's hash; needed with url."
+    )
+    simulate: Simulated | None = Field(None, description="Make the recording, with known truth.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Source:
+        if sum(source is not None for source in (self.path, self.url, self.simulate)) != 1:
+            raise ValueError("name exactly one of: path, url (with sha256), simulate")
+        if self.url is not None and self.sha256 is None:
+            raise ValueError("a url needs its sha256, so that everybody analyses the same bytes")
+        return self
+
+    @property
+    def made(self) -> str:
+        """Which rule makes the file: `simulate`, `download`, or '' for a file that is there."""
+        return "simulate" if self.simulate else "download" if self.url else ""
+
+
+class Recording(Part):
+    """One entry of the recordings."""
+
+    nwb: Source = Field(description="Where the NWB file is.")
+
+
+class Smooth(Part):
+    """The Gaussian that smooths counts and rates in figures."""
+
+    std: Duration = Field(0.05, description="Its standard deviation.")
+    size_factor: Annotated[int, Field(ge=1)] = Field(20, description="Its full width in standard deviations.")
+
+
+class Window(Part):
+    """The stretch of time that figures show."""
+
+    start: AnyDuration = Field(0.0, description="From the start of the fit epochs.")
+    length: Duration = Field(20.0, description="How long.")
+
+
+class Figures(Part):
+    """What the figures show."""
+
+    unit: int | None = Field(
+        None, description="NWB id of the example unit. Default: the first by preferred value, or the busiest."
+    )
+    window: Window = Field(Window(), description="The stretch of time that figures show.")
+    smooth: Smooth = Field(Smooth(), description="Smoothing of counts and rates.")
+
+
+class Study(DataSettings):
+    """A study file."""
+
+    study: Name = Field(description="The study's name; its results go to results/<study>.")
+    description: str = Field("", description="What is asked, in a sentence or two; it opens the report.")
+    seed: int = Field(0, description="All randomness derives from it.")
+    recordings: dict[Name, Recording] = Field(min_length=1, description="The sessions, by name.")
+    bad_sessions: Literal["leave_out", "stop"] = Field(
+        "leave_out", description="A session that fails its audit is left out and reported, or stops the run."
+    )
+    terms: dict[Name, Term] = Field({}, description="What may drive a unit, by a name of your own.")
+    models: dict[Name, Model] = Field(min_length=1, description="Lists of terms, by a name of your own.")
+    fit: Fit = Field(Fit(), description="How all models are fitted and scored.")
+    unit_blocks: Annotated[int, Field(ge=1)] = Field(1, description="Split each session's units over this many jobs.")
+    figures: Figures = Field(Figures(), description="What the figures show.")
+
+    @field_validator("recordings", mode="before")
+    @classmethod
+    def _expand_patterns(cls, value: Any) -> Any:
+        return expand_patterns(value) if isinstance(value, dict) else value
+
+    @property
+    def data(self) -> DataSettings:
+        """The part that the data stages depend on."""
+        return DataSettings.model_construct(**{name: getattr(self, name) for name in DataSettings.model_fields})
+
+    @property
+    def used_terms(self) -> tuple[str, ...]:
+        """The terms that some model uses, in the study's order."""
+        return tuple(name for name in self.terms if any(name in model.terms for model in self.models.values()))
+
+    def model_settings(self, name: str) -> Model:
+        """Return a model with `fit`'s penalty where it names none."""
+        model = self.models[name]
+        return model if model.penalty is not None else model.model_copy(update={"penalty": self.fit.penalty})
+
+
+def expand_patterns(recordings: dict[str, Any]) -> dict[str, Any]:
+    """Replace each entry whose path is a pattern by one entry a file, named after the file."""
+    expanded: dict[str, Any] = {}
+    for name, entry in recordings.items():
+        nwb = entry.get("nwb") if isinstance(entry, dict) else None
+        pattern = nwb.get("path") if isinstance(nwb, dict) else nwb
+        if not isinstance(pattern, str) or not glob.has_magic(pattern):
+            found = {name: entry}
+        else:
+            files = sorted(glob.glob(pattern, recursive=True))
+            if not files:
+                raise ValueError(f"{name}.nwb: no file matches '{pattern}' (from {os.getcwd()})")
+            found = {}
+            for file in files:
+                session = safe_name(file)
+                if session in found:
+                    raise ValueError(
+                        f"{name}.nwb: '{file}' and '{found[session]['nwb']}' would both be session '{session}'"
+                    )
+                found[session] = {**entry, "nwb": file}
+        for session in found.keys() & expanded.keys():
+            raise ValueError(f"{name}.nwb: session '{session}' is there twice")
+        expanded |= found
+    return expanded
+
+
+def safe_name(path: str) -> str:
+    """Make a session's name of a file's: what a name may not hold becomes '-'."""
+    name = re.sub(r"[^A-Za-z0-9_+-]+", "-", Path(path).stem).lstrip("_+-")
+    if not re.fullmatch(NAME, name):
+        raise ValueError(f"no session name can be made of '{path}': name it by hand")
+    return name
+
+
+def read_study(config: dict[str, Any], where: str = "study file") -> Study:
+    """Validate a study that is already loaded (Snakemake's `config`)."""
+    if not config:
+        raise StudyError("the study is empty", where=where, mend="name a study file: --configfile config/<study>.yaml")
+    return validate(Study, config, where, also=reference_mistakes)
+
+
+def load_study(path: str | os.PathLike[str]) -> Study:
+    """Read and validate a study file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise StudyError(f"cannot be read ({error.strerror})", where=str(path), mend="check the path") from error
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise StudyError(f"is not YAML: {error}", where=str(path), mend="mend the line that is named") from error
+    if not isinstance(config, dict):
+        raise StudyError(
+            "is not a mapping of names to values",
+            where=str(path),
+            mend="begin from `nwbglm start`, or config/",
+        )
+    return read_study(config, str(path))
