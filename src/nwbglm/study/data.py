@@ -82,7 +82,7 @@ class DataSettings(Part):
     """What is taken from each recording."""
 
     epochs: dict[Name, EpochSelection] = Field(
-        description="Stretches of the recording by purpose: `use` (all that counts), `fit`, `train`, `test`, or helpers."
+        description="Stretches of the recording by purpose: `use` (all that counts), `fit`, `train`, `test`, or others."
     )
     units: UnitSelection = Field(UnitSelection(), description="Which units are analysed. Default: all.")
     bin: Duration = Field(description="Width of a bin.")

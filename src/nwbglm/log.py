@@ -1,0 +1,104 @@
+"""What a rule needs around its science: a log file, threads set before JAX is imported, and sessions that were left out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nwbglm import store
+from nwbglm.errors import NwbGlmError
+
+logger = logging.getLogger("nwbglm")
+
+
+@contextlib.contextmanager
+def stage(snakemake: Any, *, leave_out: bool = True) -> Iterator[None]:
+    """Run a rule's body: log what it says, and turn a session that cannot be analysed into stores that say so.
+
+    Parameters
+    ----------
+    snakemake
+        What Snakemake hands to a script.
+    leave_out
+        Whether a `NwbGlmError` (bad data, an impossible problem) leaves the session out; otherwise it fails the job. Any
+        other exception always fails the job.
+    """
+    set_threads(snakemake.threads)
+    with _log_to(snakemake.log[0] if snakemake.log else None):
+        began = time.perf_counter()
+        try:
+            yield
+        except store.Excluded as excluded:
+            logger.info("the session was left out: %s", excluded)
+            write_excluded(snakemake.output, str(excluded))
+        except NwbGlmError as error:
+            logger.error("%s", error)
+            if not leave_out:
+                _stop(snakemake.rule, error)
+            write_excluded(snakemake.output, str(error))
+        except Exception:
+            logger.error("%s", traceback.format_exc())
+            raise
+        logger.info("done in %.2f s", time.perf_counter() - began)
+
+
+def set_threads(threads: int) -> None:
+    """Bound every numerical library's threads: results differ in the last bits between thread counts."""
+    for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compile_cache()))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+
+def compile_cache() -> Path:
+    """Return the folder where compiled programs are kept between jobs (``NWBGLM_CACHE``, or the user's cache)."""
+    home = os.environ.get("NWBGLM_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nwbglm"
+    return Path(home) / "jax"
+
+
+def write_excluded(outputs: Any, reason: str) -> None:
+    """Write each output of a stage as that of a session that was left out."""
+    for output in outputs:
+        path = Path(output)
+        if path.name.endswith(store.SUFFIX):
+            store.write_excluded(path, reason)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".svg":
+            text = '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="40"><text x="8" y="24">left out</text></svg>\n'
+        elif path.suffix == ".csv":
+            text = "left_out\n" + '"' + reason.replace('"', "'").replace("\n", " ") + '"\n'
+        else:
+            raise RuntimeError(f"no way to say in '{path}' that the session was left out: {reason}")
+        path.write_text(text, encoding="utf-8")
+
+
+def _stop(rule: str, error: NwbGlmError) -> None:
+    print(f"{rule}: {error}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+@contextlib.contextmanager
+def _log_to(path: str | None) -> Iterator[None]:
+    """Send the package's log, warnings included, to the rule's log file."""
+    handler = logging.StreamHandler() if path is None else logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    targets = [logger, logging.getLogger("py.warnings")]
+    logging.captureWarnings(True)
+    logger.setLevel(logging.INFO)
+    for target in targets:
+        target.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for target in targets:
+            target.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,231 @@
+"""Zarr stores, one zip file each: written whole or not at all, the same bytes for the same content.
+
+A store is an xarray dataset of a known kind. Its contract (dimensions and variables) stands in `CONTRACTS` and is
+checked on the way in and on the way out, so that a stage may trust what it opens.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+import zarr
+
+from nwbglm.errors import StoreError
+
+SUFFIX = ".zarr.zip"
+CHUNK_BYTES = 4 * 2**20
+IN_MEMORY_BYTES = 200 * 2**20  # above, the dataset goes through a temporary directory: half the peak memory
+VERSIONED = ("nwbglm", "numpy", "scipy", "jax", "xarray", "zarr", "pynwb")
+
+
+class Excluded(Exception):
+    """The session was left out; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a kind of store must hold: its variables' dimensions, and coordinates and attributes by name."""
+
+    variables: Mapping[str, tuple[str, ...]]
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
+
+
+CONTRACTS: dict[str, Contract] = {
+    "truth": Contract(variables={}),
+    "binned": Contract(
+        variables={"spike_count": ("time", "unit"), "segment": ("time",), "in_epoch": ("purpose", "time")},
+        optional={"exposure": ("time", "unit")},
+        attributes=("bin",),
+    ),
+    "tuning": Contract(variables={}),
+    "features": Contract(
+        variables={"features": ("time", "feature"), "valid": ("time",), "row": ("time",)},
+        optional={"kernel": ("lag", "function"), "values_of_function": ("value", "function")},
+        attributes=("basis", "of", "own", "window"),
+    ),
+    "folds": Contract(
+        variables={
+            "row": ("time",),
+            "shared": ("time",),
+            "reason": ("time",),
+            "fold": ("time",),
+            "half": ("time",),
+            "final": ("time",),
+            "train": ("fold", "time"),
+            "test": ("fold", "time"),
+        },
+        attributes=("scheme", "gap", "seed"),
+    ),
+    "fits": Contract(
+        variables={
+            "coef": ("unit", "feature"),
+            "intercept": ("unit",),
+            "fold_coef": ("unit", "fold", "feature"),
+            "fold_intercept": ("unit", "fold"),
+            "test_log_likelihood": ("unit", "fold", "strength"),
+            "train_log_likelihood": ("unit", "fold", "strength"),
+            "chosen": ("unit",),
+            "fold_chosen": ("unit", "fold"),
+            "at_edge": ("unit",),
+            "status": ("unit", "fit", "strength"),
+            "gap": ("unit", "fit", "strength"),
+            "gradient_norm": ("unit", "fit", "strength"),
+            "iterations": ("unit", "fit", "strength"),
+        },
+        optional={"half_coef": ("unit", "half", "feature"), "half_intercept": ("unit", "half")},
+    ),
+    "predictions": Contract(variables={"rate": ("time", "unit"), "heldout_rate": ("time", "unit"), "row": ("time",)}),
+}
+
+
+def check(dataset: xr.Dataset, kind: str, where: str) -> None:
+    """Raise `StoreError` where a dataset breaks the contract of its kind."""
+    contract = CONTRACTS[kind]
+    wrong = [f"'{name}' is missing" for name in contract.variables if name not in dataset.variables]
+    for name, dims in {**contract.variables, **contract.optional}.items():
+        if name in dataset.variables and dataset[name].dims != dims:
+            wrong.append(f"'{name}' has dimensions {dataset[name].dims}, not {dims}")
+    wrong += [f"attribute '{name}' is missing" for name in contract.attributes if name not in dataset.attrs]
+    if wrong:
+        raise StoreError(f"breaks the contract of a {kind} store: {'; '.join(wrong)}", where=where)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the numbers depend on."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in VERSIONED}
+
+
+def write(dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, **provenance: Any) -> None:
+    """Write a dataset as a store of this kind, checked, atomically.
+
+    Parameters
+    ----------
+    dataset
+        Satisfies the contract of `kind`.
+    path
+        Ends in ``.zarr.zip``; appears only when complete.
+    kind
+        A key of `CONTRACTS`.
+    **provenance
+        JSON-able facts about where the numbers come from; the versions of the libraries are added.
+    """
+    check(dataset, kind, str(path))
+    stamp = json.dumps({**provenance, "versions": versions()}, sort_keys=True)
+    _write(dataset.assign_attrs(kind=kind, provenance=stamp), Path(path))
+
+
+def write_excluded(path: str | os.PathLike[str], reason: str) -> None:
+    """Write the store of a session that was left out: nothing but the reason."""
+    _write(xr.Dataset(attrs={"excluded": reason}), Path(path))
+
+
+def read(path: str | os.PathLike[str], kind: str | None = None) -> xr.Dataset:
+    """Open a store lazily, and check its contract.
+
+    Raises
+    ------
+    Excluded
+        The session was left out.
+    StoreError
+        The file is missing, damaged, of another kind, or breaks its contract.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StoreError("there is no such store", where=str(path), mend="run the workflow, or check the path")
+    try:
+        dataset = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"), consolidated=False, chunks=None)
+    except (zipfile.BadZipFile, KeyError, zarr.errors.BaseZarrError) as error:
+        raise StoreError(f"is no readable store ({error})", where=str(path), mend="delete it and run again") from error
+    if "excluded" in dataset.attrs:
+        raise Excluded(dataset.attrs["excluded"])
+    found = dataset.attrs.get("kind")
+    if kind is not None and found != kind:
+        raise StoreError(f"is a store of kind '{found}', not '{kind}'", where=str(path))
+    if found in CONTRACTS:
+        check(dataset, found, str(path))
+    return dataset
+
+
+def provenance(dataset: xr.Dataset) -> dict[str, Any]:
+    """Return what a store says about where its numbers come from."""
+    return json.loads(dataset.attrs.get("provenance", "{}"))
+
+
+def _write(dataset: xr.Dataset, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        if dataset.nbytes > IN_MEMORY_BYTES:
+            target = zarr.storage.LocalStore(Path(folder) / "store")
+        else:
+            target = zarr.storage.MemoryStore()
+        plain = _plain(dataset)
+        plain.to_zarr(target, mode="w", consolidated=False, zarr_format=3, encoding=_encoding(plain))
+        whole = Path(folder) / "whole.zip"
+        _zip(_entries(target), whole)
+        os.replace(whole, path)
+
+
+def _plain(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the dataset without inherited encodings, its texts as variable-length strings (missing ones become '')."""
+    plain = dataset.drop_encoding()
+    texts = {
+        name: (variable.dims, _texts(variable.values), variable.attrs)
+        for name, variable in plain.variables.items()
+        if variable.dtype.kind in "OU"
+    }
+    coordinates = {name: text for name, text in texts.items() if name in plain.coords}
+    return plain.assign_coords(coordinates).assign({name: texts[name] for name in texts.keys() - coordinates.keys()})
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    # Missing entries of a text column reach us as None or, once xarray has touched them, as NaN.
+    missing = pd.isna(values.ravel())
+    plain = ["" if gone else str(item) for item, gone in zip(values.ravel(), missing, strict=True)]
+    return np.array(plain, dtype=np.dtypes.StringDType()).reshape(values.shape)
+
+
+def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Chunk along time (or the first axis) into pieces of a few MiB; a feature's chunk is one input's columns."""
+    encoding = {}
+    for name, variable in dataset.variables.items():
+        if variable.ndim and variable.dtype.kind in "iufb" and variable.size:
+            chunks = list(variable.shape)
+            if name == "features" and "input" in dataset:
+                inputs = dataset["input"].values
+                chunks[1] = max(1, len(inputs) // max(1, len(set(inputs.tolist()))))
+            axis = variable.dims.index("time") if "time" in variable.dims else 0
+            others = int(np.prod([size for i, size in enumerate(chunks) if i != axis])) * variable.dtype.itemsize
+            chunks[axis] = int(min(variable.shape[axis], max(1, CHUNK_BYTES // max(1, others))))
+            encoding[name] = {"chunks": tuple(chunks)}
+    return encoding
+
+
+def _entries(target: zarr.storage.MemoryStore | zarr.storage.LocalStore) -> Iterator[tuple[str, bytes]]:
+    if isinstance(target, zarr.storage.MemoryStore):
+        for key in sorted(target._store_dict):
+            yield key, target._store_dict[key].to_bytes()
+    else:
+        for file in sorted(file for file in target.root.rglob("*") if file.is_file()):
+            yield file.relative_to(target.root).as_posix(), file.read_bytes()
+
+
+def _zip(entries: Iterator[tuple[str, bytes]], path: Path) -> None:
+    """Zip without compression, in sorted order with fixed dates: equal content gives equal bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for key, content in entries:
+            info = zipfile.ZipInfo(key, date_time=(1980, 1, 1, 0, 0, 0))
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content)
