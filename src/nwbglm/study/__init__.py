@@ -6,14 +6,16 @@ Light on purpose: the Snakefile imports it in every job.
 from .data import DataSettings, EpochSelection, Signal, Tuning, UnitSelection
 from .fitting import Fit, Folds, Model, Penalty, Ridge
 from .root import Figures, Recording, Simulated, Source, Study, load_study, read_study
-from .terms import ALL_SPIKES, OWN_SPIKES, Basis, Term
+from .terms import ALL_SPIKES, OTHER_SPIKES, OWN_SPIKES, Basis, Factor, Term
 
 __all__ = [
     "ALL_SPIKES",
+    "OTHER_SPIKES",
     "OWN_SPIKES",
     "Basis",
     "DataSettings",
     "EpochSelection",
+    "Factor",
     "Figures",
     "Fit",
     "Folds",

@@ -11,7 +11,7 @@ from typing import Any
 
 from .base import nearest
 from .data import RESERVED
-from .terms import ALL_SPIKES, OWN_SPIKES
+from .terms import SPIKES
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -58,15 +58,23 @@ def _signals(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _terms(config: dict[str, Any]) -> Iterator[str]:
-    signals = _mapping(config.get("signals"))
     for name, term in _mapping(config.get("terms")).items():
-        of, basis = _mapping(term).get("of"), _mapping(term).get("basis")
-        if isinstance(of, str) and of not in signals and of not in (OWN_SPIKES, ALL_SPIKES):
-            yield f"terms.{name}.of: there is no input '{of}'; {nearest(of, [OWN_SPIKES, ALL_SPIKES, *signals])}"
-        elif "cyclic_bspline" in (basis if isinstance(basis, (dict, str)) else ()) and not _mapping(
-            signals.get(of)
-        ).get("period"):
-            yield f"terms.{name}.basis.cyclic_bspline: '{of}' is not circular; give the signal a period, such as 2 pi"
+        term = _mapping(term)
+        if "product" not in term:
+            yield from _factor(term, f"terms.{name}", config)
+        for i, factor in enumerate(_list(term.get("product"))):
+            yield from _factor(_mapping(factor), f"terms.{name}.product[{i}]", config)
+
+
+def _factor(factor: dict[str, Any], path: str, config: dict[str, Any]) -> Iterator[str]:
+    signals = _mapping(config.get("signals"))
+    of, basis = factor.get("of"), factor.get("basis")
+    if isinstance(of, str) and of not in signals and of not in SPIKES:
+        yield f"{path}.of: there is no input '{of}'; {nearest(of, [*SPIKES, *signals])}"
+    elif isinstance(basis, dict) and "cyclic_bspline" in basis:
+        over_lags = "window" in _mapping(basis["cyclic_bspline"])
+        if not over_lags and not _mapping(signals.get(of)).get("period"):
+            yield f"{path}.basis.cyclic_bspline: '{of}' is not circular; give the signal a period, such as 2 pi"
 
 
 def _models(config: dict[str, Any]) -> Iterator[str]:
