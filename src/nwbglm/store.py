@@ -12,7 +12,7 @@ import os
 import platform
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,15 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, **proven
     _write(dataset.assign_attrs(kind=kind, provenance=stamp), Path(path))
 
 
+def write_derived(
+    dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, *, of: xr.Dataset, **facts: Any
+) -> None:
+    """Write a store that was computed from another: the session and the recording are carried along."""
+    known = provenance(of)
+    carried = {name: known[name] for name in ("recording",) if name in known}
+    write(dataset.assign_attrs(session=of.attrs.get("session", "")), path, kind, **carried, **facts)
+
+
 def write_excluded(path: str | os.PathLike[str], reason: str) -> None:
     """Write the store of a session that was left out: nothing but the reason."""
     _write(xr.Dataset(attrs={"excluded": reason}), Path(path))
@@ -157,6 +166,18 @@ def read(path: str | os.PathLike[str], kind: str | None = None) -> xr.Dataset:
     if found in CONTRACTS:
         check(dataset, found, str(path))
     return dataset
+
+
+def read_blocks(paths: Iterable[str | os.PathLike[str]], like: xr.Dataset) -> xr.Dataset:
+    """Join the stores of a session's blocks of units into one dataset, its units in the order of `like`."""
+    blocks = [read(path) for path in paths]
+    if len(blocks) == 1:
+        return blocks[0]
+    joined = xr.concat(
+        blocks, "unit", data_vars="minimal", coords="minimal", compat="override", join="exact", combine_attrs="override"
+    )
+    present = set(joined["unit"].values.tolist())
+    return joined.sel(unit=[unit for unit in like["unit"].values.tolist() if unit in present])
 
 
 def provenance(dataset: xr.Dataset) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Light on purpose: the Snakefile imports it in every job.
 
 from .data import DataSettings, EpochSelection, Signal, Tuning, UnitSelection
 from .fitting import Fit, Folds, Model, Penalty, Ridge
-from .root import Figures, Recording, Simulated, Source, Study, load_study, read_study
+from .root import Figures, Recording, Simulated, Source, Study, Window, load_study, read_study
 from .terms import ALL_SPIKES, OTHER_SPIKES, OWN_SPIKES, Basis, Factor, Term
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Term",
     "Tuning",
     "UnitSelection",
+    "Window",
     "load_study",
     "read_study",
 ]

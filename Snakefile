@@ -1,0 +1,48 @@
+# nwb-glm: from NWB recordings and one study file to a cross-validated comparison of encoding models.
+#
+#   snakemake --cores 2                                              the default study (profiles/default)
+#   snakemake --cores 2 --configfile config/head_direction.yaml      another one, instead of it
+#   snakemake --workflow-profile profiles/slurm                      on a cluster
+
+from snakemake.utils import min_version
+
+min_version("9.8")
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=f"results/{study.study}",
+
+
+wildcard_constraints:
+    session=one_of(study.recordings),
+    term=one_of(study.terms),
+    model=one_of(study.models),
+    block=r"\d+-of-\d+",
+
+
+localrules:
+    all,
+    figures,
+
+
+include: "rules/recordings.smk"
+include: "rules/data.smk"
+include: "rules/features.smk"
+include: "rules/fits.smk"
+include: "rules/comparison.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.build_report.output.index,
+
+
+rule figures:
+    input:
+        rules.draw_comparison.output,
+        expand(rules.draw_session.output, session=study.recordings),

@@ -1,0 +1,59 @@
+# What all rules share: the validated study, and small functions of wildcards. Nothing heavy is imported here: every job
+# parses this file again.
+
+import re
+
+from snakemake.exceptions import WorkflowError
+
+from nwbglm.digest import code_digest
+from nwbglm.errors import StudyError
+from nwbglm.study import read_study
+
+try:
+    study = read_study(config, where=", ".join(map(str, workflow.configfiles)) or "the configuration")
+except StudyError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def one_of(names):
+    """A wildcard constraint that matches these names only."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+
+def digest(script):
+    """A digest of the code that a rule's script reaches."""
+    return code_digest(f"{workflow.basedir}/scripts/{script}.py")
+
+
+def sessions(made):
+    """The sessions whose recordings are made in this way ('simulate', 'download')."""
+    return [name for name, recording in study.recordings.items() if recording.nwb.made == made]
+
+
+def recording_path(wildcards):
+    """A recording where the user keeps it, or where the workflow puts it."""
+    source = study.recordings[wildcards.session].nwb
+    return source.path or f"<results>/recordings/{wildcards.session}.nwb"
+
+
+def term_settings(wildcards):
+    return study.terms[wildcards.term].dump()
+
+
+def model_settings(wildcards):
+    """A model's settings with `fit`'s penalty where it names none."""
+    return study.model_settings(wildcards.model).dump()
+
+
+def model_terms(wildcards):
+    return study.models[wildcards.model].terms
+
+
+def memory(base, factor):
+    """Megabytes for a job: a base, and a multiple of its inputs' size; more at each attempt."""
+    return lambda wildcards, input, attempt: int(attempt * (base + factor * input.size_mb))
+
+
+def minutes(base):
+    """Minutes for a job; more at each attempt."""
+    return lambda wildcards, attempt: base * attempt

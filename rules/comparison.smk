@@ -1,0 +1,33 @@
+# In: the fits of every session. Out: <results>/comparison/*.parquet, <results>/figures/
+
+
+rule compare_models:
+    input:
+        audits=expand(rules.audit_recording.output.audit, session=study.recordings),
+        binned=expand(rules.bin_recording.output.binned, session=study.recordings),
+        fits=expand(
+            rules.predict_rates.input.fits,
+            session=study.recordings,
+            model=study.models,
+        ),
+    output:
+        scores="<results>/comparison/scores.parquet",
+        pairs="<results>/comparison/pairs.parquet",
+        units="<results>/comparison/units.parquet",
+        sessions="<results>/comparison/sessions.parquet",
+        fits="<results>/comparison/fits.parquet",
+    log:
+        "<results>/logs/compare_models.log",
+    benchmark:
+        "<results>/benchmarks/compare_models.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(2000, 5),
+        runtime=minutes(60),
+    params:
+        models={name: model.dump() for name, model in study.models.items()},
+        code=digest("compare_models"),
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/compare_models.py"

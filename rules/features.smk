@@ -1,0 +1,47 @@
+# In: binned datasets. Out: <results>/features/{term}/ (one store a term, shared by all models that use it), <results>/folds/
+
+
+rule build_features:
+    input:
+        binned=rules.bin_recording.output.binned,
+    output:
+        features=ensure("<results>/features/{term}/{session}.zarr.zip", non_empty=True),
+    log:
+        "<results>/logs/build_features/{term}/{session}.log",
+    benchmark:
+        "<results>/benchmarks/build_features/{term}/{session}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(2000, 40),
+        runtime=minutes(60),
+    params:
+        term=term_settings,
+        code=digest("build_features"),
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/build_features.py"
+
+
+rule split_rows:
+    input:
+        binned=rules.bin_recording.output.binned,
+        features=expand(rules.build_features.output.features, term=study.used_terms, allow_missing=True),
+    output:
+        folds=ensure("<results>/folds/{session}.zarr.zip", non_empty=True),
+    log:
+        "<results>/logs/split_rows/{session}.log",
+    benchmark:
+        "<results>/benchmarks/split_rows/{session}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500, 1),
+        runtime=minutes(30),
+    params:
+        folds=study.fit.folds.dump(),
+        seed=study.seed,
+        code=digest("split_rows"),
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/split_rows.py"

@@ -1,0 +1,57 @@
+# In: binned datasets, folds, feature stores. Out: <results>/fits/{model}/, <results>/predictions/{model}/
+
+
+rule fit_model:
+    input:
+        binned=rules.bin_recording.output.binned,
+        folds=rules.split_rows.output.folds,
+        features=collect(rules.build_features.output.features, term=model_terms, allow_missing=True),
+    output:
+        fit=ensure("<results>/fits/{model}/{session}.{block}.zarr.zip", non_empty=True),
+    log:
+        "<results>/logs/fit_model/{model}/{session}.{block}.log",
+    benchmark:
+        "<results>/benchmarks/fit_model/{model}/{session}.{block}.tsv"
+    threads: 1
+    resources:
+        gpu=study.fit.gpus,
+        mem_mb=memory(3000, 60),
+        runtime=minutes(240),
+    params:
+        model=model_settings,
+        fit=study.fit.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"penalty", "folds", "gpus"}),
+        code=digest("fit_model"),
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/fit_model.py"
+
+
+rule predict_rates:
+    input:
+        binned=rules.bin_recording.output.binned,
+        tuning=rules.tune_units.output.tuning,
+        folds=rules.split_rows.output.folds,
+        features=rules.fit_model.input.features,
+        fits=expand(
+            rules.fit_model.output.fit,
+            block=[f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)],
+            allow_missing=True,
+        ),
+    output:
+        predictions=ensure("<results>/predictions/{model}/{session}.zarr.zip", non_empty=True),
+    log:
+        "<results>/logs/predict_rates/{model}/{session}.log",
+    benchmark:
+        "<results>/benchmarks/predict_rates/{model}/{session}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(2000, 60),
+        runtime=minutes(60),
+    params:
+        window=study.figures.window.dump(),
+        code=digest("predict_rates"),
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/predict_rates.py"

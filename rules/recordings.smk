@@ -1,0 +1,69 @@
+# In: nothing (a simulation), an address, or the user's file. Out: <results>/recordings/{session}.nwb, <results>/audit/
+
+
+rule simulate_recording:
+    output:
+        nwb=ensure("<results>/recordings/{session}.nwb", non_empty=True),
+        truth="<results>/truth/{session}.zarr.zip",
+    log:
+        "<results>/logs/simulate_recording/{session}.log",
+    benchmark:
+        "<results>/benchmarks/simulate_recording/{session}.tsv"
+    wildcard_constraints:
+        session=one_of(sessions("simulate")),
+    threads: 1
+    resources:
+        mem_mb=memory(1500, 0),
+        runtime=minutes(20),
+    params:
+        source=lambda wildcards: study.recordings[wildcards.session].nwb.simulate.dump(),
+        code=digest("simulate_recording"),
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/simulate_recording.py"
+
+
+rule download_recording:
+    output:
+        nwb=ensure("<results>/recordings/{session}.nwb", non_empty=True),
+    log:
+        "<results>/logs/download_recording/{session}.log",
+    benchmark:
+        "<results>/benchmarks/download_recording/{session}.tsv"
+    wildcard_constraints:
+        session=one_of(sessions("download")),
+    threads: 1
+    resources:
+        mem_mb=memory(500, 0),
+        runtime=minutes(240),
+    params:
+        source=lambda wildcards: study.recordings[wildcards.session].nwb.dump(),
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/download_recording.py"
+
+
+rule audit_recording:
+    input:
+        nwb=recording_path,
+    output:
+        audit="<results>/audit/{session}.json",
+        page="<results>/audit/{session}.html",
+    log:
+        "<results>/logs/audit_recording/{session}.log",
+    benchmark:
+        "<results>/benchmarks/audit_recording/{session}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1500, 1),
+        runtime=minutes(30),
+    params:
+        data=study.data.dump(),
+        bad_sessions=study.bad_sessions,
+        code=digest("audit_recording"),
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/audit_recording.py"

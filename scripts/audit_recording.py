@@ -1,0 +1,21 @@
+"""Say what is in a recording, what the study takes of it, and what is wrong with it."""
+
+from typing import TYPE_CHECKING
+
+from nwbglm import log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake, leave_out=False):
+    from nwbglm.recording import audit_recording
+    from nwbglm.study import DataSettings
+
+    audit = audit_recording(
+        snakemake.input.nwb,
+        DataSettings.model_validate(snakemake.params.data),
+        session=snakemake.wildcards.session,
+    )
+    audit.write(snakemake.output.audit, snakemake.output.page)
+    if snakemake.params.bad_sessions == "stop":
+        audit.raise_if_failed()

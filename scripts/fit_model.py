@@ -1,0 +1,31 @@
+"""Fit one model to one block of a session's units."""
+
+from typing import TYPE_CHECKING
+
+from nwbglm import log, store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake):
+    from nwbglm.glm.model import fit_model  # after the threads are set
+    from nwbglm.study import Fit, Model
+
+    binned = store.read(snakemake.input.binned, "binned")
+    fits = fit_model(
+        binned,
+        store.read(snakemake.input.folds, "folds"),
+        [store.read(path, "features") for path in snakemake.input.features],
+        model=Model.model_validate(snakemake.params.model),
+        fit=Fit.model_validate(snakemake.params.fit),
+        name=snakemake.wildcards.model,
+        block=snakemake.wildcards.block,
+    )
+    store.write_derived(
+        fits,
+        snakemake.output.fit,
+        "fits",
+        of=binned,
+        settings={"model": snakemake.params.model, "fit": snakemake.params.fit},
+        code=snakemake.params.code,
+    )

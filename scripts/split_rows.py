@@ -1,0 +1,26 @@
+"""Choose the rows that every compared model keeps, and cut them into folds."""
+
+from typing import TYPE_CHECKING
+
+from nwbglm import log, store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake):
+    from nwbglm.crossval import split_rows
+    from nwbglm.study import Folds
+
+    binned = store.read(snakemake.input.binned, "binned")
+    features = [store.read(path, "features") for path in snakemake.input.features]
+    settings = Folds.model_validate(snakemake.params.folds)
+    folds = split_rows(binned, features, settings, seed=snakemake.params.seed)
+    store.write_derived(
+        folds,
+        snakemake.output.folds,
+        "folds",
+        of=binned,
+        settings=settings.dump(),
+        seed=snakemake.params.seed,
+        code=snakemake.params.code,
+    )
