@@ -72,7 +72,7 @@ class Tuning(Part):
     range: tuple[Number, Number] | None = Field(
         None, description="First and last edge. Default: the period, or the data's range."
     )
-    on: Literal["bins", "samples"] = Field(
+    at: Literal["bins", "samples"] = Field(
         "bins",
         description="Take the signal on the study's bins, or at its native samples (each spike takes the closest one).",
     )
