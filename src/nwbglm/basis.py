@@ -9,10 +9,13 @@ Sources: Pillow et al. 2005 (raised cosines), de Boor 1978 (B-splines), Ramsay 1
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import scipy.interpolate
 
 from nwbglm.errors import StudyError
+from nwbglm.study.terms import Basis
 
 
 def raised_cosine_linear(x: np.ndarray, n: int, *, width: float = 2.0) -> np.ndarray:
@@ -266,3 +269,95 @@ def _design(x: np.ndarray, knots: np.ndarray, order: int) -> np.ndarray:
     if known.any():
         values[known] = scipy.interpolate.BSpline.design_matrix(flat[known], knots, order - 1).toarray()
     return values.reshape(*x.shape, -1)
+
+
+# ---------------------------------------------------------------- from a study's settings
+
+
+def functions(kind: str, settings: Any, x: np.ndarray) -> np.ndarray:
+    """Evaluate the family of a study's basis at positions in [0, 1].
+
+    Parameters
+    ----------
+    kind
+        The basis's name in the study, such as ``raised_cosine_log``.
+    settings
+        Its settings (a part of `nwbglm.study.terms`).
+    x
+        Positions, any shape.
+
+    Returns
+    -------
+    np.ndarray
+        Shape of `x` with an axis of functions added at the end.
+    """
+    match kind:
+        case "raised_cosine_log":
+            scaling = {"time_scaling": settings.time_scaling, "decay_to_zero": settings.decay_to_zero}
+            return raised_cosine_log(x, settings.n, width=settings.width, **scaling)
+        case "raised_cosine_linear":
+            return raised_cosine_linear(x, settings.n, width=settings.width)
+        case "bspline":
+            return bspline(x, settings.n, order=settings.order)
+        case "cyclic_bspline":
+            return cyclic_bspline(x, settings.n, order=settings.order)
+        case "mspline":
+            return mspline(x, settings.n, order=settings.order)
+        case "fourier":
+            return fourier(x, settings.n)
+        case "polynomial":
+            return polynomial(x, settings.degree)
+    raise ValueError(f"'{kind}' is no family of functions of a position")
+
+
+class Kernel(NamedTuple):
+    """What a window's bins are weighed by."""
+
+    weights: np.ndarray
+    """Shape (lags, functions)."""
+    first: int
+    """The first lag, in bins; positive lags are the past. The others follow one bin apart."""
+
+
+def kernel(basis: Basis, bin_width: float) -> Kernel:
+    """Lay a basis over the lags of its window.
+
+    Causal windows hold lags 1 to W bins, the first function nearest to now. Anticausal windows mirror them (lags -W to
+    -1, again the first function nearest to now; NeMoS runs the other way there). Acausal windows are centred: lags
+    -(W // 2) to W - 1 - W // 2, functions in the order of the lag.
+
+    Parameters
+    ----------
+    basis
+        A basis with a window.
+    bin_width
+        In s.
+
+    Returns
+    -------
+    Kernel
+        The weights and the first lag.
+    """
+    count = window_bins(basis.window, bin_width, basis.kind)
+    if basis.kind == "lags":
+        weights = np.eye(count)
+    elif basis.kind == "orthogonal_exponentials":
+        weights = orthogonal_exponentials(np.arange(count) * bin_width, basis.settings.decay_times)
+    else:
+        weights = functions(basis.kind, basis.settings, np.linspace(0.0, 1.0, count))
+    if basis.direction == "anticausal":
+        return Kernel(weights[::-1], -count)
+    return Kernel(weights, 1 if basis.direction == "causal" else -(count // 2))
+
+
+def window_bins(window: float, bin_width: float, where: str) -> int:
+    """Return a window in bins, or say that it is not a whole number of them."""
+    count = round(window / bin_width)
+    if count < 1 or abs(window / bin_width - count) > 1e-6 * count:
+        nearest = max(count, 1) * bin_width
+        raise StudyError(
+            f"a window of {window:g} s is not a whole number of bins of {bin_width:g} s",
+            where=f"basis.{where}.window",
+            mend=f"use {nearest:g} s",
+        )
+    return count
