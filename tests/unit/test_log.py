@@ -1,0 +1,54 @@
+"""The stage wrapper: logs, failures, and sessions that were left out."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from nwbglm import log, store
+from nwbglm.errors import RecordingError
+
+
+@pytest.fixture
+def rule(tmp_path):
+    outputs = [str(tmp_path / name) for name in ("a.zarr.zip", "a.svg", "a.csv")]
+    return SimpleNamespace(threads=2, log=[str(tmp_path / "log")], output=outputs, rule="bin_recording")
+
+
+def test_threads_are_set_before_numerical_libraries(rule, monkeypatch):
+    for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.setenv(name, "")
+    with log.stage(rule):
+        assert os.environ["NPROC"] == os.environ["OMP_NUM_THREADS"] == "2"
+
+
+def test_bad_data_leaves_the_session_out(rule, tmp_path):
+    with log.stage(rule):
+        raise RecordingError("no units", where="a.nwb: /units", mend="choose others")
+    with pytest.raises(store.Excluded, match="no units"):
+        store.read(tmp_path / "a.zarr.zip")
+    assert "left out" in (tmp_path / "a.svg").read_text()
+    assert "no units" in (tmp_path / "a.csv").read_text()
+    assert "a.nwb: /units: no units" in (tmp_path / "log").read_text()
+
+
+def test_an_excluded_input_passes_its_reason_on(rule, tmp_path):
+    store.write_excluded(tmp_path / "input.zarr.zip", "the clock ran backwards")
+    with log.stage(rule):
+        store.read(tmp_path / "input.zarr.zip")
+    with pytest.raises(store.Excluded, match="the clock ran backwards"):
+        store.read(tmp_path / "a.zarr.zip")
+
+
+def test_a_stage_may_stop_instead(rule, tmp_path, capsys):
+    with pytest.raises(SystemExit), log.stage(rule, leave_out=False):
+        raise RecordingError("no units", where="a.nwb: /units", mend="choose others")
+    assert capsys.readouterr().err == "bin_recording: a.nwb: /units: no units\n  -> choose others\n"
+    assert not (tmp_path / "a.zarr.zip").exists()
+
+
+def test_an_unexpected_exception_fails_the_job(rule, tmp_path):
+    with pytest.raises(ZeroDivisionError), log.stage(rule):
+        print(1 / 0)
+    assert not (tmp_path / "a.zarr.zip").exists()
+    assert "ZeroDivisionError" in (tmp_path / "log").read_text()

@@ -1,0 +1,128 @@
+"""Stores: whole or not there, equal bytes for equal content, checked both ways."""
+
+import os
+import zipfile
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from nwbglm import store
+from nwbglm.errors import StoreError
+
+
+@pytest.fixture
+def binned() -> xr.Dataset:
+    time = (np.arange(5000) + 0.5) * 0.01
+    return xr.Dataset(
+        {
+            "spike_count": (("time", "unit"), np.random.default_rng(0).poisson(0.1, (5000, 3)).astype(np.uint8)),
+            "segment": ("time", np.zeros(5000, np.int32)),
+            "in_epoch": (("purpose", "time"), np.ones((2, 5000), bool)),
+        },
+        coords={"time": time, "unit": [3, 5, 8], "location": ("unit", ["adn", "ü", None]), "purpose": ["use", "fit"]},
+        attrs={"bin": 0.01},
+    )
+
+
+def test_what_is_read_is_what_was_written(binned, tmp_path):
+    path = tmp_path / "sub" / "a.zarr.zip"
+    store.write(binned, path, "binned", recording={"sha256": "ab"}, seed=3)
+    back = store.read(path, "binned")
+    xr.testing.assert_equal(
+        back[["spike_count", "segment", "in_epoch"]].drop_vars("location"), binned.drop_vars("location")
+    )
+    assert back["location"].values.tolist() == ["adn", "ü", ""]
+    assert back.attrs["bin"] == 0.01
+    facts = store.provenance(back)
+    assert facts["seed"] == 3 and facts["recording"] == {"sha256": "ab"} and "jax" in facts["versions"]
+
+
+def test_equal_content_gives_equal_bytes(binned, tmp_path, monkeypatch):
+    store.write(binned, tmp_path / "a.zarr.zip", "binned")
+    store.write(store.read(tmp_path / "a.zarr.zip"), tmp_path / "b.zarr.zip", "binned")
+    monkeypatch.setattr(store, "IN_MEMORY_BYTES", 0)  # through a temporary directory
+    store.write(binned, tmp_path / "c.zarr.zip", "binned")
+    first, *others = [(tmp_path / f"{name}.zarr.zip").read_bytes() for name in "abc"]
+    assert all(other == first for other in others)
+    assert sorted(os.listdir(tmp_path)) == ["a.zarr.zip", "b.zarr.zip", "c.zarr.zip"]
+
+
+def test_a_failed_write_leaves_nothing_and_keeps_the_old(binned, tmp_path, monkeypatch):
+    path = tmp_path / "a.zarr.zip"
+    store.write(binned, path, "binned")
+    before = path.read_bytes()
+
+    def broken(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(store, "_zip", broken)
+    with pytest.raises(OSError, match="disk full"):
+        store.write(binned.isel(unit=[0]), path, "binned")
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.zarr.zip"]
+
+
+def test_entries_are_stored_sorted_and_undated(binned, tmp_path):
+    store.write(binned, tmp_path / "a.zarr.zip", "binned")
+    with zipfile.ZipFile(tmp_path / "a.zarr.zip") as archive:
+        names = archive.namelist()
+        assert names == sorted(names)
+        assert {item.compress_type for item in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert {item.date_time for item in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.drop_vars("segment"), "'segment' is missing"),
+        (lambda d: d.transpose("unit", "time", "purpose"), "'spike_count' has dimensions"),
+        (lambda d: d.drop_attrs(), "attribute 'bin' is missing"),
+    ],
+)
+def test_broken_contracts_are_refused(binned, tmp_path, change, message):
+    with pytest.raises(StoreError, match=message):
+        store.write(change(binned), tmp_path / "a.zarr.zip", "binned")
+    assert os.listdir(tmp_path) == []
+
+
+def test_excluded_sessions_say_why(tmp_path):
+    store.write_excluded(tmp_path / "a.zarr.zip", "no units: too bad")
+    with pytest.raises(store.Excluded, match="no units: too bad"):
+        store.read(tmp_path / "a.zarr.zip", "binned")
+
+
+def test_damaged_missing_and_foreign_stores(binned, tmp_path):
+    path = tmp_path / "a.zarr.zip"
+    with pytest.raises(StoreError, match="no such store"):
+        store.read(path)
+    path.write_bytes(b"")
+    with pytest.raises(StoreError, match="no readable store"):
+        store.read(path)
+    store.write(binned, path, "binned")
+    with pytest.raises(StoreError, match="of kind 'binned', not 'fits'"):
+        store.read(path, "fits")
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(StoreError, match="no readable store"):
+        store.read(path)
+
+
+def test_blocks_of_units_join_in_the_order_of_the_session(binned, tmp_path):
+    paths = []
+    for block in range(2):
+        paths.append(tmp_path / f"{block}.zarr.zip")
+        store.write(binned.isel(unit=slice(block, None, 2)), paths[-1], "binned")
+    joined = store.read_blocks(paths, like=binned)
+    assert joined["unit"].values.tolist() == [3, 5, 8]
+    np.testing.assert_array_equal(joined["spike_count"], binned["spike_count"])
+
+
+def test_derived_stores_carry_the_recording_along(binned, tmp_path):
+    store.write(
+        binned.assign_attrs(session="s"), tmp_path / "a.zarr.zip", "binned", recording={"sha256": "ab"}, code="x"
+    )
+    source = store.read(tmp_path / "a.zarr.zip")
+    store.write_derived(xr.Dataset(), tmp_path / "b.zarr.zip", "tuning", of=source, code="y")
+    derived = store.read(tmp_path / "b.zarr.zip", "tuning")
+    assert derived.attrs["session"] == "s"
+    assert store.provenance(derived)["recording"] == {"sha256": "ab"} and store.provenance(derived)["code"] == "y"
