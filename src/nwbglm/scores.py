@@ -1,10 +1,11 @@
 """Scores of a model of counts, from sums of log-likelihoods.
 
 All take sums over the same rows, in nats, as numbers or as arrays that broadcast: the model's ``LL``, that of a null
-model ``LL0`` (a constant rate), that of the saturated model ``LLs`` (which predicts every count exactly), and the number
-of spikes. The null is the caller's: the mean of the *training* rows is the honest one for held-out rows (chance or drift
-may make it worse than what it is judged on); the mean of the scored rows themselves is NeMoS's. A score that is undefined
-(no spikes, a null that is already perfect) is NaN, and a likelihood of zero (``LL = -inf``) gives ``-inf``.
+model ``LL0`` (a constant rate), that of the saturated model ``LLs`` (which predicts every count exactly), and the
+number of spikes. The null is the caller's: the mean of the *training* rows is the honest one for held-out rows
+(chance or drift may make it worse than what it is judged on); the mean of the scored rows themselves is NeMoS's. A
+score that is undefined (no spikes, a null that is already perfect) is NaN, and a likelihood of zero (``LL = -inf``)
+gives ``-inf``.
 """
 
 from __future__ import annotations

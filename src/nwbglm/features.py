@@ -1,0 +1,354 @@
+"""Terms -> features: spikes and signals through their bases, with the rows on which they can be trusted.
+
+`build_features` makes the store of one term; every model that uses the term shares it. `filters` goes the other way:
+from the coefficients of a fit to filters over lags and tuning over values, with names and units on every axis.
+
+A feature at bin t of a causal window with kernel K is ``sum_k K[k] x[t - 1 - k]``, as NeMoS has it: the present never
+explains itself. A row is valid only where the whole window lies in its segment and holds no missing value; a bin in
+which a sender was not observed counts as missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from nwbglm import basis as bases
+from nwbglm.errors import ProblemError
+from nwbglm.study import Factor, Signal, Term
+
+FITTED = ("fit", "train", "test")
+BLOCK = 256  # rows a convolution makes at once
+GATHERED_BYTES = 32 * 2**20
+GRID = 121  # values at which functions of a value are tabulated
+
+
+# ---------------------------------------------------------------- compute
+
+
+def convolve(values: np.ndarray, kernel: bases.Kernel, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Convolve series with a kernel, in blocks of rows so that memory stays bounded.
+
+    A block of B rows is one product of a banded matrix (B, B + W - 1) with the stretch that its windows cover, for all
+    inputs and many blocks at once: no lagged copy of the data is made, and counts of zero give features of exactly zero
+    (a Fourier transform would not, and separable data are recognised by exact zeros).
+
+    Parameters
+    ----------
+    values
+        Shape (time, inputs), finite.
+    kernel
+        The weights, and where its lags begin.
+    rows
+        Which bins to make, ascending, shape (rows,).
+
+    Yields
+    ------
+    tuple[slice, np.ndarray]
+        Positions in `rows`, and features of shape (those rows, inputs, functions).
+    """
+    lags, count = kernel.weights.shape
+    reach = BLOCK + lags - 1
+    bands = _bands(kernel.weights) if not _is_identity(kernel.weights) else None
+    padded = _pad(values, kernel)
+    block_of_row = rows // BLOCK
+    blocks = np.unique(block_of_row)
+    at_once = max(1, GATHERED_BYTES // (8 * reach * values.shape[1] * (1 if bands is not None else count)))
+    for first in range(0, len(blocks), at_once):
+        chunk = blocks[first : first + at_once]
+        start, stop = np.searchsorted(block_of_row, [chunk[0], chunk[-1] + 1])
+        local = rows[start:stop] % BLOCK, np.searchsorted(chunk, block_of_row[start:stop])
+        if bands is None:
+            windows = np.lib.stride_tricks.sliding_window_view(padded, lags, axis=0)
+            yield slice(start, stop), windows[rows[start:stop], :, ::-1]
+            continue
+        stretches = padded[chunk * BLOCK + np.arange(reach)[:, None]].reshape(reach, -1)  # (reach, blocks x inputs)
+        made = np.empty((stop - start, values.shape[1], count))
+        for function in range(count):
+            made[:, :, function] = (bands[function] @ stretches).reshape(BLOCK, len(chunk), -1)[local]
+        yield slice(start, stop), made
+
+
+def window_validity(missing: np.ndarray, segment: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Mark the bins whose whole window lies in their own segment and holds no missing value.
+
+    Parameters
+    ----------
+    missing
+        Whether a value is missing, shape (time, inputs).
+    segment
+        Which interval a bin lies in, shape (time,); bins of one interval stand together.
+    first, last
+        The window's first and last lag in bins; positive lags are the past.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (time, inputs).
+    """
+    time = np.arange(len(segment))
+    begin, end = time - last, time - first
+    inside = (begin >= 0) & (end < len(segment))
+    begin, end = np.clip(begin, 0, len(segment) - 1), np.clip(end, 0, len(segment) - 1)
+    inside &= (segment[begin] == segment) & (segment[end] == segment)
+    total = np.zeros((len(segment) + 1, missing.shape[1]), dtype=np.int64)
+    np.cumsum(missing, axis=0, out=total[1:])
+    return inside[:, None] & (total[end + 1] == total[begin])
+
+
+def _is_identity(weights: np.ndarray) -> bool:
+    return weights.shape[0] == weights.shape[1] and np.array_equal(weights, np.eye(len(weights)))
+
+
+def _bands(weights: np.ndarray) -> np.ndarray:
+    """Return the banded matrices (functions, BLOCK, BLOCK + lags - 1) that convolve a stretch."""
+    lags, count = weights.shape
+    bands = np.zeros((count, BLOCK, BLOCK + lags - 1))
+    for row in range(BLOCK):
+        bands[:, row, row : row + lags] = weights[::-1].T
+    return bands
+
+
+def _pad(values: np.ndarray, kernel: bases.Kernel) -> np.ndarray:
+    """Shift and pad a series so that row t's window is entries t .. t + lags - 1, oldest first."""
+    lags = len(kernel.weights)
+    oldest = kernel.first + lags - 1
+    before, skip = max(0, oldest), max(0, -oldest)
+    after = max(0, BLOCK + lags - 1 - kernel.first)
+    padded = np.concatenate([np.zeros((before, values.shape[1])), values, np.zeros((after + BLOCK, values.shape[1]))])
+    return padded[skip:]
+
+
+# ---------------------------------------------------------------- one input
+
+
+class Part(NamedTuple):
+    """The features of one input of a term."""
+
+    values: np.ndarray
+    """Shape (rows, inputs, functions), zero where invalid."""
+    valid: np.ndarray
+    """Shape (rows, inputs)."""
+    inputs: list[str]
+    """Unit ids, or the signal's name."""
+    axis: str
+    """What the functions are functions of: ``lag`` (s) or ``value`` (the signal's units)."""
+    grid: np.ndarray
+    """Lags or values, shape (points,)."""
+    table: np.ndarray
+    """The functions on the grid, shape (points, functions)."""
+    bounds: list[float]
+    """Range, or levels, that were used; empty for functions of lags and the identity."""
+    units: str
+    """Of the grid."""
+
+
+def _spikes(binned: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+    counts = binned["spike_count"].values.astype(float)
+    if "exposure" in binned:
+        counts[binned["exposure"].values == 0] = np.nan
+    return counts, [str(unit) for unit in binned["unit"].values]
+
+
+def _over_lags(factor: Factor, binned: xr.Dataset, rows: np.ndarray) -> Part:
+    series, inputs = _spikes(binned) if factor.of_spikes else (binned[factor.of].values[:, None], [factor.of])
+    series = np.asarray(series, dtype=float)
+    kernel = bases.kernel(factor.basis, float(binned.attrs["bin"]))
+    lags, count = kernel.weights.shape
+    missing = np.isnan(series)
+    valid = window_validity(missing, binned["segment"].values, kernel.first, kernel.first + lags - 1)[rows]
+    values = np.empty((len(rows), len(inputs), count), dtype=np.float32)
+    for where, made in convolve(np.where(missing, 0.0, series), kernel, rows):
+        values[where] = made
+    values[~valid] = 0.0
+    grid = (kernel.first + np.arange(lags)) * float(binned.attrs["bin"])
+    return Part(values, valid, inputs, "lag", grid, kernel.weights, [], "s")
+
+
+def _over_values(
+    factor: Factor, binned: xr.Dataset, rows: np.ndarray, period: float | None, bounds: Sequence[float]
+) -> Part:
+    series = np.asarray(binned[factor.of].values, dtype=float)
+    bounds = list(bounds) or _session_bounds(factor, series, period)
+    kind, settings = factor.basis.kind, factor.basis.settings
+
+    def evaluate(value: np.ndarray) -> np.ndarray:
+        if kind == "identity":
+            return value[..., None]
+        if kind == "categorical":
+            return bases.categorical(value, np.array(bounds))
+        return bases.functions(kind, settings, bases.positions(value, (bounds[0], bounds[1]), period=period))
+
+    made = evaluate(series[rows])
+    valid = np.isfinite(made).all(axis=1)
+    values = np.where(valid[:, None], made, 0.0).astype(np.float32)[:, None, :]
+    ends = bounds or (np.nanmin(series), np.nanmax(series))
+    grid = np.array(bounds) if kind == "categorical" else np.linspace(*ends, GRID)
+    # the last value of a circular signal is its first: it would be wrapped to where it belongs all the same
+    return Part(values, valid[:, None], [factor.of], "value", grid, evaluate(grid), bounds, _units(binned, factor.of))
+
+
+def _session_bounds(factor: Factor, series: np.ndarray, period: float | None) -> list[float]:
+    """Return the range that the study names or, once for the session, what the data span."""
+    kind, settings = factor.basis.kind, factor.basis.settings
+    known = series[np.isfinite(series)]
+    if len(known) == 0:
+        raise ProblemError(f"signal '{factor.of}' has no value in the epochs of use", where=f"basis.{kind}")
+    if kind == "identity":
+        return []
+    if kind == "categorical":
+        return list(settings.levels or np.unique(known).tolist())
+    if settings.bounds is not None:
+        return list(settings.bounds)
+    if period is not None:
+        return [0.0, period]
+    if known.min() == known.max():
+        raise ProblemError(
+            f"signal '{factor.of}' is constant ({known[0]:g}), so it has no range to lay functions over",
+            where=f"basis.{kind}",
+            mend="name bounds, or leave the term out",
+        )
+    return [float(known.min()), float(known.max())]
+
+
+def _units(binned: xr.Dataset, signal: str) -> str:
+    return str(binned[signal].attrs.get("units", ""))
+
+
+def _multiply(left: Part, right: Part) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Multiply every function of one part with every one of another; at most one of them has several inputs."""
+    values = left.values[:, :, None, :, None] * right.values[:, None, :, None, :]
+    rows, many, few, *_ = values.shape
+    inputs = left.inputs if len(left.inputs) >= len(right.inputs) else right.inputs
+    valid = left.valid[:, :, None] & right.valid[:, None, :]
+    return values.reshape(rows, many * few, -1), valid.reshape(rows, -1), inputs
+
+
+# ---------------------------------------------------------------- the store
+
+
+def build_features(
+    binned: xr.Dataset,
+    term: Term,
+    *,
+    name: str,
+    signals: Mapping[str, Signal] | None = None,
+    bounds: Sequence[Sequence[float]] | None = None,
+) -> xr.Dataset:
+    """Make the feature store of one term: the rows that any model fits or tests, and every column of the term.
+
+    Columns are input-major: column = input * functions + function (in a product, function = f1 * n2 + f2).
+
+    Parameters
+    ----------
+    binned
+        A ``binned`` store.
+    term
+        The study's entry.
+    name
+        The term's name in the study.
+    signals
+        The study's signals; the periods of circular ones are taken from there, or else from the binned signal.
+    bounds
+        Ranges (or levels) of the factors, where those of another recording must be used. Default: the study's, or this
+        session's.
+
+    Returns
+    -------
+    xr.Dataset
+        A ``features`` store. Where spike exposure makes a term of own spikes valid for some units only, ``input_valid
+        (time, input_unit)`` says for which.
+    """
+    rows = analysis_rows(binned)
+    parts = []
+    for i, factor in enumerate(term.factors):
+        if factor.basis.window:
+            parts.append(_over_lags(factor, binned, rows))
+        else:
+            parts.append(
+                _over_values(factor, binned, rows, _period(binned, factor.of, signals), (bounds or {i: ()})[i])
+            )
+    whole = parts[0]
+    for part in parts[1:]:
+        values, valid, inputs = _multiply(whole, part)
+        whole = whole._replace(values=values, valid=valid, inputs=inputs)
+    dataset = _label(whole, binned, rows, term, name)
+    return _tabulate(dataset, parts)
+
+
+def analysis_rows(binned: xr.Dataset) -> np.ndarray:
+    """Return the indices of the bins that lie in the epochs ``fit``, ``train`` or ``test``."""
+    purposes = [purpose for purpose in binned["purpose"].values.tolist() if purpose in FITTED]
+    chosen = purposes or ["use"]
+    return np.flatnonzero(binned["in_epoch"].sel(purpose=chosen).values.any(axis=0))
+
+
+def _period(binned: xr.Dataset, of: str, signals: Mapping[str, Signal] | None) -> float | None:
+    period = signals[of].period if signals and of in signals else binned[of].attrs.get("period")
+    return float(period) if period else None
+
+
+def _label(whole: Part, binned: xr.Dataset, rows: np.ndarray, term: Term, name: str) -> xr.Dataset:
+    """Name the axes of a term's features."""
+    count = whole.values.shape[2]
+    own = term.own
+    # a term of own spikes fails a unit alone, any other fails everybody
+    valid = whole.valid.any(axis=1) if own else whole.valid.all(axis=1)
+    dataset = xr.Dataset(
+        {
+            "features": (("time", "feature"), whole.values.reshape(len(rows), -1)),
+            "valid": ("time", valid),
+            "row": ("time", rows.astype(np.int64)),
+        },
+        coords={
+            "time": ("time", binned["time"].values[rows], {"units": "s"}),
+            "term": ("feature", np.full(len(whole.inputs) * count, name)),
+            "input": ("feature", np.repeat(np.array(whole.inputs, dtype=str), count)),
+            "function": ("feature", np.tile(np.arange(count), len(whole.inputs))),
+        },
+        attrs={
+            "session": binned.attrs.get("session", ""),
+            "basis": json.dumps([factor.basis.dump() for factor in term.factors]),
+            "term": json.dumps(term.dump()),
+            "of": term.inputs,
+            "own": int(own),
+            "window": float(max(_longest_lag(factor, binned) for factor in term.factors)),
+            "ahead": float(max(-_shortest_lag(factor, binned) for factor in term.factors)),
+        },
+    )
+    if own and not np.array_equal(whole.valid, np.repeat(valid[:, None], len(whole.inputs), axis=1)):
+        dataset["input_valid"] = (("time", "input_unit"), whole.valid)
+        dataset = dataset.assign_coords(input_unit=np.array(whole.inputs, dtype=str))
+    return dataset
+
+
+def _longest_lag(factor: Factor, binned: xr.Dataset) -> float:
+    """Return how far into the past a factor reaches, s."""
+    if not factor.basis.window:
+        return 0.0
+    width = float(binned.attrs["bin"])
+    kernel = bases.kernel(factor.basis, width)
+    return max(0.0, (kernel.first + len(kernel.weights) - 1) * width)
+
+
+def _shortest_lag(factor: Factor, binned: xr.Dataset) -> float:
+    """Return the first lag of a factor, s: below 0 where it reaches into the future."""
+    if not factor.basis.window:
+        return 0.0
+    return min(0.0, bases.kernel(factor.basis, float(binned.attrs["bin"])).first * float(binned.attrs["bin"]))
+
+
+def _tabulate(dataset: xr.Dataset, parts: list[Part]) -> xr.Dataset:
+    """Add the functions of each factor on their grid; those of a product are numbered."""
+    dataset.attrs["bounds"] = json.dumps([part.bounds for part in parts])
+    for i, part in enumerate(parts):
+        suffix = f"_{i}" if len(parts) > 1 else ""
+        table = "kernel" if part.axis == "lag" else "values_of_function"
+        axis = f"{part.axis}{suffix}"
+        dataset[f"{table}{suffix}"] = ((axis, f"function{suffix}" if suffix else "function"), part.table)
+        dataset = dataset.assign_coords({axis: (axis, part.grid, {"units": part.units})})
+    return dataset
