@@ -61,7 +61,7 @@ CONTRACTS: dict[str, Contract] = {
             "row": ("time",),
             "shared": ("time",),
             "reason": ("time",),
-            "fold": ("time",),
+            "fold_of_row": ("time",),
             "half": ("time",),
             "final": ("time",),
             "train": ("fold", "time"),
