@@ -1,0 +1,180 @@
+"""Write simulated sessions as NWB files, the same bytes each time."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hdmf.build import Builder, GroupBuilder
+from pynwb import NWBHDF5IO, H5DataIO, NWBFile
+from pynwb.behavior import CompassDirection, Position, SpatialSeries
+from pynwb.file import Subject
+from pynwb.icephys import CurrentClampSeries, CurrentClampStimulusSeries
+from pynwb.misc import Units
+
+from .head_direction import TRACKING, HeadDirectionSession
+from .injected_current import InjectedCurrentSession
+from .process import RESOLUTION
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+VOLTAGE_STEP = 1e-5  # V; the converter's resolution
+
+
+class RepeatableIO(NWBHDF5IO):
+    """A writer whose object ids follow from the file's identifier and the object's place; usually they are random."""
+
+    def write_builder(self, builder: GroupBuilder, **options: Any) -> None:
+        """Give each object its id, then write."""
+        identifier = builder.datasets["identifier"].data
+        for place, part in _walk(builder, ""):
+            if "object_id" in part.attributes:
+                part.set_attribute("object_id", str(uuid.uuid5(uuid.NAMESPACE_URL, f"{identifier}:{place}")))
+        super().write_builder(builder, **options)
+
+
+def _walk(builder: GroupBuilder, place: str) -> Iterator[tuple[str, Builder]]:
+    yield place, builder
+    for name, dataset in builder.datasets.items():
+        yield f"{place}/{name}", dataset
+    for name, group in builder.groups.items():
+        yield from _walk(group, f"{place}/{name}")
+
+
+def write_repeatable(nwbfile: NWBFile, path: str | os.PathLike) -> None:
+    """Write an NWB file under a temporary name and move it into place when it is whole.
+
+    Parameters
+    ----------
+    nwbfile
+        The content. Its `file_create_date` should be given: by default it is the time of writing.
+    path
+        Where to; an existing file is replaced.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part.nwb")
+    try:
+        with RepeatableIO(partial, "w") as io:
+            io.write(nwbfile)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def new_file(name: str, description: str, parameters: str, **fields: Any) -> NWBFile:
+    """Start an NWB file whose identifier follows from its name and parameters and whose dates are fixed."""
+    return NWBFile(
+        session_description=description,
+        identifier=str(uuid.uuid5(uuid.NAMESPACE_URL, f"nwbglm:{name}:{parameters}")),
+        session_start_time=START,
+        file_create_date=[START],
+        session_id=name,
+        institution="none: simulated",
+        lab="nwb-glm",
+        experimenter=["Simulation, nwb-glm"],
+        keywords=["simulated", "ground truth"],
+        notes=f"Simulated data; parameters: {parameters}",
+        subject=Subject(
+            subject_id=f"simulated-{name}",
+            species="Mus musculus",
+            sex="U",
+            age="P90D",
+            description="not an animal: simulated",
+        ),
+        **fields,
+    )
+
+
+def head_direction_file(session: HeadDirectionSession) -> NWBFile:
+    """Lay a head-direction session out as NWB: units with area and observed intervals, epochs with tags, behaviour."""
+    truth = session.truth
+    nwbfile = new_file(
+        f"head-direction-{truth.attrs['seed']}",
+        "Simulated head-direction cells of ADn and post-subiculum, asleep and then in an open field",
+        truth.attrs["parameters"],
+        experiment_description="Ground truth for population GLMs: coupling, own history, heading",
+    )
+    nwbfile.units = Units(name="units", description="simulated units", resolution=RESOLUTION)
+    nwbfile.add_unit_column("location", "brain area")
+    observed = np.array([epoch[:2] for epoch in session.epochs])
+    for unit, location, times in zip(session.unit, session.location, session.spike_times, strict=True):
+        nwbfile.add_unit(id=int(unit), location=str(location), spike_times=times, obs_intervals=observed)
+    for start, stop, tag in session.epochs:
+        nwbfile.add_epoch(start, stop, [tag])
+    time = {"starting_time": session.tracking_start, "rate": 1.0 / TRACKING}
+    heading = SpatialSeries(
+        name="ry",
+        description="head direction",
+        data=_compressed(session.heading),
+        unit="radians",
+        reference_frame="0 to 2 pi, anticlockwise from the arena's x axis",
+        **time,
+    )
+    position = SpatialSeries(
+        name="position",
+        description="x, y of the head",
+        data=_compressed(session.position),
+        unit="meters",
+        reference_frame="a corner of the square arena",
+        **time,
+    )
+    behavior = nwbfile.create_processing_module("behavior", "tracking in the open field")
+    behavior.add(CompassDirection(spatial_series=heading))
+    behavior.add(Position(spatial_series=position))
+    return nwbfile
+
+
+def injected_current_file(session: InjectedCurrentSession) -> NWBFile:
+    """Lay a patch-clamp session out as NWB: one stimulus and one response over all sweeps, which the epochs name."""
+    truth = session.truth
+    nwbfile = new_file(
+        f"injected-current-{truth.attrs['seed']}",
+        "Simulated whole-cell recording under noise, ramp and step currents",
+        truth.attrs["parameters"],
+        experiment_description="Ground truth for single-neuron GLMs: current filter, own history",
+    )
+    device = nwbfile.create_device("amplifier", description="none: simulated")
+    electrode = nwbfile.create_icephys_electrode(
+        name="electrode0",
+        description="patch electrode (simulated)",
+        device=device,
+        location="VISp",
+        cell_id=truth.attrs["simulation"],
+    )
+    stimulus = CurrentClampStimulusSeries(
+        name="stimulus",
+        description="injected current of all sweeps",
+        data=_compressed(session.current),
+        unit="amperes",
+        timestamps=_compressed(session.timestamps),
+        electrode=electrode,
+        gain=1.0,
+    )
+    response = CurrentClampSeries(
+        name="response",
+        description="membrane potential of all sweeps",
+        data=_compressed(np.rint(session.voltage / VOLTAGE_STEP).astype(np.int16)),
+        conversion=VOLTAGE_STEP,
+        unit="volts",
+        timestamps=stimulus,
+        electrode=electrode,
+        gain=1.0,
+        bias_current=0.0,
+    )
+    nwbfile.add_stimulus(stimulus)
+    nwbfile.add_acquisition(response)
+    nwbfile.units = Units(name="units", description="simulated units", resolution=RESOLUTION)
+    nwbfile.add_unit_column("location", "brain area")
+    observed = np.array([[sweep.start, sweep.stop] for sweep in session.sweeps])
+    nwbfile.add_unit(id=session.unit, location="VISp", spike_times=session.spike_times, obs_intervals=observed)
+    for sweep in session.sweeps:
+        nwbfile.add_epoch(sweep.start, sweep.stop, [sweep.tag])
+    return nwbfile
+
+
+def _compressed(data: np.ndarray) -> H5DataIO:
+    return H5DataIO(data, compression="gzip", compression_opts=1, shuffle=True)
