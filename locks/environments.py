@@ -3,12 +3,12 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-HEADER = "# Made from locks/run.txt by locks/compile: do not edit. The post-deploy script beside it installs nwb-glm itself.\n"
+HEADER = "# Made from locks/run.txt by locks/compile: do not edit. The post-deploy script installs nwb-glm itself.\n"
 
 
 def environment(gpu: bool) -> str:
     """Return the text of an environment file."""
-    pins = [line.rstrip(" \\\n") for line in (ROOT / "locks" / "run.txt").open() if line[0].isalnum()]
+    pins = [line.rstrip(" \\") for line in (ROOT / "locks" / "run.txt").read_text().splitlines() if line[0].isalnum()]
     if gpu:
         pins = [pin.replace("jax==", "jax[cuda12]==") if pin.startswith("jax==") else pin for pin in pins]
     lines = "".join(f'      - "{pin}"\n' for pin in pins)
