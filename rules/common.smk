@@ -7,12 +7,18 @@ from snakemake.exceptions import WorkflowError
 
 from nwbglm.digest import code_digest
 from nwbglm.errors import StudyError
+from nwbglm.figures.catalogue import figures_of, overall_figures_of
 from nwbglm.study import read_study
 
 try:
-    study = read_study(config, where=", ".join(map(str, workflow.configfiles)) or "the configuration")
+    study = read_study(
+        config, where=", ".join(map(str, workflow.configfiles)) or "the configuration"
+    )
 except StudyError as error:
     raise WorkflowError(str(error)) from None
+
+
+study_dump = study.dump()
 
 
 def one_of(names):
@@ -20,20 +26,30 @@ def one_of(names):
     return "|".join(map(re.escape, sorted(names))) or "(?!)"
 
 
-def digest(script):
-    """A digest of the code that a rule's script reaches."""
-    return code_digest(f"{workflow.basedir}/scripts/{script}.py")
+def digest(script, *packages):
+    """A digest of the code that a rule's script reaches, and of whole packages that it chooses from by name."""
+    return code_digest(f"{workflow.basedir}/scripts/{script}.py", *packages)
 
 
 def sessions(made):
     """The sessions whose recordings are made in this way ('simulate', 'download')."""
-    return [name for name, recording in study.recordings.items() if recording.nwb.made == made]
+    return [
+        name
+        for name, recording in study.recordings.items()
+        if recording.nwb.made == made
+    ]
 
 
 def recording_path(wildcards):
     """A recording where the user keeps it, or where the workflow puts it."""
     source = study.recordings[wildcards.session].nwb
     return source.path or f"<results>/recordings/{wildcards.session}.nwb"
+
+
+def truth_path(wildcards):
+    """The truth of a simulated recording."""
+    made = study.recordings[wildcards.session].nwb.made
+    return f"<results>/truth/{wildcards.session}.zarr.zip" if made == "simulate" else []
 
 
 def term_settings(wildcards):
@@ -51,7 +67,9 @@ def model_terms(wildcards):
 
 def memory(base, factor):
     """Megabytes for a job: a base, and a multiple of its inputs' size; more at each attempt."""
-    return lambda wildcards, input, attempt: int(attempt * (base + factor * input.size_mb))
+    return lambda wildcards, input, attempt: int(
+        attempt * (base + factor * input.size_mb)
+    )
 
 
 def minutes(base):

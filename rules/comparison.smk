@@ -20,6 +20,8 @@ rule compare_models:
         "<results>/logs/compare_models.log",
     benchmark:
         "<results>/benchmarks/compare_models.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000, 5),
@@ -27,7 +29,5 @@ rule compare_models:
     params:
         models={name: model.dump() for name, model in study.models.items()},
         code=digest("compare_models"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/compare_models.py"

@@ -11,6 +11,8 @@ rule bin_recording:
         "<results>/logs/bin_recording/{session}.log",
     benchmark:
         "<results>/benchmarks/bin_recording/{session}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(1500, 2),
@@ -19,8 +21,6 @@ rule bin_recording:
         data=study.data.dump(),
         bad_sessions=study.bad_sessions,
         code=digest("bin_recording"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/bin_recording.py"
 
@@ -35,6 +35,8 @@ rule tune_units:
         "<results>/logs/tune_units/{session}.log",
     benchmark:
         "<results>/benchmarks/tune_units/{session}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(1500, 4),
@@ -42,7 +44,5 @@ rule tune_units:
     params:
         data=study.data.dump(),
         code=digest("tune_units"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/tune_units.py"

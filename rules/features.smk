@@ -10,6 +10,8 @@ rule build_features:
         "<results>/logs/build_features/{term}/{session}.log",
     benchmark:
         "<results>/benchmarks/build_features/{term}/{session}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000, 40),
@@ -17,8 +19,6 @@ rule build_features:
     params:
         term=term_settings,
         code=digest("build_features"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/build_features.py"
 
@@ -26,13 +26,19 @@ rule build_features:
 rule split_rows:
     input:
         binned=rules.bin_recording.output.binned,
-        features=expand(rules.build_features.output.features, term=study.used_terms, allow_missing=True),
+        features=expand(
+            rules.build_features.output.features,
+            term=study.used_terms,
+            allow_missing=True,
+        ),
     output:
         folds=ensure("<results>/folds/{session}.zarr.zip", non_empty=True),
     log:
         "<results>/logs/split_rows/{session}.log",
     benchmark:
         "<results>/benchmarks/split_rows/{session}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(1500, 1),
@@ -41,7 +47,5 @@ rule split_rows:
         folds=study.fit.folds.dump(),
         seed=study.seed,
         code=digest("split_rows"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/split_rows.py"

@@ -5,13 +5,17 @@ rule fit_model:
     input:
         binned=rules.bin_recording.output.binned,
         folds=rules.split_rows.output.folds,
-        features=collect(rules.build_features.output.features, term=model_terms, allow_missing=True),
+        features=collect(
+            rules.build_features.output.features, term=model_terms, allow_missing=True
+        ),
     output:
         fit=ensure("<results>/fits/{model}/{session}.{block}.zarr.zip", non_empty=True),
     log:
         "<results>/logs/fit_model/{model}/{session}.{block}.log",
     benchmark:
         "<results>/benchmarks/fit_model/{model}/{session}.{block}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         gpu=study.fit.gpus,
@@ -19,10 +23,13 @@ rule fit_model:
         runtime=minutes(240),
     params:
         model=model_settings,
-        fit=study.fit.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"penalty", "folds", "gpus"}),
+        fit=study.fit.model_dump(
+            mode="json",
+            by_alias=True,
+            exclude_none=True,
+            exclude={"penalty", "folds", "gpus"},
+        ),
         code=digest("fit_model"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/fit_model.py"
 
@@ -35,15 +42,21 @@ rule predict_rates:
         features=rules.fit_model.input.features,
         fits=expand(
             rules.fit_model.output.fit,
-            block=[f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)],
+            block=[
+                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
+            ],
             allow_missing=True,
         ),
     output:
-        predictions=ensure("<results>/predictions/{model}/{session}.zarr.zip", non_empty=True),
+        predictions=ensure(
+            "<results>/predictions/{model}/{session}.zarr.zip", non_empty=True
+        ),
     log:
         "<results>/logs/predict_rates/{model}/{session}.log",
     benchmark:
         "<results>/benchmarks/predict_rates/{model}/{session}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000, 60),
@@ -51,7 +64,5 @@ rule predict_rates:
     params:
         window=study.figures.window.dump(),
         code=digest("predict_rates"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/predict_rates.py"

@@ -11,6 +11,8 @@ rule simulate_recording:
         "<results>/benchmarks/simulate_recording/{session}.tsv"
     wildcard_constraints:
         session=one_of(sessions("simulate")),
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(1500, 0),
@@ -18,8 +20,6 @@ rule simulate_recording:
     params:
         source=lambda wildcards: study.recordings[wildcards.session].nwb.simulate.dump(),
         code=digest("simulate_recording"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/simulate_recording.py"
 
@@ -33,14 +33,14 @@ rule download_recording:
         "<results>/benchmarks/download_recording/{session}.tsv"
     wildcard_constraints:
         session=one_of(sessions("download")),
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(500, 0),
         runtime=minutes(240),
     params:
         source=lambda wildcards: study.recordings[wildcards.session].nwb.dump(),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/download_recording.py"
 
@@ -55,6 +55,8 @@ rule audit_recording:
         "<results>/logs/audit_recording/{session}.log",
     benchmark:
         "<results>/benchmarks/audit_recording/{session}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=memory(1500, 1),
@@ -63,7 +65,5 @@ rule audit_recording:
         data=study.data.dump(),
         bad_sessions=study.bad_sessions,
         code=digest("audit_recording"),
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/audit_recording.py"

@@ -1,10 +1,96 @@
+# In: every store of a session, the tables over sessions. Out: <results>/figures/, <results>/report/
+
+
 rule draw_session:
-    output: "<results>/figures/{session}/a.svg"
-    shell: "touch {output}"
+    input:
+        binned=rules.bin_recording.output.binned,
+        tuning=rules.tune_units.output.tuning,
+        folds=rules.split_rows.output.folds,
+        features=rules.split_rows.input.features,
+        fits=expand(
+            rules.predict_rates.input.fits, model=study.models, allow_missing=True
+        ),
+        predictions=expand(
+            rules.predict_rates.output.predictions,
+            model=study.models,
+            allow_missing=True,
+        ),
+        truth=truth_path,
+    output:
+        svg=expand(
+            "<results>/figures/{{session}}/{figure}.svg", figure=figures_of(study)
+        ),
+        csv=expand(
+            "<results>/figures/{{session}}/{figure}.csv", figure=figures_of(study)
+        ),
+    log:
+        "<results>/logs/draw_session/{session}.log",
+    benchmark:
+        "<results>/benchmarks/draw_session/{session}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000, 40),
+        runtime=minutes(60),
+    params:
+        study=study_dump,
+        figures=figures_of(study),
+        code=digest("draw_session", "figures"),
+    script:
+        "../scripts/draw_session.py"
+
+
 rule draw_comparison:
-    output: "<results>/figures/a.svg"
-    shell: "touch {output}"
+    input:
+        tables=rules.compare_models.output,
+    output:
+        svg=expand("<results>/figures/{figure}.svg", figure=overall_figures_of(study)),
+        csv=expand("<results>/figures/{figure}.csv", figure=overall_figures_of(study)),
+    log:
+        "<results>/logs/draw_comparison.log",
+    benchmark:
+        "<results>/benchmarks/draw_comparison.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500, 5),
+        runtime=minutes(30),
+    params:
+        study=study_dump,
+        figures=overall_figures_of(study),
+        code=digest("draw_comparison", "figures"),
+    script:
+        "../scripts/draw_comparison.py"
+
+
 rule build_report:
-    input: rules.compare_models.output
-    output: index="<results>/report/index.html"
-    shell: "touch {output}"
+    input:
+        tables=rules.compare_models.output,
+        audits=rules.compare_models.input.audits,
+        binned=rules.compare_models.input.binned,
+        svg=expand(rules.draw_session.output.svg, session=study.recordings),
+        csv=expand(rules.draw_session.output.csv, session=study.recordings),
+        overall_svg=rules.draw_comparison.output.svg,
+        overall_csv=rules.draw_comparison.output.csv,
+    output:
+        index="<results>/report/index.html",
+        sessions=expand(
+            "<results>/report/sessions/{session}.html", session=study.recordings
+        ),
+    log:
+        "<results>/logs/build_report.log",
+    benchmark:
+        "<results>/benchmarks/build_report.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500, 5),
+        runtime=minutes(30),
+    params:
+        study=study_dump,
+        code=digest("build_report", "report", "figures"),
+    script:
+        "../scripts/build_report.py"

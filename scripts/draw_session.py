@@ -1,1 +1,26 @@
-"""."""
+"""Draw a session's figures, each with the table behind it."""
+
+from typing import TYPE_CHECKING
+
+from nwbglm import log, store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake):
+    from nwbglm.figures import draw_session, save
+    from nwbglm.study import read_study
+
+    study = read_study(snakemake.params.study)
+    binned = store.read(snakemake.input.binned, "binned")
+    stores = {
+        "binned": binned,
+        "tuning": store.read(snakemake.input.tuning, "tuning"),
+        "folds": store.read(snakemake.input.folds, "folds"),
+        "features": store.read_named(study.used_terms, snakemake.input.features),
+        "fits": store.read_named(study.models, snakemake.input.fits, like=binned),
+        "predictions": store.read_named(study.models, snakemake.input.predictions),
+        "truth": store.read(snakemake.input.truth, "truth") if snakemake.input.get("truth") else None,
+    }
+    for name, svg, csv in zip(snakemake.params.figures, snakemake.output.svg, snakemake.output.csv, strict=True):
+        save(*draw_session(name, study=study, **stores), svg, csv)

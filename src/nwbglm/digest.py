@@ -1,6 +1,6 @@
 """Digests of code, so that a stage runs again when what it computes has changed, and not when a comment has.
 
-Snakemake's own `code` trigger sees time stamps of scripts (a fresh checkout re-runs everything) and never sees a package.
+Snakemake's own `code` trigger sees time stamps of scripts (a fresh checkout re-runs everything) and never a package.
 This digest covers the syntax trees, without docstrings, of a script and of all that it imports from the package.
 """
 
@@ -18,10 +18,13 @@ APART = {"nwbglm.study", "nwbglm.errors", "nwbglm.cli", "nwbglm.digest", "nwbglm
 
 
 @cache
-def code_digest(script: str | Path) -> str:
-    """Return a digest of a script, of the modules of the package that it reaches, and of their templates."""
+def code_digest(script: str | Path, *packages: str) -> str:
+    """Return a digest of a script, of the modules of the package that it reaches, and of their templates.
+
+    `packages` are subpackages that belong to it whole, because their modules are chosen by name when it runs.
+    """
     total = hashlib.sha256(_syntax(Path(script)).encode())
-    for module in sorted(_closure(Path(script))):
+    for module in sorted(_closure(Path(script), packages)):
         path = _file(module)
         total.update(f"{module}\n{_syntax(path)}".encode())
         if path.name == "__init__.py":
@@ -35,9 +38,11 @@ def code_digest(script: str | Path) -> str:
     return total.hexdigest()[:16]
 
 
-def _closure(script: Path) -> set[str]:
+def _closure(script: Path, packages: tuple[str, ...] = ()) -> set[str]:
     found: set[str] = set()
     waiting = list(_imports(script, "scripts.script"))
+    for package in packages:
+        waiting += [f"{PACKAGE.name}.{package}.{path.stem}" for path in (PACKAGE / package).glob("[!_]*.py")]
     while waiting:
         module = waiting.pop()
         if module in found or any(module == name or module.startswith(f"{name}.") for name in APART):

@@ -1,4 +1,4 @@
-"""What a rule needs around its science: a log file, threads set before JAX is imported, and sessions that were left out."""
+"""What a rule needs around its science: a log file, threads set before JAX is imported, sessions left out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from nwbglm import store
 from nwbglm.errors import NwbGlmError
 
 logger = logging.getLogger("nwbglm")
+LEFT_OUT_SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="40"><text x="8" y="24">left out</text></svg>\n'
+)
 
 
 @contextlib.contextmanager
@@ -27,8 +30,8 @@ def stage(snakemake: Any, *, leave_out: bool = True) -> Iterator[None]:
     snakemake
         What Snakemake hands to a script.
     leave_out
-        Whether a `NwbGlmError` (bad data, an impossible problem) leaves the session out; otherwise it fails the job. Any
-        other exception always fails the job.
+        Whether a `NwbGlmError` (bad data, an impossible problem) leaves the session out; otherwise it fails the job.
+        Any other exception always fails the job.
     """
     set_threads(snakemake.threads)
     with _log_to(snakemake.log[0] if snakemake.log else None):
@@ -72,7 +75,7 @@ def write_excluded(outputs: Any, reason: str) -> None:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".svg":
-            text = '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="40"><text x="8" y="24">left out</text></svg>\n'
+            text = LEFT_OUT_SVG
         elif path.suffix == ".csv":
             text = "left_out\n" + '"' + reason.replace('"', "'").replace("\n", " ") + '"\n'
         else:

@@ -12,7 +12,7 @@ import os
 import platform
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,20 @@ def read_blocks(paths: Iterable[str | os.PathLike[str]], like: xr.Dataset) -> xr
     )
     present = set(joined["unit"].values.tolist())
     return joined.sel(unit=[unit for unit in like["unit"].values.tolist() if unit in present])
+
+
+def read_named(
+    names: Iterable[str], paths: Sequence[str | os.PathLike[str]], like: xr.Dataset | None = None
+) -> dict[str, xr.Dataset]:
+    """Open the stores of several names (terms, models), whose paths stand in the names' order.
+
+    With `like`, a name's stores are its blocks of units, and are joined (see `read_blocks`).
+    """
+    names = list(names)
+    if like is None:
+        return {name: read(path) for name, path in zip(names, paths, strict=True)}
+    blocks = len(paths) // max(1, len(names))
+    return {name: read_blocks(paths[i * blocks : (i + 1) * blocks], like) for i, name in enumerate(names)}
 
 
 def provenance(dataset: xr.Dataset) -> dict[str, Any]:
