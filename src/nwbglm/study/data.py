@@ -76,6 +76,9 @@ class Tuning(Part):
         "bins",
         description="Take the signal on the study's bins, or at its native samples (each spike takes the closest one).",
     )
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="Level of the confidence band (exact Poisson limits of the counts)."
+    )
 
 
 class DataSettings(Part):

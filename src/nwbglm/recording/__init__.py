@@ -1,0 +1,8 @@
+"""NWB files, opened, described and checked."""
+
+from nwbglm.recording.model import Recording, open_recording
+from nwbglm.recording.series import Series
+from nwbglm.recording.tables import Table
+from nwbglm.recording.units import Units
+
+__all__ = ["Recording", "Series", "Table", "Units", "open_recording"]

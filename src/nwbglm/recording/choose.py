@@ -1,0 +1,221 @@
+"""What the study takes of a recording: epochs by purpose, units by expression."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from nwbglm import epochs
+from nwbglm.epochs import Epochs
+from nwbglm.errors import RecordingError, StudyError
+from nwbglm.recording.model import Recording
+from nwbglm.recording.select import names, select
+from nwbglm.recording.tables import Table
+from nwbglm.study.base import nearest
+from nwbglm.study.data import PURPOSES, DataSettings, EpochSelection
+
+REFRACTORY = 0.002
+"""Two spikes closer than this (s) break the refractory period."""
+PRESENCE_WINDOW = 60.0
+"""A unit is present in a window of this length (s) if it fires in it."""
+
+
+def purposes(settings: DataSettings) -> list[str]:
+    """List the purposes that a study's bins are marked for: `use` and `fit` always, `train` and `test` where named."""
+    return [name for name in PURPOSES if name in ("use", "fit") or name in settings.epochs]
+
+
+def choose_epochs(recording: Recording, settings: DataSettings, name: str) -> Epochs:
+    """Select the epochs of a purpose.
+
+    Parameters
+    ----------
+    recording
+        The file.
+    settings
+        The study's part about data.
+    name
+        A key of `epochs`; `fit` is `use` where the study does not name it, and `use` is every row of the table
+        `epochs`.
+
+    Raises
+    ------
+    RecordingError
+        If the file has no such table, or nothing is selected.
+    StudyError
+        If the selection cannot be read, or leads back to itself.
+    """
+    return _choose(recording, settings, name, ())
+
+
+def _choose(recording: Recording, settings: DataSettings, name: str, above: tuple[str, ...]) -> Epochs:
+    field = f"epochs.{name}"
+    if name in above:
+        raise StudyError(f"these epochs lie within themselves ({' -> '.join([*above, name])})", where=field)
+    if name == "fit" and name not in settings.epochs:
+        return _choose(recording, settings, "use", above)
+    if name not in settings.epochs and name != "use":
+        raise StudyError("there are no such epochs", where=field, mend=nearest(name, settings.epochs))
+    selection = settings.epochs.get(name, EpochSelection())
+    chosen = _source(recording, selection, field)
+    if selection.within is not None:
+        chosen = epochs.intersect(chosen, _choose(recording, settings, selection.within, (*above, name)))
+    if selection.first is not None:
+        chosen = epochs.first(chosen, selection.first)
+    if selection.last is not None:
+        chosen = epochs.last(chosen, selection.last)
+    if not len(chosen):
+        raise RecordingError(
+            "no epochs are selected", where=f"{recording.where}: {field}", mend=_what_there_is(recording, selection)
+        )
+    return chosen
+
+
+def _source(recording: Recording, selection: EpochSelection, field: str) -> Epochs:
+    if selection.intervals is not None:
+        return Epochs.of(*np.array(selection.intervals, dtype=np.float64).reshape(-1, 2).T)
+    if selection.table is None and selection.where is None and selection.index is None and selection.within is not None:
+        return _everything(recording)
+    table = recording.find_table(selection.table or "epochs")
+    chosen, _ = recording.intervals(table)
+    if selection.where is not None:
+        rows = select_rows(table, selection.where, f"{field}.where")
+        chosen = chosen.take(rows[chosen.row])
+    if selection.index is not None:
+        outside = [index for index in selection.index if not -len(chosen) <= index < len(chosen)]
+        if outside:
+            raise RecordingError(
+                f"there is no row {outside[0]}",
+                where=f"{recording.where}: {field}.index",
+                mend=f"{len(chosen)} rows match",
+            )
+        chosen = chosen.take(list(selection.index))
+    return chosen
+
+
+def _everything(recording: Recording) -> Epochs:
+    return Epochs.of([-1e12], [1e12])
+
+
+def _what_there_is(recording: Recording, selection: EpochSelection) -> str:
+    if selection.intervals is not None or not recording.tables:
+        return "check the intervals"
+    table = recording.find_table(selection.table or "epochs")
+    found, _ = recording.intervals(table)
+    labels = list(dict.fromkeys(found.label.tolist()))
+    shown = ", ".join(labels[:12]) + (", ..." if len(labels) > 12 else "")
+    return f"{table.path} has {len(found)} rows labelled {shown}"
+
+
+def select_rows(table: Table, expression: str, where: str) -> np.ndarray:
+    """Compute an expression over a table's columns; `row`, `id` and `duration` are known too."""
+
+    def lookup(name: str):
+        if name == "row":
+            return np.arange(len(table))
+        if name == "id":
+            return table.ids
+        if name == "duration" and name not in table:
+            return table.column("stop_time") - table.column("start_time")
+        return table.column(name)
+
+    return select(expression, lookup, [*table.columns, "row", "id", "duration"], len(table), where=where)
+
+
+class UnitColumns:
+    """Columns that units are selected by: the file's, and what is computed over the epochs in use.
+
+    `unit` (the id), `spikes`, `rate` (Hz over the time that the unit was observed in `use`), `presence_ratio` (share
+    of minutes of `use` with a spike), `refractory_violations` (share of intervals shorter than 2 ms).
+    """
+
+    computed = ("unit", "spikes", "rate", "presence_ratio", "refractory_violations")
+
+    def __init__(self, recording: Recording, use: Epochs):
+        self.recording, self.use = recording, epochs.merge_overlaps(use)
+
+    @property
+    def names(self) -> list[str]:
+        """Every column that an expression may use."""
+        table = self.recording.units.table
+        return [*self.computed, "id", *(table.columns if table is not None else ())]
+
+    def __call__(self, name: str):
+        """Give a column by its name."""
+        units = self.recording.units
+        if name in ("unit", "id"):
+            return units.ids
+        return getattr(self, name) if name in self.computed else units.table.column(name)
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """(units,) time in `use` that each unit was observed, s."""
+        total = float(self.use.duration.sum())
+        seconds = np.full(len(self.recording.units), total)
+        for index in range(len(seconds)):
+            intervals = self.recording.units.observed(index)
+            if intervals is not None:
+                seconds[index] = epochs.intersect(self.use, Epochs.of(*intervals.T)).duration.sum()
+        return seconds
+
+    @cached_property
+    def spikes(self) -> np.ndarray:
+        """(units,) spikes in `use`."""
+        return np.array([len(times) for times in self._trains()], dtype=np.int64)
+
+    @cached_property
+    def rate(self) -> np.ndarray:
+        """(units,) Hz; NaN for a unit that was never observed."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.observed > 0, self.spikes / self.observed, np.nan)
+
+    def _trains(self):
+        for index in range(len(self.recording.units)):
+            times = self.recording.units.spike_times(index)
+            yield np.sort(times[epochs.contains(self.use, times)])
+
+    @cached_property
+    def presence_ratio(self) -> np.ndarray:
+        """(units,) share of the windows of `PRESENCE_WINDOW` in `use` that hold a spike."""
+        edges = [
+            np.linspace(span.start, span.stop, max(2, 1 + round((span.stop - span.start) / PRESENCE_WINDOW)))
+            for span in self.use
+        ]
+        windows = sum(len(edge) - 1 for edge in edges)
+        present = [sum(np.count_nonzero(np.histogram(times, edge)[0]) for edge in edges) for times in self._trains()]
+        return np.array(present, dtype=np.float64) / windows
+
+    @cached_property
+    def refractory_violations(self) -> np.ndarray:
+        """(units,) share of intervals between spikes shorter than `REFRACTORY`; 0 for fewer than two spikes."""
+        return np.array([np.mean(np.diff(times) < REFRACTORY) if len(times) > 1 else 0.0 for times in self._trains()])
+
+
+def choose_units(columns: UnitColumns, settings: DataSettings) -> np.ndarray:
+    """Return the rows of the units that the study selects, in the file's order.
+
+    Raises
+    ------
+    RecordingError
+        If an id is not there, or nothing is selected.
+    """
+    recording, selection = columns.recording, settings.units
+    ids = recording.units.ids
+    chosen = np.ones(len(ids), dtype=bool)
+    if selection.where is not None:
+        chosen &= select(selection.where, columns, columns.names, len(ids), where="units.where")
+    if selection.ids is not None:
+        missing = [unit for unit in selection.ids if unit not in ids]
+        if missing:
+            mend = f"the file has {len(ids)} units, {ids.min()} to {ids.max()}" if len(ids) else "the file has no units"
+            raise RecordingError(f"there is no unit {missing[0]}", where=f"{recording.where}: units.ids", mend=mend)
+        chosen &= np.isin(ids, selection.ids)
+    if not chosen.any():
+        used = ", ".join(sorted(names(selection.where))) if selection.where else "the ids"
+        raise RecordingError(
+            f"none of the {len(ids)} units is selected",
+            where=f"{recording.where}: units",
+            mend=f"loosen `units.where` (it uses {used}); `nwbglm inspect` lists the units",
+        )
+    return np.flatnonzero(chosen)

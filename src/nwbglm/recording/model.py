@@ -1,0 +1,181 @@
+"""A recording: the units, series and interval tables of one NWB file, found by name or path and read on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from nwbglm.epochs import Epochs
+from nwbglm.errors import RecordingError
+from nwbglm.recording.files import Group, check_nwb, external_links, open_hdf5, walk
+from nwbglm.recording.series import Series, is_series
+from nwbglm.recording.tables import Table, is_interval_table, is_table
+from nwbglm.recording.units import Units
+from nwbglm.study.base import nearest
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One NWB file, opened.
+
+    Parameters
+    ----------
+    root
+        The file's root group.
+    session
+        The session's name in the study.
+    where
+        How errors name the file.
+    version
+        NWB version.
+    """
+
+    root: Group
+    session: str
+    where: str
+    version: str
+
+    def _root_text(self, path: str) -> str:
+        array = self.root.array(path)
+        return "" if array is None else str(np.ravel(array.read())[0])
+
+    @property
+    def identifier(self) -> str:
+        """The file's own identifier."""
+        return self._root_text("identifier")
+
+    @property
+    def description(self) -> str:
+        """The file's own words about the session."""
+        return self._root_text("session_description")
+
+    @property
+    def start(self) -> str:
+        """When the session began, as the file writes it."""
+        return self._root_text("session_start_time")
+
+    @property
+    def notes(self) -> str:
+        """The experimenters' notes."""
+        return self._root_text("general/notes")
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Every group of the file that may hold data."""
+        return tuple(walk(self.root))
+
+    @cached_property
+    def series(self) -> dict[str, Series]:
+        """Every time series, by path, readable or not."""
+        return {group.path: Series(group, self.where) for group in self.groups if is_series(group)}
+
+    @cached_property
+    def all_tables(self) -> dict[str, Table]:
+        """Every table, by path."""
+        return {group.path: Table(group, self.root, self.where) for group in self.groups if is_table(group)}
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """Every table of intervals, by path."""
+        return {path: table for path, table in self.all_tables.items() if is_interval_table(table)}
+
+    @cached_property
+    def units(self) -> Units:
+        """The units; empty where the file has none."""
+        found = self.root.get("units")
+        return Units(Table(found, self.root, self.where) if isinstance(found, Group) else None)
+
+    def find_series(self, name: str) -> Series:
+        """Find a series by its name, its path, or the end of its path."""
+        return _find(name, self.series, "series", self.where)
+
+    def find_table(self, name: str) -> Table:
+        """Find a table of intervals by its name, its path, or the end of its path."""
+        return _find(name, self.tables, "interval table", self.where)
+
+    def intervals(self, table: Table) -> tuple[Epochs, np.ndarray]:
+        """Read a table's rows as epochs.
+
+        Returns
+        -------
+        epochs
+            One interval for each row that has finite times in order; their `row` is the table's row.
+        bad
+            The rows left out, because a time is NaN or the stop comes first.
+        """
+        start, stop = (np.asarray(table.column(name), dtype=np.float64) for name in ("start_time", "stop_time"))
+        good = np.isfinite(start) & np.isfinite(stop) & (stop >= start)
+        rows = np.flatnonzero(good)
+        labels = row_labels(table)
+        clock = row_clocks(start)
+        return Epochs.of(start[good], stop[good], rows, labels[good], clock[good]), np.flatnonzero(~good)
+
+
+def row_clocks(start: np.ndarray) -> np.ndarray:
+    """Count, for each row of a table, how often the start times have gone back to an earlier one before it."""
+    known = np.where(np.isfinite(start), start, -np.inf)
+    back = np.zeros(len(start), dtype=np.int64)
+    back[1:] = np.diff(known) < 0
+    return np.cumsum(back)
+
+
+def row_labels(table: Table) -> np.ndarray:
+    """Name each row: its tags, else its label or condition, else its number."""
+    for name in ("tags", "label", "condition", "stimulus_name", "name"):
+        if name in table:
+            column = table.column(name)
+            if isinstance(column, list):
+                return np.array(["+".join(str(tag) for tag in row) for row in column], dtype=object)
+            return np.array([str(value) for value in column], dtype=object)
+    return np.array([str(row) for row in range(len(table))], dtype=object)
+
+
+def _find(name: str, known: dict, what: str, where: str):
+    wanted = name.strip("/")
+    if wanted in known:
+        return known[wanted]
+    found = [path for path in known if path.endswith(f"/{wanted}")]
+    if len(found) == 1:
+        return known[found[0]]
+    if found:
+        mend = "give more of the path: " + ", ".join(found)
+        raise RecordingError(f"there are {len(found)} objects called {name!r}", where=where, mend=mend)
+    raise RecordingError(f"there is no {what} called {name!r}", where=where, mend=nearest(name, known))
+
+
+@contextmanager
+def open_recording(path: str | Path, *, session: str = "", external: str = "refuse") -> Iterator[Recording]:
+    """Open a recording; nothing but its structure is read until asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
+    session
+        Its name in the study.
+    external
+        What to do about links to other files: ``refuse`` or ``allow``.
+
+    Raises
+    ------
+    RecordingError
+        If the file is absent, empty, cut off, no HDF5, no NWB 2, or leads to other files.
+    """
+    where = str(path)
+    with open_hdf5(path, where) as file:
+        root = Group(file["/"])
+        version = check_nwb(root, where)
+        outside = external_links(root) if external == "refuse" else []
+        if outside:
+            place, target = outside[0]
+            raise RecordingError(
+                f"{place} is a link into another file ({target}), one of {len(outside)}",
+                where=where,
+                mend="copy the data into one file (nwb export), or set `audit: {external_links: allow}`",
+            )
+        yield Recording(root, session, where, version)

@@ -1,0 +1,235 @@
+"""DynamicTables of the file: plain, ragged and reference columns, read one column at a time.
+
+A ragged column stores all rows end to end, with `NAME_index` holding where each row ends (and `NAME_index_index`
+above it where rows hold lists of lists). A reference column names rows of another table (DynamicTableRegion) or
+objects of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nwbglm.errors import RecordingError
+from nwbglm.recording.files import Array, Group
+from nwbglm.study.base import nearest
+import itertools
+
+
+@dataclass(frozen=True)
+class SampleRange:
+    """Samples of a series that a table's row names."""
+
+    first: int
+    count: int
+    series: str
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table of the file.
+
+    Parameters
+    ----------
+    group
+        Its group.
+    root
+        The file, for references to other tables.
+    where
+        How errors name the file.
+    """
+
+    group: Group
+    root: Group
+    where: str
+
+    @property
+    def path(self) -> str:
+        """Path in the file."""
+        return self.group.path
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def kind(self) -> str:
+        """Neurodata type."""
+        return self.group.kind
+
+    @property
+    def description(self) -> str:
+        """The file's own words."""
+        return str(self.group.attrs.get("description", ""))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Column names: those the table declares first, then any other array of its group that is no index."""
+        declared = [str(name) for name in self.group.attrs.get("colnames") or []]
+        present = [name for name in self.group.names() if name != "id" and not name.endswith("_index")]
+        return tuple(dict.fromkeys([name for name in declared if name in self.group] + sorted(present)))
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """(rows,) identifiers of the rows; 0, 1, ... where the file gives none."""
+        ids = self.group.array("id")
+        return np.arange(self._rows_of_first_column()) if ids is None else np.asarray(ids.read())
+
+    def _rows_of_first_column(self) -> int:
+        for name in self.columns:
+            if (array := self._row_array(name)) is not None and array.shape:
+                return array.shape[0]
+        return 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, column: str) -> bool:
+        return column in self.columns
+
+    def _row_array(self, name: str) -> Array | None:
+        """Find the array whose first axis is the table's rows: the column itself or its outermost index."""
+        index = name
+        while f"{index}_index" in self.group:
+            index += "_index"
+        return self.group.array(index)
+
+    def array(self, name: str) -> Array:
+        """Open a column's values as they are stored."""
+        found = self.group.array(name)
+        if found is None:
+            raise RecordingError(
+                f"there is no column {name!r}", where=f"{self.where}: {self.path}", mend=nearest(name, self.columns)
+            )
+        return found
+
+    def is_ragged(self, name: str) -> bool:
+        """Tell whether each row of a column holds a list."""
+        return f"{name}_index" in self.group
+
+    def ends(self, name: str) -> np.ndarray:
+        """(rows + 1,) where each row of a ragged column begins and ends, beginning with 0."""
+        index = self.array(f"{name}_index").read().astype(np.int64)
+        ends = np.concatenate([[0], index])
+        size = self.array(name).shape[0]
+        if (np.diff(ends) < 0).any() or ends[-1] > size:
+            raise RecordingError(
+                f"the index of column {name!r} does not fit its {size} values",
+                where=f"{self.where}: {self.path}/{name}_index",
+                mend="the file is damaged or was written wrongly: ask its authors",
+            )
+        return ends
+
+    def column(self, name: str) -> np.ndarray | list[np.ndarray]:
+        """Read a column: an array with one entry a row, or a list of arrays where it is ragged.
+
+        ``region.column`` follows a reference column into the table that it names.
+        """
+        head, dot, tail = name.partition(".")
+        if dot:
+            return self._follow(head, tail)
+        if not self.is_ragged(name):
+            return self._checked(name, self.array(name).read())
+        ends, values = self.ends(name), self.array(name).read()
+        rows = [values[low:high] for low, high in itertools.pairwise(ends)]
+        if f"{name}_index_index" in self.group:
+            outer = np.concatenate([[0], self.array(f"{name}_index_index").read().astype(np.int64)])
+            rows = [
+                np.concatenate(rows[low:high]) if high > low else values[:0] for low, high in itertools.pairwise(outer)
+            ]
+        return self._checked(name, rows)
+
+    def _checked(self, name: str, values):
+        if len(values) != len(self):
+            raise RecordingError(
+                f"column {name!r} has {len(values)} entries for {len(self)} rows",
+                where=f"{self.where}: {self.path}",
+                mend="do not select on this column; its rows cannot be told apart",
+            )
+        return values
+
+    def target(self, name: str) -> Table | None:
+        """Open the table that a region column names; None where the file does not say (plain integers)."""
+        array = self.group.array(name)
+        path = None if array is None else array.attrs.get("table")
+        found = self.root.get(path) if path else None
+        return Table(found, self.root, self.where) if isinstance(found, Group) else None
+
+    def _follow(self, name: str, tail: str) -> np.ndarray | list[np.ndarray]:
+        values = self.column(name)
+        if isinstance(values, np.ndarray) and values.dtype == object:
+            return np.array([self._member(path, tail) for path in values], dtype=object)
+        target = self.target(name)
+        if target is None:
+            raise RecordingError(
+                f"column {name!r} holds plain numbers and names no table, so {name}.{tail} cannot be read",
+                where=f"{self.where}: {self.path}",
+                mend=f"select on {name!r} itself",
+            )
+        looked_up = target.column(tail)
+        if isinstance(values, list):
+            return [_pick(looked_up, rows) for rows in values]
+        return _pick(looked_up, values)
+
+    def _member(self, path: str, tail: str):
+        group = self.root.get(path) if path else None
+        if not isinstance(group, Group):
+            return ""
+        if tail == "name":
+            return group.path.rpartition("/")[2]
+        array = group.array(tail)
+        return group.attrs.get(tail, "") if array is None else array.read()
+
+    def metadata(self) -> dict[str, np.ndarray]:
+        """Read the columns with one plain number or text a row, by name."""
+        plain = {}
+        for name in self.columns:
+            array = self.group.array(name)
+            if array is None or self.is_ragged(name) or array.dtype.names or len(array.shape) != 1:
+                continue
+            if array.shape[0] == len(self):
+                values = array.read()
+                plain[name] = (
+                    np.array([str(path).rpartition("/")[2] for path in values], dtype=object)
+                    if array.is_reference
+                    else values
+                )
+        return plain
+
+
+def _pick(values, rows):
+    rows = np.asarray(rows, dtype=np.int64)
+    if isinstance(values, list):
+        return np.concatenate([values[row] for row in rows]) if len(rows) else np.empty(0, dtype=object)
+    return values[rows]
+
+
+def sample_ranges(table: Table, name: str) -> list[list[SampleRange]]:
+    """Read a column of references into time series: for each row, the samples that it names."""
+    rows = table.column(name)
+    if not isinstance(rows, list):
+        rows = [rows[index : index + 1] for index in range(len(rows))]
+    return [list(_ranges(row)) for row in rows]
+
+
+def _ranges(row: np.ndarray) -> Iterator[SampleRange]:
+    if not row.dtype.names:
+        return
+    series = "timeseries" if "timeseries" in row.dtype.names else row.dtype.names[-1]
+    for item in row:
+        if item["idx_start"] >= 0 and item["count"] > 0:
+            yield SampleRange(int(item["idx_start"]), int(item["count"]), str(item[series]))
+
+
+def is_table(group: Group) -> bool:
+    """Tell whether a group is a table: it declares its columns."""
+    return "colnames" in group.attrs
+
+
+def is_interval_table(table: Table) -> bool:
+    """Tell whether each row of a table is a stretch of time."""
+    return "start_time" in table and "stop_time" in table
