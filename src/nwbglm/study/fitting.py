@@ -71,13 +71,39 @@ class Penalty(OneOf):
 
 
 class Folds(Part):
-    """How rows are held out: contiguous blocks, with a gap so that no test row's history was trained on."""
+    """How rows are held out: in contiguous pieces, with a gap so that no test row's history was trained on."""
 
-    blocks: Annotated[int, Field(ge=2)] = Field(5, description="Number of contiguous blocks.")
+    blocks: Annotated[int, Field(ge=0)] = Field(
+        5, description="Number of folds; 0: none, only the epochs `train` and `test`."
+    )
+    cut: Literal["rows", "within_epochs", "epochs"] = Field(
+        "rows",
+        description="rows: cut all kept rows into contiguous blocks. within_epochs: cut every epoch (trial, sweep) so, "
+        "each fold testing a piece of each. epochs: hold out whole epochs.",
+    )
+    deal: Literal["in_order", "interleaved", "random"] = Field(
+        "in_order",
+        description="With cut: epochs. Neighbours share a fold; or they go to the folds in turn; or at random, seeded.",
+    )
     gap: Literal["auto"] | Duration = Field(
         "auto",
         description="Purged on both sides of a test block. auto: the longest history of any term, and one bin.",
     )
+    nested: bool = Field(
+        False,
+        description="Choose the strength of a fold's score from fits that saw nothing of the fold: blocks - 1 times "
+        "the work. Otherwise it is chosen by the scores of the other folds, whose fits were trained on it.",
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Folds:
+        if self.blocks == 1:
+            raise ValueError("blocks: one fold leaves nothing to train on; use 2 or more, or 0 for none")
+        if self.deal != "in_order" and self.cut != "epochs":
+            raise ValueError("deal: goes with cut: epochs")
+        if self.nested and self.blocks == 2:
+            raise ValueError("nested: needs 3 blocks or more, to choose on what two of them leave")
+        return self
 
 
 class Model(Part):

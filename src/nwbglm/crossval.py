@@ -1,0 +1,287 @@
+"""Which rows are fitted, and which are held out when: the folds, as data.
+
+Folds are contiguous pieces, because neighbouring bins are nearly the same bin. Around every test piece a gap is taken
+out of the training rows, as long as the longest history: otherwise a training row's window would hold the very counts
+that are tested. Nothing convolves across segments, so no gap is needed between them.
+
+The masks are geometry. What each model can use of them is its own: `shared` holds the rows on which every term of every
+compared model is valid.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from nwbglm.errors import ProblemError
+from nwbglm.features import analysis_rows
+from nwbglm.study import Fit, Folds
+
+TEST = "test"
+HALVES = ("half0", "half1")
+
+# ---------------------------------------------------------------- compute
+
+
+def contiguous_blocks(kept: np.ndarray, count: int) -> np.ndarray:
+    """Cut rows into blocks of equal numbers of kept rows.
+
+    Parameters
+    ----------
+    kept
+        Which rows count, shape (rows,).
+    count
+        Number of blocks.
+
+    Returns
+    -------
+    np.ndarray
+        The block of every row, kept or not, int16.
+    """
+    total = int(kept.sum())
+    before = np.cumsum(kept) - kept
+    return np.minimum(before * count // max(total, 1), count - 1).astype(np.int16)
+
+
+def stretches(row: np.ndarray, segment: np.ndarray) -> np.ndarray:
+    """Count off the stretches of consecutive rows of one segment: epochs, trials, sweeps.
+
+    Parameters
+    ----------
+    row
+        Index of each row among the session's bins, ascending.
+    segment
+        Segment of each row.
+
+    Returns
+    -------
+    np.ndarray
+        Stretch of each row, from 0.
+    """
+    if len(row) == 0:
+        return np.zeros(0, int)
+    new = (np.diff(row) != 1) | (np.diff(segment) != 0)
+    return np.concatenate([[0], np.cumsum(new)])
+
+
+def deal(count: int, folds: int, how: str, rng: np.random.Generator) -> np.ndarray:
+    """Deal epochs to folds: neighbours together, in turn, or at random; sizes differ by one at most."""
+    if how == "in_order":
+        return np.arange(count) * folds // count
+    order = rng.permutation(count) if how == "random" else np.arange(count)
+    dealt = np.empty(count, int)
+    dealt[order] = np.arange(count) % folds
+    return dealt
+
+
+def near(test: np.ndarray, row: np.ndarray, segment: np.ndarray, gap: int) -> np.ndarray:
+    """Mark the rows that lie within `gap` bins of a test row of their own segment (test rows included).
+
+    Parameters
+    ----------
+    test
+        Which rows are tested.
+    row, segment
+        Index among the session's bins and segment of each row.
+    gap
+        In bins.
+
+    Returns
+    -------
+    np.ndarray
+        Shape of `test`.
+    """
+    tested = np.flatnonzero(test)
+    if len(tested) == 0:
+        return np.zeros(len(test), bool)
+    after = np.searchsorted(tested, np.arange(len(test)))
+    close = np.zeros(len(test), bool)
+    for neighbour in (np.maximum(after - 1, 0), np.minimum(after, len(tested) - 1)):
+        other = tested[neighbour]
+        close |= (np.abs(row[other] - row) <= gap) & (segment[other] == segment)
+    return close
+
+
+def assign_folds(
+    kept: np.ndarray, row: np.ndarray, segment: np.ndarray, folds: Folds, rng: np.random.Generator
+) -> np.ndarray:
+    """Give each row its test fold.
+
+    Parameters
+    ----------
+    kept, row, segment
+        Of the rows that take part in cross-validation.
+    folds
+        The study's settings.
+    rng
+        Deals epochs where the study says so.
+
+    Returns
+    -------
+    np.ndarray
+        Fold of each row, int16.
+    """
+    if folds.cut == "rows":
+        return contiguous_blocks(kept, folds.blocks)
+    piece = stretches(row, segment)
+    usable = [number for number in np.unique(piece) if kept[piece == number].any()]
+    fold = np.full(len(row), -1, np.int16)
+    if folds.cut == "within_epochs":
+        for number in usable:
+            fold[piece == number] = contiguous_blocks(kept[piece == number], folds.blocks)
+        return fold
+    if len(usable) < folds.blocks:
+        raise ProblemError(
+            f"{len(usable)} epochs with valid rows cannot be dealt to {folds.blocks} folds",
+            where="fit.folds",
+            mend="use fewer blocks, or cut: rows or within_epochs",
+        )
+    for number, home in zip(usable, deal(len(usable), folds.blocks, folds.deal, rng), strict=True):
+        fold[piece == number] = home
+    return fold
+
+
+# ---------------------------------------------------------------- the store
+
+
+def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], fit_settings: Fit, *, seed: int) -> xr.Dataset:
+    """Decide which rows all models share, and what each fold trains on and tests.
+
+    Parameters
+    ----------
+    binned
+        A ``binned`` store.
+    features
+        The ``features`` stores of every term that some compared model uses.
+    fit_settings
+        The study's ``fit``.
+    seed
+        Of the random deal of epochs, where the study asks for one.
+
+    Returns
+    -------
+    xr.Dataset
+        A ``folds`` store. Where a term of own spikes is valid for some units only, ``unit_shared (time, unit)`` narrows
+        `shared` for each.
+    """
+    row = analysis_rows(binned)
+    segment = binned["segment"].values[row]
+    shared, reason, meanings = _why_not(row, binned, features)
+    fitted, tested = _epochs(binned, row)
+    gap = gap_bins(features, fit_settings.folds, float(binned.attrs["bin"]))
+    final = fitted & ~near(tested, row, segment, gap)
+    fold = np.full(len(row), -1, np.int16)
+    if fit_settings.folds.blocks:
+        kept = (shared & final)[final]
+        rng = np.random.default_rng(seed)
+        fold[final] = assign_folds(kept, row[final], segment[final], fit_settings.folds, rng)
+    names, test, train = _masks(fold, final, tested, row, segment, gap)
+    _check(test, train & shared, shared, names, binned)
+    dataset = xr.Dataset(
+        {
+            "row": ("time", row),
+            "shared": ("time", shared),
+            "reason": ("time", reason, {"flag_values": list(range(len(meanings))), "flag_meanings": meanings}),
+            "fold_of_row": ("time", fold),
+            "train": (("fold", "time"), train),
+            "test": (("fold", "time"), test),
+            "final": ("time", final),
+            "half": ("time", _halves(final)),
+        },
+        coords={
+            "time": ("time", binned["time"].values[row], {"units": "s"}),
+            "fold": np.array(names, dtype=str),
+            "fold_kind": ("fold", np.array([TEST if name == TEST else "cv" for name in names], dtype=str)),
+        },
+        attrs={
+            "session": binned.attrs.get("session", ""),
+            "scheme": json.dumps(fit_settings.folds.dump()),
+            "gap": gap * float(binned.attrs["bin"]),
+            "seed": seed,
+        },
+    )
+    return _narrow_by_unit(dataset, binned, features)
+
+
+def gap_bins(features: Sequence[xr.Dataset], folds: Folds, bin_width: float) -> int:
+    """Return the purge gap in bins: what the study says, or the longest reach of any term and one bin."""
+    if folds.gap != "auto":
+        return int(np.ceil(folds.gap / bin_width - 1e-6))
+    reach = max((max(term.attrs["window"], term.attrs.get("ahead", 0.0)) for term in features), default=0.0)
+    return round(reach / bin_width) + 1
+
+
+def _epochs(binned: xr.Dataset, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that are fitted (`train`, else `fit`, else `use`) and those of the explicit test."""
+    in_epoch = binned["in_epoch"].isel(time=row)
+    purposes = in_epoch["purpose"].values.tolist()
+    fitted = next(purpose for purpose in ("train", "fit", "use") if purpose in purposes)
+    tested = in_epoch.sel(purpose=TEST).values if TEST in purposes else np.zeros(len(row), bool)
+    return in_epoch.sel(purpose=fitted).values & ~tested, tested
+
+
+def _masks(
+    fold: np.ndarray, final: np.ndarray, tested: np.ndarray, row: np.ndarray, segment: np.ndarray, gap: int
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return the folds' names, and their test and training rows, each of shape (folds, rows)."""
+    numbers = range(int(fold.max(initial=-1)) + 1)
+    names = [str(number) for number in numbers]
+    test = [fold == number for number in numbers]
+    train = [final & ~near(mask, row, segment, gap) for mask in test]
+    if tested.any():
+        names, test, train = [*names, TEST], [*test, tested], [*train, final]
+    shape = (len(names), len(row))
+    return names, np.array(test, bool).reshape(shape), np.array(train, bool).reshape(shape)
+
+
+def _why_not(
+    row: np.ndarray, binned: xr.Dataset, features: Sequence[xr.Dataset]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the rows that every term can use, and for the others the first term that cannot, and why."""
+    segment, bin_width = binned["segment"].values, float(binned.attrs["bin"])
+    shared, reason, meanings = np.ones(len(row), bool), np.zeros(len(row), np.uint8), ["kept"]
+    for term in features:
+        valid = term["valid"].values
+        name = str(term["term"].values[0])
+        begin = row - round(term.attrs["window"] / bin_width)
+        end = row + round(term.attrs.get("ahead", 0.0) / bin_width)
+        inside = (begin >= 0) & (end < len(segment))
+        inside &= segment[np.clip(begin, 0, None)] == segment[row]
+        inside &= segment[np.clip(end, None, len(segment) - 1)] == segment[row]
+        for bad, why in ((~valid & ~inside, "window_leaves_the_segment"), (~valid & inside, "value_missing")):
+            if (bad & shared).any():
+                reason[bad & shared] = len(meanings)
+                meanings.append(f"{name}:{why}")
+        shared &= valid
+    return shared, reason, meanings
+
+
+def _halves(final: np.ndarray) -> np.ndarray:
+    """Split the fitted rows at their midpoint, before anything is dropped: 0, 1, and -1 for other rows."""
+    half = np.full(len(final), -1, np.int8)
+    half[final] = contiguous_blocks(np.ones(int(final.sum()), bool), 2)
+    return half
+
+
+def _narrow_by_unit(dataset: xr.Dataset, binned: xr.Dataset, features: Sequence[xr.Dataset]) -> xr.Dataset:
+    narrowed = [term["input_valid"].values for term in features if "input_valid" in term]
+    if not narrowed:
+        return dataset
+    dataset["unit_shared"] = (("time", "unit"), np.logical_and.reduce(narrowed))
+    return dataset.assign_coords(unit=binned["unit"].values)
+
+
+def _check(test: np.ndarray, usable: np.ndarray, shared: np.ndarray, names: list[str], binned: xr.Dataset) -> None:
+    """Say before any fit which fold has no row to train on or to test."""
+    session = str(binned.attrs.get("session", ""))
+    for k, name in enumerate(names):
+        for rows, what in ((usable[k], "train on"), (test[k] & shared, "test")):
+            if not rows.any():
+                raise ProblemError(
+                    f"fold {name} has no row to {what}: {int(shared.sum())} rows are valid for every term",
+                    where=f"session {session}, fit.folds",
+                    mend="use fewer blocks, a shorter gap or window, or longer epochs",
+                )
