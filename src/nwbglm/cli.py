@@ -1,0 +1,103 @@
+"""The `nwbglm` command: look into a file, check a study, see what it will do, open its results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nwbglm import __version__
+from nwbglm.errors import NwbGlmError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except NwbGlmError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nwbglm", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"nwb-glm {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    inspect = commands.add_parser("inspect", help="say what an NWB file holds, and what looks wrong in it")
+    inspect.add_argument("file")
+    inspect.add_argument("--page", help="write the audit as an HTML page, too")
+    inspect.set_defaults(run=_inspect)
+
+    check = commands.add_parser("check", help="check a study file, and say what it asks for")
+    check.add_argument("study")
+    check.set_defaults(run=_check)
+
+    schema = commands.add_parser("schema", help="print the study file's JSON Schema, for completion in editors")
+    schema.set_defaults(run=_schema)
+
+    reference = commands.add_parser("reference", help="print the reference of the study file (docs/study.md)")
+    reference.set_defaults(run=_reference)
+
+    show = commands.add_parser("show", help="print what a result store holds")
+    show.add_argument("store")
+    show.set_defaults(run=_show)
+    return parser
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from nwbglm.recording import audit_recording
+
+    audit = audit_recording(arguments.file, None, session=Path(arguments.file).stem)
+    print(audit.text())
+    if arguments.page:
+        Path(arguments.page).write_text(audit.html(), encoding="utf-8")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from nwbglm.figures.catalogue import figures_of
+    from nwbglm.study import load_study
+
+    study = load_study(arguments.study)
+    used = study.used_terms
+    print(f"{arguments.study}: a valid study, '{study.study}'")
+    print(f"  sessions  {len(study.recordings)}: {', '.join(study.recordings)}")
+    print(f"  models    {len(study.models)}: {', '.join(study.models)}")
+    print(f"  terms     {len(used)}: {', '.join(used)}")
+    if unused := [name for name in study.terms if name not in used]:
+        print(f"  unused    {', '.join(unused)} (no model names them: nothing is computed for them)")
+    jobs = len(study.recordings) * len(study.models) * study.unit_blocks
+    print(f"  fits      {jobs} jobs, each over all its units, folds and strengths at once")
+    print(f"  figures   {len(study.recordings) * len(figures_of(study))}")
+    print(f"  results   results/{study.study}/report/index.html")
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    print(schema_text(), end="")
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of the study file."""
+    from nwbglm.study import Study
+
+    schema = Study.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def _reference(arguments: argparse.Namespace) -> None:
+    from nwbglm.study.reference import reference_text
+
+    print(reference_text(), end="")
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    from nwbglm import store
+
+    dataset = store.read(arguments.store)
+    print(dataset)
+    print(json.dumps(store.provenance(dataset), indent=1))
