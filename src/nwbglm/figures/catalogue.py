@@ -1,0 +1,257 @@
+"""Which figures a study has, decided from the study alone, so that the workflow knows them before any data is read.
+
+A figure's name is its family, and after a hyphen its subject where the family has one: ``scores``,
+``tuning-heading``, ``coupling-full``. No family has a hyphen in its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nwbglm.study import Factor, Study
+from nwbglm.study.terms import OWN_SPIKES
+
+WHOLE = ("",)  # the subjects of a family that is drawn once
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """One family of figures.
+
+    Attributes
+    ----------
+    title
+        Its heading; ``{subject}`` stands for the term, model or tuning that is drawn.
+    caption
+        What is seen and what good looks like.
+    needs
+        Kinds of store that it is drawn from.
+    draw
+        ``module:function`` below `nwbglm.figures`.
+    subjects
+        The subjects it has in a study; none where it does not apply.
+    """
+
+    title: str
+    caption: str
+    needs: tuple[str, ...]
+    draw: str
+    subjects: Callable[[Study], tuple[str, ...]]
+
+
+def _always(study: Study) -> tuple[str, ...]:
+    return WHOLE
+
+
+def _tunings(study: Study) -> tuple[str, ...]:
+    return tuple(study.tuning)
+
+
+def _circular_tunings(study: Study) -> tuple[str, ...]:
+    return tuple(name for name, tuning in study.tuning.items() if study.signals[tuning.of].period is not None)
+
+
+def _single(study: Study, name: str) -> Factor | None:
+    """Return a term's only factor; a product of several has no one-dimensional picture."""
+    factors = study.terms[name].factors
+    return factors[0] if len(factors) == 1 else None
+
+
+def _with_basis(study: Study) -> tuple[str, ...]:
+    """Return `WHOLE` where some used term has basis functions worth a picture."""
+    kinds = {factor.basis.kind for name in study.used_terms for factor in study.terms[name].factors}
+    return WHOLE if kinds - {"lags", "identity", "categorical"} else ()
+
+
+def _lagged(study: Study) -> tuple[str, ...]:
+    return tuple(n for n in study.used_terms if (factor := _single(study, n)) and factor.basis.window > 0)
+
+
+def _shown_features(study: Study) -> tuple[str, ...]:
+    """Leave out a term of others' spikes whose columns of one unit equal those of an own-history term."""
+    factors = {name: _single(study, name) for name in _lagged(study)}
+    own = [factor.basis for factor in factors.values() if factor.of == OWN_SPIKES]
+    return tuple(n for n, f in factors.items() if f.of == OWN_SPIKES or not f.of_spikes or f.basis not in own)
+
+
+def _filters(study: Study) -> tuple[str, ...]:
+    """Terms of one input: the filters of several inputs are in the coupling figure."""
+    return tuple(
+        name
+        for name in study.used_terms
+        if (factor := _single(study, name))
+        and (factor.of == OWN_SPIKES or not factor.of_spikes)
+        and factor.basis.kind != "identity"
+    )
+
+
+def _halves(study: Study) -> tuple[str, ...]:
+    return WHOLE if any(model.halves and history_terms(study, name) for name, model in study.models.items()) else ()
+
+
+def history_terms(study: Study, model: str) -> tuple[str, ...]:
+    """List a model's terms of the unit's own spikes over lags."""
+    return tuple(
+        name
+        for name in study.models[model].terms
+        if (factor := _single(study, name)) and factor.of == OWN_SPIKES and factor.basis.window > 0
+    )
+
+
+def coupling_terms(study: Study, model: str) -> tuple[str, ...]:
+    """List a model's terms of other units' spikes."""
+    return tuple(
+        name
+        for name in study.models[model].terms
+        if (factor := _single(study, name)) and factor.of_spikes and factor.of != OWN_SPIKES
+    )
+
+
+def _coupled_models(study: Study) -> tuple[str, ...]:
+    return tuple(name for name in study.models if coupling_terms(study, name))
+
+
+def _with_truth(study: Study) -> tuple[str, ...]:
+    return WHOLE if any(recording.nwb.simulate for recording in study.recordings.values()) else ()
+
+
+_DATA = ("binned", "tuning", "predictions")
+
+FIGURES: dict[str, FigureSpec] = {
+    "rates": FigureSpec(
+        "Rates of an example unit",
+        "The signals, the unit's spikes, its smoothed rate (black) and the models' rates, smoothed alike. Predictions "
+        "are held out: each stretch is predicted by a fit that never saw it. Below, three busy moments larger. Good: a "
+        "model's line follows the black one in time and height.",
+        _DATA,
+        "rates:draw_rates",
+        _always,
+    ),
+    "tuning": FigureSpec(
+        "Tuning to {subject}",
+        "Black: rate of each unit by value, with one standard error of a Poisson count. Colours: the mean of the "
+        "models' held-out predictions on the rows that were fitted. Good: a model that explains the tuning lies on the "
+        "black line; the models' rows may be fewer than the data's.",
+        _DATA,
+        "tuning:draw_tuning",
+        _tunings,
+    ),
+    "population": FigureSpec(
+        "The population by preferred {subject}",
+        "Units in the order of their preferred value, from bottom to top. Left: tuning; right: the same units in "
+        "time, below the signal itself. Top: data; below: held-out predictions, each unit as a fraction of its "
+        "own largest rate. Good: the band of activity follows the signal, in the predictions as in the data.",
+        _DATA,
+        "population:draw_population",
+        _circular_tunings,
+    ),
+    "basis": FigureSpec(
+        "Basis functions",
+        "The functions whose weighted sum is each term's filter. Good: together they cover the window without holes.",
+        ("features",),
+        "terms:draw_basis",
+        _with_basis,
+    ),
+    "features": FigureSpec(
+        "Features of {subject}",
+        "What the model is given for the example unit, around an isolated and a busy moment. Top: the input; the "
+        "shaded window is what predicts the bin at the line. Below: the features over time (each divided by its "
+        "largest value). Good: every feature answers the input, later functions later.",
+        ("binned", "features"),
+        "terms:draw_features",
+        _shown_features,
+    ),
+    "filters": FigureSpec(
+        "Filters of {subject}",
+        "The fitted sum of basis functions of each unit, in log rate per unit of input (log gain): 0 changes nothing, "
+        "0.69 doubles the rate. Colours: models that use the term. Good: smooth, alike between models.",
+        ("fits",),
+        "filters:draw_filters",
+        _filters,
+    ),
+    "halves": FigureSpec(
+        "History filters on both halves",
+        "Left: the example unit's own-history filter, fitted on the first (solid) and second (dashed) half of the fit "
+        "epochs alone. Right: correlation of the two halves' filters, one point a unit, the bar is the median. "
+        "Good: halves agree; fluctuations that do not repeat are noise that was fitted.",
+        ("binned", "fits"),
+        "filters:draw_halves",
+        _halves,
+    ),
+    "coupling": FigureSpec(
+        "Coupling filters of {subject}",
+        "Rows: receivers; columns: senders; each cell runs from the shortest to the longest lag; thin line: 0. "
+        "All cells share one scale; the diagonal (own history, grey) has its own. The margins show tuning. "
+        "Good, in a ring of head-direction units: neighbours excite, opposites inhibit.",
+        ("tuning", "fits", "predictions"),
+        "coupling:draw_coupling",
+        _coupled_models,
+    ),
+    "scores": FigureSpec(
+        "Scores of the models",
+        "One point a unit, lines join the same unit, the bar is the median. Filled: held out; hollow: in-sample. "
+        " Triangles: below the axis, with their number. Good: held-out scores above 0 and close to the "
+        "in-sample ones; a large gap between them is overfitting.",
+        ("fits",),
+        "scores:draw_scores",
+        _always,
+    ),
+    "truth": FigureSpec(
+        "Truth against estimate",
+        "This session was simulated. Every true value against its estimate; the line is equality. Correlation and "
+        "relative error (root mean square error over root mean square truth) stand in each panel. Good: on the line.",
+        ("binned", "tuning", "fits", "predictions", "truth"),
+        "truth:draw_truth",
+        _with_truth,
+    ),
+}
+
+OVERALL: dict[str, FigureSpec] = {
+    "scores": FigureSpec(
+        "Scores over all sessions",
+        "One point a unit; the bar is the median over units. Filled: held out; hollow: in-sample. Triangles: "
+        "below the axis, with their number. Good: above 0, held out close to in-sample.",
+        ("scores",),
+        "overall:draw_scores",
+        _always,
+    ),
+    "differences": FigureSpec(
+        "Paired differences between models",
+        "Held-out bits per spike of the first model minus the second, one point a unit; bar: median, with the 95 % "
+        "interval of a bootstrap over sessions where there are two or more. Good: an interval that excludes 0.",
+        ("pairs",),
+        "overall:draw_differences",
+        lambda study: WHOLE if len(study.models) > 1 else (),
+    ),
+}
+
+
+def figures_of(study: Study) -> list[str]:
+    """List the names of the figures that every session of a study has."""
+    return _names(FIGURES, study)
+
+
+def overall_figures_of(study: Study) -> list[str]:
+    """List the names of the figures over all sessions."""
+    return _names(OVERALL, study)
+
+
+def _names(registry: dict[str, FigureSpec], study: Study) -> list[str]:
+    return [
+        f"{family}-{subject}" if subject else family
+        for family, spec in registry.items()
+        for subject in spec.subjects(study)
+    ]
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Split a figure's name into its family and its subject ('' where it has none)."""
+    family, _, subject = name.partition("-")
+    return family, subject
+
+
+def title_of(name: str, registry: dict[str, FigureSpec] = FIGURES) -> str:
+    """Return the heading of a figure."""
+    family, subject = split_name(name)
+    return registry[family].title.format(subject=subject)

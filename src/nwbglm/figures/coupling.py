@@ -1,0 +1,136 @@
+"""The matrix of coupling filters: receivers by senders, with tuning along the margins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from .catalogue import coupling_terms
+from .filters import filter_table, filters_of
+from .session import Stores
+from .style import COLORS, FAINT, INK, QUIET, NothingToDraw
+
+ROOM = 0.42  # half height of a filter in its cell of height 1
+
+
+def draw_coupling(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw every coupling filter of one model in one matrix; one axes, since hundreds would take a minute."""
+    if subject not in stores.fits:
+        raise NothingToDraw(f"Model {subject} was not fitted in this session.")
+    term = coupling_terms(stores.study, subject)[0]
+    fit = stores.fits[subject]
+    filters = filters_of(fit, term)
+    units, order = stores.fitted_units, stores.order()
+    senders = np.array([list(map(str, filters.inputs)).index(str(unit)) for unit in units])[order]
+    values = filters.values[order][:, senders]
+    apart, name = _distances(stores, order)
+    size = float(np.clip(0.42 * (len(units) + 1) + 1.2, 4, 11))
+    figure = Figure(figsize=(size + 0.8, size))
+    axes = figure.add_subplot()
+    scale, own_scale = cell_scales(values)
+    _draw_cells(axes, values, apart, scale, own_scale)
+    _draw_margins(axes, stores, subject, name, order)
+    _finish(axes, figure, units[order], apart, scale, own_scale)
+    table = filter_table({subject: filters}, fit.unit.values).rename(columns={"unit": "receiver", "input": "sender"})
+    return figure, _with_distance(table, stores, name)
+
+
+def cell_scales(values: np.ndarray) -> tuple[float, float]:
+    """Return the log gain that fills a cell's half, for coupling and for own history."""
+    own = np.eye(len(values), dtype=bool)
+
+    def largest(part: np.ndarray) -> float:
+        sizes = np.abs(part[np.isfinite(part)])
+        return float(np.quantile(sizes, 0.999)) if sizes.size and sizes.max() > 0 else 1.0
+
+    return largest(values[~own]), largest(values[own])
+
+
+def _distances(stores: Stores, order: np.ndarray) -> tuple[np.ndarray | None, str | None]:
+    """Return |difference| of preferred values (receiver, sender) on the circle, and the tuning it is of."""
+    for name in stores.study.tuning:
+        if stores.circular(name) and stores.tuning is not None:
+            period = stores.study.signals[stores.study.tuning[name].of].period
+            preferred = stores.tuning[f"preferred_{name}"].sel(unit=stores.fitted_units).values[order]
+            return circular_distance(preferred[:, None], preferred[None], period), name
+    return None, None
+
+
+def circular_distance(a: np.ndarray, b: np.ndarray, period: float) -> np.ndarray:
+    """Return the shorter way round between two values."""
+    return np.abs(np.mod(a - b + period / 2, period) - period / 2)
+
+
+def _draw_cells(axes: Axes, values: np.ndarray, apart, scale: float, own_scale: float) -> None:
+    count, _, points = values.shape
+    x = np.linspace(0.08, 0.92, points)
+    lines, colors = [], []
+    largest = np.nanmax(apart) if apart is not None and np.isfinite(apart).any() else 1.0
+    for i in range(count):
+        for j in range(count):
+            height = np.clip(values[i, j] / (own_scale if i == j else scale), -1.1, 1.1) * ROOM
+            lines.append(np.column_stack([j + x, i + 0.5 - height]))
+            if i == j:
+                colors.append(QUIET)
+            elif apart is None:
+                colors.append(COLORS[1] if np.nansum(values[i, j]) > 0 else COLORS[0])
+            else:
+                colors.append(colormaps["viridis"](0.92 * apart[i, j] / largest))
+    zero = [[(j + 0.08, i + 0.5), (j + 0.92, i + 0.5)] for i in range(count) for j in range(count)]
+    axes.add_collection(LineCollection(zero, colors=FAINT, linewidths=0.5))
+    axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.2))
+
+
+def _draw_margins(axes: Axes, stores: Stores, model: str, tuning: str | None, order: np.ndarray) -> None:
+    """Draw tuning curves above the senders and left of the receivers: data black, the model's colour on it."""
+    if tuning is None:
+        return
+    curves = [(stores.tuning[f"rate_{tuning}"].sel(unit=stores.fitted_units).values[order], INK)]
+    if model in stores.predictions:
+        predicted = stores.predictions[model][f"heldout_rate_{tuning}"]
+        curves.append((predicted.sel(unit=stores.fitted_units).values[order], stores.styles[model]["color"]))
+    lines, colors = [], []
+    for rates, color in curves:
+        x = np.linspace(0.08, 0.92, rates.shape[1])
+        for i, rate in enumerate(rates):
+            top = np.nanmax(np.where(np.isfinite(curves[0][0][i]), curves[0][0][i], 0)) or 1.0
+            y = np.clip(rate / top, 0, 1.2) * 0.75
+            lines += [np.column_stack([i + x, -0.1 - y]), np.column_stack([x - 1.1, i + 0.9 - y])]
+            colors += [color, color]
+    axes.add_collection(LineCollection(lines, colors=colors, linewidths=0.8))
+
+
+def _finish(axes: Axes, figure: Figure, units: np.ndarray, apart, scale: float, own_scale: float) -> None:
+    count = len(units)
+    axes.set(xlim=(-1.15, count), ylim=(count, -1.15), aspect="equal")
+    axes.set_xticks(np.arange(count) + 0.5, [str(u) for u in units])
+    axes.set_yticks(np.arange(count) + 0.5, [str(u) for u in units])
+    axes.tick_params(length=0, labelsize=7)
+    axes.spines[:].set_visible(False)
+    axes.set(xlabel="Sender (unit)", ylabel="Receiver (unit)")
+    axes.set_title(f"half a cell: {scale:.2g} log gain per spike; on the diagonal {own_scale:.2g}")
+    if apart is not None and count > 1:
+        largest = float(np.nanmax(apart))
+        bar = figure.colorbar(
+            ScalarMappable(Normalize(0, largest / 0.92), colormaps["viridis"]), ax=axes, shrink=0.5, aspect=25
+        )
+        bar.set_label("Difference of preferred value")
+        bar.outline.set_visible(False)
+
+
+def _with_distance(table: pd.DataFrame, stores: Stores, tuning: str | None) -> pd.DataFrame:
+    if tuning is None:
+        return table
+    period = stores.study.signals[stores.study.tuning[tuning].of].period
+    preferred = dict(
+        zip(stores.tuning.unit.values.astype(str), stores.tuning[f"preferred_{tuning}"].values, strict=True)
+    )
+    receiver = table.receiver.astype(str).map(preferred).to_numpy(float)
+    sender = table.sender.astype(str).map(preferred).to_numpy(float)
+    return table.assign(difference_of_preferred=circular_distance(receiver, sender, period))

@@ -1,0 +1,84 @@
+"""Figures over all sessions, from the comparison's tables."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nwbglm.comparison import headline, summarise_pairs
+from nwbglm.study import Study
+
+from .catalogue import OVERALL, split_name
+from .scores import draw_score_panels
+from .style import COLORS, INK, QUIET, NothingToDraw, line_styles, robust_floor, say, styled
+
+
+def draw_overall(name: str, *, study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Draw one figure over all sessions.
+
+    Parameters
+    ----------
+    name
+        One of `overall_figures_of(study)`.
+    study
+        The study: order and colours of the models.
+    tables
+        What `compare_models` returns.
+    """
+    module, function = OVERALL[split_name(name)[0]].draw.split(":")
+    with styled():
+        try:
+            return getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(study, tables)
+        except NothingToDraw as reason:
+            return say(str(reason))
+
+
+def draw_scores(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Draw the scores of all sessions' units."""
+    scores = tables["scores"]
+    if scores.empty:
+        raise NothingToDraw("No session was fitted.")
+    models = [model for model in study.models if model in set(scores.model)]
+    colors = {model: style["color"] for model, style in line_styles(study.models).items()}
+    return draw_score_panels(scores, models, colors, join=False), scores
+
+
+def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Draw the paired differences of every two models, one row each."""
+    pairs = tables["pairs"]
+    if pairs.empty:
+        raise NothingToDraw("There is no session in which two models were fitted.")
+    rows = headline(pairs)
+    summary = summarise_pairs(pairs, seed=study.seed)
+    sessions = {name: COLORS[k % len(COLORS)] for k, name in enumerate(dict.fromkeys(rows.session))}
+    floor = robust_floor(rows.bits_per_spike.to_numpy(float))
+    figure = Figure(figsize=(9, 0.36 * len(summary) + 1.2))
+    axes = figure.add_subplot()
+    for position, line in enumerate(summary.itertuples()):
+        part = rows[(rows.model == line.model) & (rows.other == line.other)]
+        _draw_points(axes, part, position, sessions, floor)
+        axes.vlines(max(line.bits_per_spike_median, floor), position - 0.32, position + 0.32, color=INK, linewidth=2)
+        if np.isfinite(line.bits_per_spike_low):
+            ends = np.maximum([line.bits_per_spike_low, line.bits_per_spike_high], floor)
+            axes.hlines(position + 0.36, *ends, color=INK, linewidth=1.2)
+    axes.axvline(0, color=QUIET, linewidth=0.8, zorder=0)
+    labels = [f"{line.model} − {line.other}" for line in summary.itertuples()]
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel="Difference in bits per spike (held out)")
+    if 1 < len(sessions) <= len(COLORS):
+        handles = [axes.plot([], [], "o", color=color, markersize=4, label=name)[0] for name, color in sessions.items()]
+        figure.legend(handles=handles, loc="outside upper center", ncols=6)
+    return figure, rows
+
+
+def _draw_points(axes, part: pd.DataFrame, position: int, sessions: dict[str, str], floor: float) -> None:
+    values = part.bits_per_spike.to_numpy(float)
+    y = position + np.linspace(-0.22, 0.22, len(values)) if len(values) > 1 else np.array([position])
+    colors = part.session.map(sessions).to_numpy()
+    inside = values >= floor
+    axes.scatter(values[inside], y[inside], s=12, c=colors[inside], linewidths=0)
+    axes.scatter(np.full((~inside).sum(), floor), y[~inside], s=16, c=colors[~inside], marker="<", linewidths=0)

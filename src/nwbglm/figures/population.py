@@ -1,0 +1,142 @@
+"""The population in the order of preferred value: raster and heat maps, data above predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .rates import draw_line
+from .session import Stores, segment_breaks, smooth
+from .style import INK, QUIET, NothingToDraw
+from .tuning import mark_circle, value_label
+
+COLUMNS = 1000  # pixels of a heat map along time
+
+
+def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw the signal, the sorted raster, and heat maps of smoothed counts and held-out rates."""
+    rows = stores.window
+    if stores.tuning is None or not rows.size:
+        raise NothingToDraw("The figures' window holds no bin of this session.")
+    part = stores.binned.isel(time=rows)
+    order = stores.order(subject)
+    breaks = segment_breaks(rows, part.segment.values)
+    maps = _maps(stores, part, order, breaks)
+    tuning = _tuning_maps(stores, subject, order)
+    figure, layout = _layout(len(maps), len(order))
+    time = part.time.values
+    top = figure.add_subplot(layout[0, 1])
+    _draw_heading(top, stores, subject, part, breaks)
+    _draw_raster(figure.add_subplot(layout[1, 1], sharex=top), time, part.spike_count.values[:, order])
+    for position, (name, values) in enumerate(maps.items(), start=2):
+        left, right = figure.add_subplot(layout[position, 0]), figure.add_subplot(layout[position, 1], sharex=top)
+        _draw_tuning(left, stores, subject, tuning[name], name)
+        _draw_map(right, time, values)
+        right.set_title("data, smoothed" if name == "data" else f"{name}, held out")
+    for axes in figure.axes:
+        last = axes.get_subplotspec().rowspan.stop == layout.nrows
+        axes.tick_params(labelbottom=last)
+        if last:
+            axes.set_xlabel("Time (s)" if axes.get_subplotspec().colspan.start else value_label(stores, subject))
+        if axes.get_subplotspec().rowspan.start:
+            _unit_ticks(axes, stores.fitted_units[order], axes.get_subplotspec().colspan.start == 0)
+    return figure, _table(time, stores.fitted_units[order], part.spike_count.values[:, order], maps)
+
+
+def _layout(maps: int, units: int):
+    height = float(np.clip(0.085 * units, 0.9, 2.2))
+    heights = [0.7] + [height] * (maps + 1)
+    figure = Figure(figsize=(9, sum(heights) + 0.32 * len(heights) + 0.3))
+    return figure, figure.add_gridspec(len(heights), 2, width_ratios=[1, 4.2], height_ratios=heights)
+
+
+def _maps(stores: Stores, part, order: np.ndarray, breaks: np.ndarray) -> dict[str, np.ndarray]:
+    """Return (time, unit) rates, Hz, of the data and of each model that is no constant."""
+    settings = stores.study.figures.smooth
+
+    def smoothed(values: np.ndarray) -> np.ndarray:
+        return smooth(values[:, order], breaks, settings.std / stores.bin, settings.size_factor)
+
+    maps = {"data": smoothed(part.spike_count.values / stores.bin)}
+    for model in stores.models:
+        if model in stores.predictions and stores.study.models[model].terms:
+            prediction = stores.predictions[model].sel(unit=part.unit.values)
+            maps[model] = smoothed(prediction.heldout_rate.values.astype(float))
+    return maps
+
+
+def _tuning_maps(stores: Stores, subject: str, order: np.ndarray) -> dict[str, np.ndarray]:
+    units = stores.fitted_units
+    maps = {"data": stores.tuning[f"rate_{subject}"].sel(unit=units).values[order]}
+    for model, prediction in stores.predictions.items():
+        held_out = prediction[f"heldout_rate_{subject}"].sel(unit=units).values[order]
+        maps[model] = held_out
+    return maps
+
+
+def _draw_heading(axes: Axes, stores: Stores, subject: str, part, breaks: np.ndarray) -> None:
+    signal = stores.study.tuning[subject].of
+    values = part[signal].values
+    period = stores.study.signals[signal].period
+    wraps = np.flatnonzero(np.abs(np.diff(values)) > period / 2) + 1
+    draw_line(axes, part.time.values, values, np.union1d(breaks, wraps).astype(int), color=QUIET)
+    axes.set(ylim=(0, period), ylabel=f"{signal}\n({part[signal].attrs.get('units', '')})")
+    if np.isclose(period, 2 * np.pi):
+        axes.set(yticks=[0, np.pi, 2 * np.pi], yticklabels=["0", "π", "2π"])
+
+
+def _draw_raster(axes: Axes, time: np.ndarray, counts: np.ndarray) -> None:
+    for position in range(counts.shape[1]):
+        spikes = time[counts[:, position] > 0]
+        axes.vlines(spikes, position - 0.4, position + 0.4, color=INK, linewidth=0.45)
+    axes.set(ylim=(-0.5, counts.shape[1] - 0.5), title="data, spikes")
+
+
+def _draw_map(axes: Axes, time: np.ndarray, values: np.ndarray) -> None:
+    pieces = np.array_split(np.arange(len(time)), min(COLUMNS, len(time)))
+    shrunk = np.stack([_mean(values[piece]) for piece in pieces], axis=1)
+    extent = (time[0], time[-1], -0.5, values.shape[1] - 0.5)
+    axes.imshow(_scaled(shrunk), aspect="auto", origin="lower", extent=extent, cmap="Greys", vmin=0, vmax=1)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    return np.where(
+        known.any(axis=0), np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1), np.nan
+    )
+
+
+def _draw_tuning(axes: Axes, stores: Stores, subject: str, rates: np.ndarray, title: str) -> None:
+    edges = stores.tuning[f"edges_{subject}"].values
+    extent = (edges[0], edges[-1], -0.5, len(rates) - 0.5)
+    axes.imshow(_scaled(rates), aspect="auto", origin="lower", extent=extent, cmap="Greys", vmin=0, vmax=1)
+    axes.set_title(title)
+    mark_circle(axes, stores.tuning[f"value_{subject}"].attrs)
+
+
+def _scaled(rates: np.ndarray) -> np.ndarray:
+    """Divide each row by its largest value."""
+    filled = np.where(np.isfinite(rates), rates, 0.0)
+    top = np.maximum(filled.max(axis=1, keepdims=True, initial=0.0), 1e-12)
+    return np.where(np.isfinite(rates), rates / top, np.nan)
+
+
+def _unit_ticks(axes: Axes, units: np.ndarray, labelled: bool) -> None:
+    step = max(1, len(units) // 8)
+    positions = np.arange(0, len(units), step)
+    axes.set_yticks(positions, [str(units[p]) for p in positions])
+    if labelled:
+        axes.set_ylabel("Unit")
+    else:
+        axes.tick_params(labelleft=False)
+
+
+def _table(time: np.ndarray, units: np.ndarray, counts: np.ndarray, maps: dict[str, np.ndarray]) -> pd.DataFrame:
+    table = {
+        "time": np.repeat(time, len(units)),
+        "unit": np.tile(units, len(time)),
+        "spikes": counts.ravel(),
+    }
+    return pd.DataFrame(table | {f"rate_{name}": values.ravel() for name, values in maps.items()})

@@ -1,0 +1,138 @@
+"""The example unit in time: signals, spikes, smoothed rate, and what the models predict."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .session import Stores, interrupt, segment_breaks, smooth
+from .style import INK, QUIET, NothingToDraw
+
+ZOOMS = 3
+ENVELOPE = 1500  # pieces; a line with more samples is drawn by the smallest and largest value of each
+
+
+class Traces(NamedTuple):
+    """What is drawn over time, and where lines are interrupted."""
+
+    table: pd.DataFrame
+    breaks: np.ndarray
+    signals: dict[str, str]  # column -> axis label
+    rates: dict[str, tuple[str, str]]  # model -> (column, label)
+
+
+def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw signals, spikes and rates of the example unit over the window, with busy moments enlarged."""
+    traces = collect(stores, stores.example)
+    heights = [0.8] * len(traces.signals) + [1.6, 1.6]
+    figure = Figure(figsize=(9, 1.15 * sum(heights) + 0.4))
+    layout = figure.add_gridspec(len(heights), ZOOMS, height_ratios=heights)
+    zooms = busy_moments(traces.table)
+    top = [figure.add_subplot(layout[i, :]) for i in range(len(traces.signals))]
+    for axes, (column, label) in zip(top, traces.signals.items(), strict=True):
+        _draw_signal(axes, traces, column, label)
+    main = figure.add_subplot(layout[-2, :])
+    _draw_lines(main, stores, traces, slice(None))
+    for axes in top:
+        axes.set_xlim(main.get_xlim())
+    main.set_title(f"unit {stores.example}")
+    main.set_ylabel("Rate (Hz)")
+    figure.legend(*main.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    for position, (first, last) in enumerate(zooms):
+        axes = figure.add_subplot(layout[-1, position])
+        _draw_lines(axes, stores, traces, slice(first, last))
+        time = traces.table.time.to_numpy()
+        main.axvspan(time[first], time[last - 1], color=QUIET, alpha=0.12, linewidth=0)
+        axes.set_xlabel("Time (s)")
+    figure.axes[-len(zooms)].set_ylabel("Rate (Hz)")
+    return figure, traces.table
+
+
+def collect(stores: Stores, unit: int) -> Traces:
+    """Gather the window's signals, counts, and smoothed rates of data and models, with where lines break."""
+    rows = stores.window
+    part = stores.binned.isel(time=rows)
+    if not rows.size:
+        raise NothingToDraw("The figures' window holds no bin of this session.")
+    breaks = segment_breaks(rows, part.segment.values)
+    settings = stores.study.figures.smooth
+    counts = part.spike_count.sel(unit=unit).values.astype(float)
+
+    def smoothed(values: np.ndarray) -> np.ndarray:
+        return smooth(values, breaks, settings.std / stores.bin, settings.size_factor)
+
+    table = pd.DataFrame({"time": part.time.values, "segment": part.segment.values})
+    signals = {}
+    for name in stores.study.signals:
+        table[name] = part[name].values
+        signals[name] = f"{name}\n({part[name].attrs.get('units', '')})"
+    table["spikes"] = counts
+    table["rate_data"] = smoothed(counts / stores.bin)
+    rates = {}
+    for model, prediction in stores.predictions.items():
+        mine = prediction.sel(unit=unit)
+        table[f"rate_{model}"] = smoothed(mine.rate.values.astype(float))
+        table[f"heldout_rate_{model}"] = smoothed(mine.heldout_rate.values.astype(float))
+        held_out = np.isfinite(mine.heldout_rate.values).any()
+        rates[model] = (f"heldout_rate_{model}", model) if held_out else (f"rate_{model}", f"{model} (in-sample)")
+    return Traces(table, breaks, signals, rates)
+
+
+def busy_moments(table: pd.DataFrame, share: float = 0.1) -> list[tuple[int, int]]:
+    """Return, for each third of the window, the rows around its highest rate."""
+    rate = np.nan_to_num(table.rate_data.to_numpy())
+    width = max(10, int(len(rate) * share))
+    out = []
+    for part in np.array_split(np.arange(len(rate)), ZOOMS):
+        if not part.size:
+            continue
+        first = int(np.clip(part[np.argmax(rate[part])] - width // 2, 0, max(0, len(rate) - width)))
+        out.append((first, min(first + width, len(rate))))
+    return out
+
+
+def _draw_signal(axes: Axes, traces: Traces, column: str, label: str) -> None:
+    time, values = traces.table.time.to_numpy(), traces.table[column].to_numpy(float)
+    wraps = "rad" in label
+    breaks = np.union1d(traces.breaks, np.flatnonzero(np.abs(np.diff(values)) > np.pi) + 1) if wraps else traces.breaks
+    draw_line(axes, time, values, breaks.astype(int), color=QUIET, linewidth=0.8)
+    axes.set_ylabel(label)
+    axes.tick_params(labelbottom=False)
+    if wraps:
+        axes.set(ylim=(0, 2 * np.pi), yticks=[0, np.pi, 2 * np.pi], yticklabels=["0", "π", "2π"])
+
+
+def draw_line(axes: Axes, time: np.ndarray, values: np.ndarray, breaks: np.ndarray, **style) -> None:
+    """Plot a line that stops at breaks, thinned to its envelope where it has more samples than the eye can see."""
+    if len(time) > 2 * ENVELOPE and not len(breaks):
+        time, values = envelope(time, values)
+    axes.plot(interrupt(time, breaks), interrupt(values, breaks), **style)
+
+
+def envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the smallest and the largest value of each of `ENVELOPE` pieces, in their order."""
+    pieces = np.array_split(np.arange(len(time)), ENVELOPE)
+    filled = np.where(np.isfinite(values), values, np.nanmean(values) if np.isfinite(values).any() else 0.0)
+    ends = [sorted((piece[np.argmin(filled[piece])], piece[np.argmax(filled[piece])])) for piece in pieces]
+    keep = np.unique(np.concatenate(ends))
+    return time[keep], values[keep]
+
+
+def _draw_lines(axes: Axes, stores: Stores, traces: Traces, part: slice) -> None:
+    table = traces.table.iloc[part]
+    first = part.start or 0
+    breaks = traces.breaks[(traces.breaks > first) & (traces.breaks < first + len(table))] - first
+    time = table.time.to_numpy()
+    draw_line(axes, time, table.rate_data.to_numpy(), breaks, color=INK, linewidth=1.4, label="data")
+    for model, (column, label) in traces.rates.items():
+        draw_line(axes, time, table[column].to_numpy(), breaks, label=label, **stores.styles[model])
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(time[0], time[-1] + 1e-9)
+    spikes = time[table.spikes.to_numpy() > 0]
+    # the raster stands under the axis, so that it hides no line
+    axes.vlines(spikes, -0.09, -0.02, transform=axes.get_xaxis_transform(), color=INK, linewidth=0.5, clip_on=False)
+    axes.tick_params(axis="x", pad=9)

@@ -1,0 +1,79 @@
+"""Scores of all models: units as points, medians as bars, in-sample beside held out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nwbglm.comparison import POOLED, headline, score_fit
+
+from .session import Stores
+from .style import FAINT, INK, QUIET, NothingToDraw, robust_floor
+
+MEASURES = {"bits_per_spike": "Bits per spike", "pseudo_r2_cohen": "Pseudo-R² (Cohen)"}
+AGAINST = "against the mean rate of the training rows"
+
+
+def draw_scores(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw this session's scores, lines joining the models of a unit."""
+    if not stores.fits:
+        raise NothingToDraw("No model was fitted in this session.")
+    table = pd.concat([score_fit(stores.fits[model]) for model in stores.models], ignore_index=True)
+    colors = {model: style["color"] for model, style in stores.styles.items()}
+    return draw_score_panels(table, stores.models, colors, join=True), table
+
+
+def draw_score_panels(table: pd.DataFrame, models: list[str], colors: dict[str, str], join: bool) -> Figure:
+    """Draw one panel a measure; held-out (or test) scores filled, in-sample ones hollow."""
+    reported = headline(table)
+    in_sample = table[(table.kind == "in-sample") & (table.fold == POOLED)]
+    figure = Figure(figsize=(9, 3.6))
+    for axes, (measure, label) in zip(figure.subplots(1, 2), MEASURES.items(), strict=True):
+        floor = robust_floor(reported[measure].to_numpy(float))
+        _draw_group(axes, reported, measure, models, colors, -0.16, floor, join)
+        _draw_group(axes, in_sample, measure, models, colors, 0.2, floor, False)
+        _finish(axes, table, measure, models, floor)
+        axes.set_ylabel(f"{label}\n{AGAINST}" if measure == "bits_per_spike" else label)
+    kind = "explicit test" if (reported.kind == "test").any() else "held out"
+    figure.axes[0].set_title(f"filled: {kind}; hollow: in-sample; bar: median")
+    return figure
+
+
+def _draw_group(axes: Axes, table, measure, models, colors, offset: float, floor: float, join: bool) -> None:
+    wide = table.pivot_table(index=["session", "unit"], columns="model", values=measure, sort=False, dropna=False)
+    wide = wide.reindex(columns=models)
+    jitter = np.linspace(-0.09, 0.09, len(wide)) if len(wide) > 1 else np.zeros(len(wide))
+    x = np.arange(len(models))[None] + offset + jitter[:, None]
+    if join:
+        axes.plot(x.T, np.maximum(wide.to_numpy(float), floor).T, color=FAINT, linewidth=0.5, zorder=1)
+    filled = offset < 0
+    for k, model in enumerate(models):
+        values = wide[model].to_numpy(float)
+        inside = values >= floor
+        face = colors[model] if filled else "none"
+        style = {"markersize": 4, "linestyle": "none", "markeredgecolor": colors[model], "markerfacecolor": face}
+        axes.plot(x[inside, k], values[inside], marker="o", **style)
+        below = values < floor
+        if below.any():
+            axes.plot(x[below, k], np.full(below.sum(), floor), marker="v", **style)
+            axes.annotate(
+                f"{below.sum()}", (k + offset, floor), (0, -9), textcoords="offset points", ha="center", fontsize=7
+            )
+        if np.isfinite(values).any():
+            median = max(float(np.nanmedian(values)), floor)
+            axes.hlines(
+                median, k + offset - 0.14, k + offset + 0.14, color=INK, linewidth=1.8 if filled else 0.9, zorder=3
+            )
+
+
+def _finish(axes: Axes, table: pd.DataFrame, measure: str, models: list[str], floor: float) -> None:
+    axes.axhline(0, color=QUIET, linewidth=0.7, zorder=0)
+    axes.set_xticks(range(len(models)), models, rotation=25, ha="right", rotation_mode="anchor")
+    shown = table[measure].to_numpy(float)
+    shown = shown[np.isfinite(shown) & (shown >= floor)]
+    top = max(float(shown.max()) if shown.size else 1.0, 1e-3)
+    low = min(floor, 0.0)
+    axes.set_ylim(low - 0.08 * (top - low), top + 0.08 * (top - low))
+    axes.set_xlim(-0.6, len(models) - 0.4)

@@ -1,0 +1,197 @@
+"""One session's stores, what all its figures ask of them, and the way from a figure's name to its drawing."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+from scipy.signal import fftconvolve
+
+from nwbglm.study import Study
+
+from .catalogue import FIGURES, split_name
+from .style import NothingToDraw, line_styles, say, styled
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What a session's figures are drawn from; a figure asks only for the kinds that its `needs` lists."""
+
+    study: Study
+    binned: xr.Dataset | None = None
+    tuning: xr.Dataset | None = None
+    folds: xr.Dataset | None = None
+    features: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    fits: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    predictions: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    truth: xr.Dataset | None = None
+
+    @cached_property
+    def models(self) -> list[str]:
+        """The models in the study's order, of those that are there."""
+        return [name for name in self.study.models if name in self.fits or name in self.predictions]
+
+    @cached_property
+    def styles(self) -> dict[str, dict]:
+        """Colour and dash of each model of the study."""
+        return line_styles(self.study.models)
+
+    @cached_property
+    def bin(self) -> float:
+        """Width of a bin, s."""
+        return float(self.binned.attrs["bin"])
+
+    @cached_property
+    def example(self) -> int:
+        """The unit of figures that show one: the study's, or the first by preferred value, or the busiest."""
+        units = self.binned.unit.values
+        if not units.size:
+            raise NothingToDraw("No unit of this session passed the selection.")
+        asked = self.study.figures.unit
+        if asked is not None and asked in units:
+            return int(asked)
+        for name in self.study.tuning:
+            if self.circular(name) and self.tuning is not None:
+                return int(units[np.argsort(self.tuning[f"preferred_{name}"].values, kind="stable")[0]])
+        return int(units[np.argmax(self.binned.spike_count.sum("time").values)])
+
+    def circular(self, tuning: str) -> bool:
+        """Whether a tuning is to a circular signal."""
+        return self.study.signals[self.study.tuning[tuning].of].period is not None
+
+    def order(self, tuning: str | None = None) -> np.ndarray:
+        """Return the units' positions sorted by preferred value of a tuning (the first circular one by default)."""
+        names = [tuning] if tuning else [name for name in self.study.tuning if self.circular(name)]
+        if not names or self.tuning is None:
+            return np.arange(self.fitted_units.size)
+        preferred = self.tuning[f"preferred_{names[0]}"]
+        return np.argsort(preferred.sel(unit=self.fitted_units).values, kind="stable")
+
+    @cached_property
+    def fitted_units(self) -> np.ndarray:
+        """NWB ids of the units, in the stores' order."""
+        for source in (self.binned, self.tuning, *self.fits.values()):
+            if source is not None:
+                return source.unit.values
+        raise NothingToDraw("No unit of this session passed the selection.")
+
+    @cached_property
+    def window(self) -> np.ndarray:
+        """Rows of `binned` that figures over time show: the predictions' rows, or the study's window."""
+        for prediction in self.predictions.values():
+            if prediction.sizes["time"]:
+                return prediction.row.values.astype(int)
+        fit = np.flatnonzero(self.binned.in_epoch.sel(purpose="fit").values)
+        if not fit.size:
+            raise NothingToDraw("The fit epochs of this session hold no bin.")
+        asked = self.study.figures.window
+        first = min(round(asked.start / self.bin), fit.size - 1)
+        return fit[first : first + round(asked.length / self.bin)]
+
+
+def draw_session(
+    name: str,
+    *,
+    study: Study,
+    binned: xr.Dataset | None = None,
+    tuning: xr.Dataset | None = None,
+    folds: xr.Dataset | None = None,
+    features: Mapping[str, xr.Dataset] | None = None,
+    fits: Mapping[str, xr.Dataset] | None = None,
+    predictions: Mapping[str, xr.Dataset] | None = None,
+    truth: xr.Dataset | None = None,
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw one figure of a session.
+
+    Parameters
+    ----------
+    name
+        One of `figures_of(study)`.
+    study
+        The study: names, order of models, example unit, window, smoothing.
+    binned, tuning, folds, features, fits, predictions, truth
+        The session's stores; `features` by term, `fits` (blocks joined, see `join_blocks`) and `predictions` by model.
+
+    Returns
+    -------
+    Figure, DataFrame
+        The figure, and a table of the numbers in it. What does not apply becomes a figure that says so.
+    """
+    family, subject = split_name(name)
+    module, function = FIGURES[family].draw.split(":")
+    stores = Stores(study, binned, tuning, folds, features or {}, fits or {}, predictions or {}, truth)
+    with styled():
+        try:
+            if not stores.fitted_units.size:
+                raise NothingToDraw("No unit of this session passed the selection.")
+            return getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(stores, subject)
+        except NothingToDraw as reason:
+            return say(str(reason))
+
+
+def join_blocks(blocks: list[xr.Dataset], units: np.ndarray | None = None) -> xr.Dataset:
+    """Join the fits of a session's blocks of units into one dataset, in the order of `units`."""
+    if len(blocks) == 1:
+        return blocks[0] if units is None else blocks[0].sel(unit=units)
+    joined = xr.concat(
+        blocks,
+        dim="unit",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        combine_attrs="override",
+        join="exact",
+    )
+    return joined.sortby("unit") if units is None else joined.sel(unit=units)
+
+
+def segment_breaks(rows: np.ndarray, segment: np.ndarray) -> np.ndarray:
+    """Return the positions before which a line must be interrupted: a jump in rows, or another segment."""
+    return np.flatnonzero((np.diff(rows) > 1) | (np.diff(segment) != 0)) + 1
+
+
+def interrupt(values: np.ndarray, breaks: np.ndarray) -> np.ndarray:
+    """Insert NaN before each break, so that a plotted line stops there."""
+    return np.insert(values.astype(float), breaks, np.nan)
+
+
+def smooth(values: np.ndarray, breaks: np.ndarray, std: float, size_factor: int) -> np.ndarray:
+    """Smooth along the first axis with a Gaussian, within segments, around NaN, renormalised at edges.
+
+    Parameters
+    ----------
+    values
+        (time,) or (time, unit); NaN where unknown, and NaN there in the result.
+    breaks
+        Positions before which a new segment begins.
+    std
+        Standard deviation in bins.
+    size_factor
+        Full width of the kernel in standard deviations.
+    """
+    half = max(1, int(std * size_factor) // 2)
+    kernel = np.exp(-0.5 * (np.arange(-half, half + 1) / std) ** 2)
+    out = np.full(values.shape, np.nan)
+    for part in np.split(np.arange(len(values)), breaks):
+        if part.size:
+            out[part] = _smooth_segment(values[part], kernel)
+    return out
+
+
+def _smooth_segment(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    flat = values.reshape(len(values), -1).astype(float)
+    known = np.isfinite(flat)
+    half = len(kernel) // 2
+
+    def convolve(x: np.ndarray) -> np.ndarray:
+        return fftconvolve(x, kernel[:, None], mode="full", axes=0)[half : half + len(x)]
+
+    weight = convolve(known.astype(float))
+    total = convolve(np.where(known, flat, 0.0))
+    return np.where(known, total / np.maximum(weight, 1e-12), np.nan).reshape(values.shape)

@@ -1,0 +1,125 @@
+"""How figures look, and how they are written: colour-blind safe, labelled, the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, QUIET, FAINT = "#1a1a1a", "#6b6b6b", "#c9c9c9"
+# Okabe & Ito (2008), without the yellow that vanishes on white
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C510A")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
+
+SETTINGS = {
+    "svg.hashsalt": "nwbglm",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titleweight": "normal",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.formatter.useoffset": False,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 1.1,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "image.interpolation": "nearest",
+    "path.simplify": True,
+}
+
+
+class NothingToDraw(Exception):
+    """A figure does not apply to this session; the message says why, and is drawn in its place."""
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw with this package's settings, whatever the user's are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        yield
+
+
+def line_styles(models: Iterable[str]) -> dict[str, dict]:
+    """Return colour and dash of each model: a grey for the constant model's name, else by position."""
+    styles, position = {}, 0
+    for model in models:
+        if model in ("constant", "null"):
+            styles[model] = {"color": QUIET, "linestyle": ":"}
+            continue
+        dash = DASHES[(position // len(COLORS)) % len(DASHES)]
+        styles[model] = {"color": COLORS[position % len(COLORS)], "linestyle": dash}
+        position += 1
+    return styles
+
+
+def grid(panels: int, columns: int, width: float = 9.0, height: float = 1.6) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels, the last row's spare ones removed."""
+    columns = max(1, min(columns, panels))
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(width, max(2.4, height * rows)))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for spare in axes[panels:]:
+        spare.remove()
+    return figure, list(axes[:panels])
+
+
+def say(text: str) -> tuple[Figure, pd.DataFrame]:
+    """Return a figure that says, in words, why there is nothing to see, and a table that says it too."""
+    figure = Figure(figsize=(7, 1.2))
+    figure.text(0.02, 0.5, text, va="center", color=QUIET, wrap=True)
+    return figure, pd.DataFrame({"message": [text]})
+
+
+def svg_text(figure: Figure) -> str:
+    """Return the figure as SVG: no date, fixed identifiers, text as text."""
+    buffer = io.StringIO()
+    with styled():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Return a table as CSV with seven significant digits."""
+    return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+
+
+def save(
+    figure: Figure, table: pd.DataFrame, svg_path: str | os.PathLike[str], csv_path: str | os.PathLike[str]
+) -> None:
+    """Write a figure as SVG and its table as CSV."""
+    Path(svg_path).write_text(svg_text(figure), encoding="utf-8")
+    Path(csv_path).write_text(csv_text(table), encoding="utf-8")
+
+
+def robust_floor(values: np.ndarray, spread: float = 1.5) -> float:
+    """Return a lower limit for an axis: a diverging fit must not flatten everybody else.
+
+    The limit lies `spread` ranges (of the best value above the lower quartile, or above 0) below 0 or below the lower
+    quartile, or at the smallest value where that is higher.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0
+    quartile = np.quantile(finite, 0.25)
+    reach = max(finite.max() - min(quartile, 0.0), 1e-3)
+    low = finite.min()
+    return float(max(low, min(quartile, 0.0) - spread * reach) if quartile > -10 * reach else max(low, -spread * reach))

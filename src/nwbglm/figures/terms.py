@@ -1,0 +1,178 @@
+"""What the models are given: basis functions, and the features of the example unit around two moments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .session import Stores
+from .style import COLORS, FAINT, INK, NothingToDraw, grid
+
+FEW = 12  # up to so many features are drawn as lines, more as an image
+
+
+def function_table(features: xr.Dataset) -> tuple[str, np.ndarray, np.ndarray] | None:
+    """Return the axis ("lag" or "value"), its grid and the functions on it; None for a product of several factors."""
+    for axis, name in (("lag", "kernel"), ("value", "values_of_function")):
+        if name in features:
+            return axis, features[axis].values, features[name].values
+    return None
+
+
+def draw_basis(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw each distinct set of basis functions once, with the terms that use it."""
+    distinct: dict[bytes, tuple[list[str], str, np.ndarray, np.ndarray]] = {}
+    for term, store in stores.features.items():
+        found = function_table(store)
+        if found is None or found[2].shape[1] < 2 or _is_raw(found[2]):
+            continue
+        axis, at, functions = found
+        distinct.setdefault(at.tobytes() + functions.tobytes(), ([], axis, at, functions))[0].append(term)
+    if not distinct:
+        raise NothingToDraw(
+            "The terms of this study are raw lags or the values themselves: there are no functions to show."
+        )
+    figure, panels = grid(len(distinct), 2, height=2.4)
+    for axes, (terms, axis, at, functions) in zip(panels, distinct.values(), strict=True):
+        for k, function in enumerate(functions.T):
+            axes.plot(at, function, color=COLORS[k % len(COLORS)])
+        units = stores.features[terms[0]][axis].attrs.get("units", "s" if axis == "lag" else "")
+        axes.set(
+            title=", ".join(terms), ylabel="Basis function", xlabel=f"{'Lag' if axis == 'lag' else 'Value'} ({units})"
+        )
+    return figure, _basis_table(distinct.values())
+
+
+def _is_raw(functions: np.ndarray) -> bool:
+    return functions.shape[0] == functions.shape[1] and np.array_equal(functions, np.eye(len(functions)))
+
+
+def _basis_table(distinct) -> pd.DataFrame:
+    parts = []
+    for terms, axis, at, functions in distinct:
+        part = pd.DataFrame(functions, columns=[f"function_{k}" for k in range(functions.shape[1])])
+        part.insert(0, "at", at)
+        part.insert(0, "axis", axis)
+        part.insert(0, "terms", " ".join(terms))
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def draw_features(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw input and features of the example unit around an isolated and around the busiest moment."""
+    if subject not in stores.features:
+        raise NothingToDraw(f"There are no features of {subject} in this session.")
+    store = stores.features[subject]
+    spikes = stores.study.terms[subject].of_spikes
+    columns = _columns(store, str(stores.example) if spikes else None)
+    source, label = _input(stores, subject, store)
+    window = round(float(store.attrs["window"]) / stores.bin)
+    moments = find_moments(stores.binned.spike_count.sel(unit=stores.example).values[store.row.values], store, window)
+    if not moments:
+        raise NothingToDraw(f"The example unit {stores.example} has no spike with full features of {subject}.")
+    figure = Figure(figsize=(9, 4.6))
+    axes = figure.subplots(2, len(moments), squeeze=False, height_ratios=[1, 2], sharex="col")
+    parts = []
+    for column, (title, first, last) in enumerate([(title, *ends) for title, ends in moments.items()]):
+        part = slice(first, last)
+        values = store.features.isel(feature=columns, time=part).values.astype(float)
+        values[~store.valid.values[part]] = np.nan
+        time = store.time.values[part]
+        _draw_input(axes[0, column], time, source[store.row.values[part]], window, title)
+        _draw_matrix(axes[1, column], time, values, store, stores.bin)
+        parts.append(_feature_table(title, time, source[store.row.values[part]], values))
+    axes[0, 0].set_ylabel(label)
+    return figure, pd.concat(parts, ignore_index=True)
+
+
+def _columns(store: xr.Dataset, unit: str | None) -> np.ndarray:
+    if unit is None:
+        return np.arange(store.sizes["feature"])
+    mine = np.flatnonzero(store.input.values.astype(str) == unit)
+    if not mine.size:
+        raise NothingToDraw(f"Unit {unit} is no input of this term.")
+    return mine
+
+
+def _input(stores: Stores, subject: str, store: xr.Dataset) -> tuple[np.ndarray, str]:
+    term = stores.study.terms[subject]
+    if term.of_spikes:
+        return stores.binned.spike_count.sel(unit=stores.example).values.astype(float), "Spikes per bin"
+    signal = term.signals[0]
+    return stores.binned[signal].values, f"{signal} ({stores.binned[signal].attrs.get('units', '')})"
+
+
+def find_moments(counts: np.ndarray, store: xr.Dataset, window: int) -> dict[str, tuple[int, int]]:
+    """Find the stretches that the features figure shows.
+
+    Parameters
+    ----------
+    counts
+        (time,) of the example unit on the rows of features.
+    store
+        The features; stretches lie on contiguous rows.
+    window
+        Length of the history in rows; a stretch is twice and a half as long.
+
+    Returns
+    -------
+    dict
+        First and last position by title: the spike after the longest silence, and the stretch with the most spikes.
+    """
+    length = int(2.5 * window) + 1
+    rows = store.row.values
+    if len(rows) <= length:
+        length = len(rows)
+    whole = (rows[length - 1 :] - rows[: len(rows) - length + 1] == length - 1) & store.valid.values[
+        : len(rows) - length + 1
+    ]
+    starts = np.flatnonzero(whole)
+    spikes = np.flatnonzero(counts > 0)
+    if not starts.size or not spikes.size:
+        return {}
+    total = np.concatenate([[0], np.cumsum(counts)])
+    busy = int(starts[np.argmax(total[starts + length] - total[starts])])
+    silence = np.diff(np.concatenate([[-1], spikes]))
+    lead = length // 5
+    moments = {}
+    for spike in spikes[np.argsort(-silence, kind="stable")]:
+        if spike >= lead and spike - lead < len(whole) and whole[spike - lead]:
+            moments["after a silence"] = (int(spike - lead), int(spike - lead + length))
+            break
+    moments["busiest stretch"] = (busy, busy + length)
+    return moments
+
+
+def _draw_input(axes: Axes, time: np.ndarray, values: np.ndarray, window: int, title: str) -> None:
+    axes.step(time, values, where="mid", color=INK, linewidth=0.9)
+    now = min(len(time) - 1, int(1.25 * window))
+    axes.axvspan(time[max(0, now - window)], time[max(0, now - 1)], color=FAINT, alpha=0.6, linewidth=0)
+    axes.axvline(time[now], color=COLORS[1])
+    axes.set_title(title)
+
+
+def _draw_matrix(axes: Axes, time: np.ndarray, values: np.ndarray, store: xr.Dataset, bin_: float) -> None:
+    scaled = values / np.maximum(np.nanmax(np.abs(values), axis=0, initial=0, where=np.isfinite(values)), 1e-12)
+    axes.set_xlabel("Time (s)")
+    if values.shape[1] <= FEW:
+        for k, feature in enumerate(scaled.T):
+            axes.plot(time, feature + k * 1.15, color=COLORS[k % len(COLORS)])
+        axes.set_yticks(np.arange(values.shape[1]) * 1.15, [str(k) for k in range(values.shape[1])])
+        axes.set_ylabel("Feature (scaled)")
+        return
+    found = function_table(store)
+    lags = found[1] if found is not None and len(found[1]) == values.shape[1] else np.arange(values.shape[1])
+    extent = (time[0] - bin_ / 2, time[-1] + bin_ / 2, lags[0] - bin_ / 2, lags[-1] + bin_ / 2)
+    axes.imshow(scaled.T, aspect="auto", origin="lower", extent=extent, cmap="Greys")
+    axes.set_ylabel("Lag (s)")
+
+
+def _feature_table(title: str, time: np.ndarray, source: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    part = pd.DataFrame(values, columns=[f"feature_{k}" for k in range(values.shape[1])])
+    part.insert(0, "input", source)
+    part.insert(0, "time", time)
+    part.insert(0, "moment", title)
+    return part

@@ -1,0 +1,182 @@
+"""Truth against estimate, for sessions that were simulated.
+
+The truth store (see `nwbglm.simulate`) names its variables after what they are: ``history (unit, lag)``, ``coupling
+(receiver, sender, lag)``, ``SIGNAL_filter (unit, SIGNAL_lag)``, ``log_tuning (unit, SIGNAL)`` and ``rate_SIGNAL (unit,
+SIGNAL)``. Units are matched by their NWB ids; senders outside the study's selection have no estimate and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nwbglm.study.terms import OWN_SPIKES
+
+from .filters import Filters, filters_of
+from .session import Stores
+from .style import FAINT, INK, QUIET, NothingToDraw
+
+KEYS = ["quantity", "model"]
+
+
+def draw_truth(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Scatter every true value against its estimates, and draw the example unit's curves beside."""
+    if stores.truth is None:
+        raise NothingToDraw("The truth of this session is not known: it was recorded, not simulated.")
+    parts = list(_comparisons(stores))
+    if not parts:
+        raise NothingToDraw("No fitted term of this study has a counterpart in the simulation's truth.")
+    table = pd.concat(parts, ignore_index=True)
+    table = table.merge(recovery(table), how="left", on=KEYS)
+    quantities = list(dict.fromkeys(table.quantity))
+    figure = Figure(figsize=(9, 2.7 * len(quantities)))
+    rows = figure.subplots(len(quantities), 2, squeeze=False, width_ratios=[1, 1.6])
+    for (left, right), quantity in zip(rows, quantities, strict=True):
+        part = table[table.quantity == quantity]
+        _draw_scatter(left, stores, part, quantity)
+        _draw_example(right, stores, part)
+    return figure, table
+
+
+def recovery(table: pd.DataFrame) -> pd.DataFrame:
+    """Return, by quantity and model, the correlation of truth and estimate and the relative error.
+
+    The relative error is the root mean square of estimate minus truth over that of the truth.
+    """
+    rows = []
+    for keys, part in table.groupby(KEYS, sort=False):
+        known = part[np.isfinite(part.true) & np.isfinite(part.estimate)]
+        true, estimate = known.true.to_numpy(), known.estimate.to_numpy()
+        varied = len(known) > 1 and true.std() > 0 and estimate.std() > 0
+        size = np.sqrt(np.mean(true**2)) if len(known) else 0.0
+        rows.append(
+            (
+                *keys,
+                float(np.corrcoef(true, estimate)[0, 1]) if varied else np.nan,
+                float(np.sqrt(np.mean((estimate - true) ** 2)) / size) if size > 0 else np.nan,
+            )
+        )
+    return pd.DataFrame(rows, columns=[*KEYS, "correlation", "relative_error"])
+
+
+def _comparisons(stores: Stores) -> Iterator[pd.DataFrame]:
+    for model in stores.models:
+        for term in stores.study.models[model].terms:
+            settings = stores.study.terms[term]
+            if len(settings.factors) == 1 and model in stores.fits:
+                filters = filters_of(stores.fits[model], term)
+                yield from _compare_term(stores, model, settings.of, filters)
+        yield from _compare_tuning(stores, model)
+
+
+def _compare_term(stores: Stores, model: str, of: str, filters: Filters) -> Iterator[pd.DataFrame]:
+    truth, units = stores.truth, stores.fits[model].unit.values
+    if settings_of_spikes(of):
+        yield from _compare_spikes(truth, units, model, of, filters)
+    elif filters.axis == "lag" and f"{of}_filter" in truth:
+        true = truth[f"{of}_filter"].rename({f"{of}_lag": "at"})
+        yield _lay_out(f"{of} filter (log gain)", model, true, units, filters.grid, filters.values[:, 0])
+    elif filters.axis == "value" and "log_tuning" in truth and of in truth["log_tuning"].dims:
+        true = truth["log_tuning"].rename({of: "at"})
+        estimate = _on_grid(filters.values[:, 0], filters.grid, true["at"].values)
+        # what is constant over the circle belongs to the baseline: both are compared without it
+        centred = true - true.mean("at")
+        estimate = estimate - estimate.mean(axis=1, keepdims=True)
+        yield _lay_out(f"{of} tuning (log gain)", model, centred, units, true["at"].values, estimate)
+
+
+def settings_of_spikes(of: str) -> bool:
+    """Whether a term's input is spikes."""
+    return of.endswith(" spikes")
+
+
+def _compare_spikes(truth: xr.Dataset, units, model: str, of: str, filters: Filters) -> Iterator[pd.DataFrame]:
+    own, coupling = "own history (log gain per spike)", "coupling (log gain per spike)"
+    if of == OWN_SPIKES:
+        if "history" in truth:
+            true = truth["history"].rename({"lag": "at"})
+            yield _lay_out(own, model, true, units, filters.grid, filters.values[:, 0])
+        return
+    if "coupling" not in truth:
+        return
+    true = truth["coupling"].rename({"lag": "at"})
+    for position, sender in enumerate(filters.inputs):
+        known = true.sel(sender=int(sender)).rename({"receiver": "unit"})
+        part = _lay_out(coupling, model, known, units, filters.grid, filters.values[:, position], sender)
+        part.loc[part.unit.astype(str) == sender, "quantity"] = own
+        yield part
+
+
+def _compare_tuning(stores: Stores, model: str) -> Iterator[pd.DataFrame]:
+    for name, tuning in stores.study.tuning.items():
+        prediction = stores.predictions.get(model)
+        if prediction is None or f"rate_{tuning.of}" not in stores.truth or f"heldout_rate_{name}" not in prediction:
+            continue
+        true = stores.truth[f"rate_{tuning.of}"].rename({tuning.of: "at"})
+        at = prediction[f"value_{name}"].values
+        estimate = prediction[f"heldout_rate_{name}"].values
+        yield _lay_out(f"rate by {name} (Hz)", model, true, prediction.unit.values, at, estimate)
+
+
+def _on_grid(values: np.ndarray, grid: np.ndarray, at: np.ndarray) -> np.ndarray:
+    return np.stack([np.interp(at, grid, row) for row in values])
+
+
+def _lay_out(quantity, model, true: xr.DataArray, units, at, estimate: np.ndarray, sender: str = "") -> pd.DataFrame:
+    """Match truth and estimate by unit id; the truth is interpolated to the estimate's grid."""
+    known = np.isin(units, true["unit"].values)
+    truth = true.sel(unit=units[known]).transpose("unit", "at")
+    there = np.stack([np.interp(at, truth["at"].values, row, left=np.nan, right=0.0) for row in truth.values])
+    return pd.DataFrame(
+        {
+            "quantity": quantity,
+            "model": model,
+            "unit": np.repeat(units[known], len(at)),
+            "sender": sender,
+            "at": np.tile(at, known.sum()),
+            "true": there.ravel(),
+            "estimate": estimate[known].ravel(),
+        }
+    )
+
+
+def _draw_scatter(axes: Axes, stores: Stores, part: pd.DataFrame, quantity: str) -> None:
+    ends = np.nanmin(part.true), np.nanmax(part.true)
+    axes.plot(ends, ends, color=QUIET, linewidth=0.8, zorder=3)
+    notes = []
+    for model, mine in part.groupby("model", sort=False):
+        color = stores.styles[model]["color"]
+        # a picture inside the figure: ten thousand vector points would weigh a megabyte
+        axes.plot(mine.true, mine.estimate, ".", markersize=2, color=color, alpha=0.5, rasterized=True)
+        notes.append((model, color, mine.correlation.iloc[0], mine.relative_error.iloc[0]))
+    for line, (model, color, correlation, error) in enumerate(notes):
+        text = f"{model}: r = {correlation:.2f}, error {error:.2f}"
+        axes.text(1.02, 0.98 - 0.1 * line, text, transform=axes.transAxes, color=color, va="top", fontsize=7)
+    margin = 0.6 * (ends[1] - ends[0]) or 1.0
+    axes.set_ylim(ends[0] - margin, ends[1] + margin)
+    axes.set(xlabel="True", ylabel="Estimated", title=quantity)
+
+
+def _draw_example(axes: Axes, stores: Stores, part: pd.DataFrame) -> None:
+    """Draw the example unit's curve; of coupling, the sender that truly weighs most."""
+    units = part.unit.unique()
+    unit = stores.fitted_units[stores.order()[0]] if stores.binned is None else stores.example
+    unit = unit if unit in units else units[0]
+    mine = part[part.unit == unit]
+    title = f"unit {unit}"
+    senders = mine[(mine.sender != "") & (mine.sender != str(unit))]
+    if len(senders):
+        strongest = senders.assign(size=senders.true.abs()).groupby("sender")["size"].sum().idxmax()
+        mine, title = mine[mine.sender == strongest], f"sender {strongest} to unit {unit}"
+    first = mine[mine.model == mine.model.iloc[0]]
+    axes.axhline(0, color=FAINT, linewidth=0.8)
+    axes.plot(first["at"], first.true, color=INK, linewidth=1.8, label="true")
+    for model, line in mine.groupby("model", sort=False):
+        axes.plot(line["at"], line.estimate, label=model, **stores.styles[model])
+    axes.set(title=title, xlabel="Lag (s) or value")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

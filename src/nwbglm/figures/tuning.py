@@ -1,0 +1,99 @@
+"""Tuning curves of the data with those of the models' held-out predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .session import Stores
+from .style import FAINT, INK, NothingToDraw, grid
+
+
+def draw_tuning(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw every unit's tuning curve; circular ones in the order of preferred value."""
+    if stores.tuning is None or f"rate_{subject}" not in stores.tuning:
+        raise NothingToDraw(f"This session has no tuning to {subject}.")
+    curves = collect(stores, subject)
+    order = stores.order(subject) if stores.circular(subject) else np.arange(stores.fitted_units.size)
+    single = len(order) == 1
+    figure, panels = grid(len(order), 1 if single else 5, width=6 if single else 9, height=3.4 if single else 1.55)
+    units = stores.fitted_units[order]
+    for axes, unit in zip(panels, units, strict=True):
+        _draw_unit(axes, stores, curves[curves.unit == unit])
+        axes.set_title(_label(stores, subject, unit))
+        if stores.circular(subject):
+            mark_circle(axes, stores.tuning[f"value_{subject}"].attrs)
+    _label_outside(figure, panels, stores, subject)
+    return figure, curves
+
+
+def collect(stores: Stores, subject: str) -> pd.DataFrame:
+    """Gather unit, value, rate, its standard error, and every model's mean predicted rate."""
+    rate = stores.tuning[f"rate_{subject}"]
+    value = f"value_{subject}"
+    occupancy = stores.tuning[f"occupancy_{subject}"]
+    columns = {
+        "rate": rate,
+        "standard_error": np.sqrt(stores.tuning[f"count_{subject}"]) / occupancy.where(occupancy > 0),
+        "occupancy": occupancy,
+    }
+    for model, prediction in stores.predictions.items():
+        for kind in (f"rate_{subject}", f"heldout_rate_{subject}"):
+            if kind in prediction:
+                columns[f"{kind.removesuffix('_' + subject)}_{model}"] = prediction[kind].rename({value: value})
+    broadcast = xr.broadcast(*columns.values())
+    shape = ("unit", value)
+    units, values = np.meshgrid(rate.unit.values, rate[value].values, indexing="ij")
+    table = {"unit": units.ravel(), "value": values.ravel()}
+    return pd.DataFrame(
+        table | {name: a.transpose(*shape).values.ravel() for name, a in zip(columns, broadcast, strict=True)}
+    )
+
+
+def _draw_unit(axes: Axes, stores: Stores, curve: pd.DataFrame) -> None:
+    low, high = curve.rate - curve.standard_error, curve.rate + curve.standard_error
+    axes.fill_between(curve.value, low.clip(lower=0), high, color=FAINT, linewidth=0)
+    axes.plot(curve.value, curve.rate, color=INK, linewidth=1.4, label="data")
+    for model in stores.models:
+        held_out, in_sample = curve.get(f"heldout_rate_{model}"), curve.get(f"rate_{model}")
+        if held_out is not None and held_out.notna().any():
+            axes.plot(curve.value, held_out, label=model, **stores.styles[model])
+        elif in_sample is not None:
+            axes.plot(curve.value, in_sample, label=f"{model} (in-sample)", **stores.styles[model])
+    top = np.nanmax(high.to_numpy()) if high.notna().any() else 1.0
+    axes.set_ylim(0, 1.25 * max(float(top), 1e-3))
+
+
+def _label(stores: Stores, subject: str, unit: int) -> str:
+    information = stores.tuning.get(f"information_{subject}")
+    if information is None:
+        return f"unit {unit}"
+    return f"unit {unit} · {float(information.sel(unit=unit)):.2f} bits/spike"
+
+
+def mark_circle(axes: Axes, attrs: dict) -> None:
+    """Put ticks at the parts of a turn where the value is an angle in radians."""
+    period = float(attrs.get("period", 2 * np.pi))
+    if np.isclose(period, 2 * np.pi):
+        axes.set(xlim=(0, period), xticks=[0, np.pi, 2 * np.pi], xticklabels=["0", "π", "2π"])
+    else:
+        axes.set_xlim(0, period)
+
+
+def value_label(stores: Stores, subject: str) -> str:
+    """Return the axis label of a tuning's value: its name and units."""
+    units = stores.tuning[f"value_{subject}"].attrs.get("units", "")
+    return f"{subject} ({units})" if units else subject
+
+
+def _label_outside(figure: Figure, panels: list[Axes], stores: Stores, subject: str) -> None:
+    figure.supxlabel(value_label(stores, subject), fontsize=9)
+    figure.supylabel("Rate (Hz)", fontsize=9)
+    handles, labels = panels[0].get_legend_handles_labels()
+    if len(panels) == 1:
+        panels[0].legend(handles, labels, loc="upper left")
+    else:
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(7, len(labels)))
