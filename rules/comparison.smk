@@ -27,7 +27,6 @@ rule compare_models:
         mem_mb=memory(2000, 5),
         runtime=minutes(60),
     params:
-        models={name: model.dump() for name, model in study.models.items()},
         code=digest("compare_models"),
     script:
         "../scripts/compare_models.py"

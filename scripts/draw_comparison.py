@@ -2,17 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from nwbglm import log
+from nwbglm import log, store
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake):
-    from nwbglm.comparison import read_tables
     from nwbglm.figures import draw_overall, save
     from nwbglm.study import read_study
 
     study = read_study(snakemake.params.study)
-    tables = read_tables(snakemake.input.tables)
+    tables = store.read_tables(snakemake.input.tables)
     for name, svg, csv in zip(snakemake.params.figures, snakemake.output.svg, snakemake.output.csv, strict=True):
         save(*draw_overall(name, study=study, **tables), svg, csv)

@@ -194,6 +194,31 @@ def read_named(
     return {name: read_blocks(paths[i * blocks : (i + 1) * blocks], like) for i, name in enumerate(names)}
 
 
+def read_included(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[xr.Dataset], dict[str, str]]:
+    """Open the stores of the sessions that were not left out, and return the reason by session for the others."""
+    datasets, excluded = [], {}
+    for path in paths:
+        try:
+            datasets.append(read(path))
+        except Excluded as reason:
+            excluded[Path(path).name.partition(".")[0]] = str(reason)
+    return datasets, excluded
+
+
+def write_tables(tables: Mapping[str, pd.DataFrame], paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Write tables as parquet files, each whole or not at all; a table's name is its file's stem."""
+    for path in map(Path, paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            tables[path.stem].to_parquet(Path(folder) / path.name, index=False)
+            os.replace(Path(folder) / path.name, path)
+
+
+def read_tables(paths: Iterable[str | os.PathLike[str]]) -> dict[str, pd.DataFrame]:
+    """Read parquet files as tables by their stems."""
+    return {Path(path).stem: pd.read_parquet(path) for path in paths}
+
+
 def provenance(dataset: xr.Dataset) -> dict[str, Any]:
     """Return what a store says about where its numbers come from."""
     return json.loads(dataset.attrs.get("provenance", "{}"))
