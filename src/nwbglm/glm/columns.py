@@ -1,0 +1,109 @@
+"""Columns: one fit each, as arrays; and what one evaluation of many of them returns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .problem import Problem
+
+__all__ = ["Columns", "Point", "Solution", "evaluate", "unpack_hessians"]
+
+
+class Columns(NamedTuple):
+    """What to fit: ``n`` columns.
+
+    Attributes
+    ----------
+    unit, mask : (n,) int
+        Unit, and set of training rows.
+    strength, alpha : (n,)
+        Strength of the penalty, dispersion.
+    """
+
+    unit: np.ndarray
+    mask: np.ndarray
+    strength: np.ndarray
+    alpha: np.ndarray
+
+    def take(self, index) -> Columns:
+        """Return some of the columns."""
+        return Columns(*(array[index] for array in self))
+
+
+class Point(NamedTuple):
+    """Coefficients with the objective and its derivatives there.
+
+    Attributes
+    ----------
+    theta, gradient : (n, P)
+    objective : (n,)
+    hessian : (n, P, P) or None
+    """
+
+    theta: np.ndarray
+    objective: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray | None
+
+
+class Solution(NamedTuple):
+    """Where a solver stopped.
+
+    Attributes
+    ----------
+    theta : (n, P)
+    objective, gap, gradient_norm : (n,)
+        The objective, its estimated distance from the minimum, and the norm of its least (sub)gradient in
+        standardised features.
+    iterations : (n,) int
+    converged : (n,) bool
+    """
+
+    theta: np.ndarray
+    objective: np.ndarray
+    gap: np.ndarray
+    gradient_norm: np.ndarray
+    iterations: np.ndarray
+    converged: np.ndarray
+
+
+def evaluate(problem: Problem, columns: Columns, theta: np.ndarray, *, hessian: bool = False) -> Point:
+    """Return the objective (mean loss + quadratic penalty) with its derivatives.
+
+    Where the observation model allows, the intercept is first replaced by the best one for the coefficients, which
+    costs nothing: ``mu`` then sums to the spikes and the gradient in the intercept is zero.
+    """
+    unit, mask = columns.unit, columns.mask
+    sums = problem.sums(theta, unit, mask, columns.alpha, order=2 if hessian else 1)
+    loss, slope = sums[:2]
+    rows = problem.rows[unit, mask]
+    curvature = unpack_hessians(sums[2], problem.width) if hessian else None
+    theta = theta.copy()
+    if problem.observations.intercept_in_closed_form:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio = problem.spikes[unit, mask] / slope[:, -1]
+        ratio = np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)
+        theta[:, -1] += np.log(ratio)
+        loss, slope = loss * ratio, slope * ratio[:, None]
+        curvature = curvature * ratio[:, None, None] if hessian else None
+    if problem.observations.linear:
+        moments = problem.moments[unit, mask]
+        loss = loss - np.einsum("np,np->n", moments, theta)
+        slope = slope - moments
+    pull = theta @ problem.quadratic * columns.strength[:, None]
+    objective = (loss - problem.log_exposure[unit, mask]) / rows + 0.5 * np.einsum("np,np->n", theta, pull)
+    gradient = (slope / rows[:, None] + pull) * problem.usable[unit]
+    if hessian:
+        curvature = curvature / rows[:, None, None] + columns.strength[:, None, None] * problem.quadratic
+    return Point(theta, objective, gradient, curvature)
+
+
+def unpack_hessians(packed: np.ndarray, features: int) -> np.ndarray:
+    """Return symmetric (n, P, P) matrices from their packed upper triangles."""
+    first, second = np.triu_indices(features)
+    full = np.empty((len(packed), features, features))
+    full[:, first, second] = packed
+    full[:, second, first] = packed
+    return full

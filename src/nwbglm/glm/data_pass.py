@@ -1,0 +1,146 @@
+"""The hot loop: sums over rows, for many columns at once.
+
+A *column* is one fit: a unit, a set of rows, a strength. All columns share one pair of matrix products a block of rows,
+``eta = theta X'`` and ``slope X``; coefficients are row-major (column, feature), the layout in which XLA reaches the
+speed of BLAS. Nothing of size rows x columns outlives a block. Data are arguments, never constants of the compiled
+program, and shapes come in a few sizes, so that nothing is compiled twice.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["Panel", "column_extremes", "column_sums", "packed_index", "weighted_grams"]
+
+ETA_LIMIT = {"float64": 300.0, "float32": 60.0}
+"""Largest linear predictor that is exponentiated: finite, and so bad that a line search turns back."""
+
+
+class Panel(NamedTuple):
+    """A stretch of the data, on the device, in blocks of rows.
+
+    Attributes
+    ----------
+    x : (blocks, rows, features)
+        Standardised features; the last column is 1 (the intercept).
+    masks : (blocks, masks, rows) bool
+        Sets of rows: training and test rows of each split.
+    exposure, y : (blocks, units, rows) or None
+        Exposure where it is not all 1; responses where the observation model needs them row by row.
+    occupied : (masks, blocks) bool, numpy
+        Whether a set has any row in a block.
+    """
+
+    x: jax.Array
+    masks: jax.Array
+    exposure: jax.Array | None
+    y: jax.Array | None
+    occupied: np.ndarray
+
+
+def packed_index(features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and column of each entry of a packed upper triangle."""
+    return np.triu_indices(features)
+
+
+def _rows(panel, j, theta, unit, mask, alpha, limit):
+    """Return the block's features and, for each column: linear predictor, weight, exposure, response."""
+    x, masks, exposure, y = panel
+    xb = jax.lax.dynamic_index_in_dim(x, j, keepdims=False)
+    take = partial(jax.lax.dynamic_index_in_dim, index=j, keepdims=False)
+    eta = jnp.matmul(theta, xb.T, precision=jax.lax.Precision.HIGHEST)
+    eta = jnp.clip(eta, -limit, limit)
+    weight = take(masks)[mask]
+    e = jnp.ones((), eta.dtype)
+    if exposure is not None:
+        e = take(exposure)[unit]
+        weight = weight & (e > 0)
+    response = take(y)[unit] if y is not None else None
+    return xb, eta, weight, (response, e, alpha[:, None])
+
+
+@partial(jax.jit, static_argnames=("observations", "order"))
+def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations, order):
+    """Sum loss, gradient and Hessian of each column over the blocks listed.
+
+    Parameters
+    ----------
+    x, masks, exposure, y
+        Of a `Panel`.
+    blocks : (blocks,) int32
+        Which blocks to visit: the first ``count`` entries.
+    theta : (columns, features)
+        Coefficients, the intercept last.
+    unit, mask : (columns,) int32
+        The unit and the set of rows of each column.
+    alpha : (columns,)
+        Dispersion.
+    order
+        0: loss; 1: and gradient; 2: and Hessian, packed as `packed_index` says.
+
+    Returns
+    -------
+    tuple of float64 arrays
+        ``(columns,)``, ``(columns, features)``, ``(columns, pairs)``.
+    """
+    columns, features = theta.shape
+    first, second = packed_index(features)
+    limit = ETA_LIMIT[theta.dtype.name]
+
+    def body(i, sums):
+        xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha, limit)
+        parts = [jnp.where(weight, observations.loss(eta, *rest), 0).sum(axis=1)]
+        product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+        if order >= 1:
+            parts.append(product(jnp.where(weight, observations.slope(eta, *rest), 0), xb))
+        if order >= 2:
+            curvature = jnp.where(weight, observations.curvature(eta, *rest), 0)
+            xt = xb.T
+            parts.append(product(curvature, (xt[first] * xt[second]).T))
+        return tuple(s + part.astype(s.dtype) for s, part in zip(sums, parts, strict=True))
+
+    shapes = [(columns,), (columns, features), (columns, len(first))][: order + 1]
+    start = tuple(jnp.zeros(shape, jnp.float64) for shape in shapes)
+    return jax.lax.fori_loop(0, count, body, start)
+
+
+@partial(jax.jit, static_argnames=("observations",))
+def weighted_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations):
+    """Sum the full Hessian ``X' diag(curvature) X`` of each column over the blocks listed.
+
+    Parameters are those of `column_sums`; returns float64 ``(columns, features, features)``.
+    """
+    columns, features = theta.shape
+    limit = ETA_LIMIT[theta.dtype.name]
+
+    def body(i, sums):
+        xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha, limit)
+        curvature = jnp.where(weight, observations.curvature(eta, *rest), 0)
+
+        def one(row):
+            return jnp.matmul(xb.T * row, xb, precision=jax.lax.Precision.HIGHEST)
+
+        return sums + jax.lax.map(one, curvature).astype(sums.dtype)
+
+    return jax.lax.fori_loop(0, count, body, jnp.zeros((columns, features, features), jnp.float64))
+
+
+@partial(jax.jit, static_argnames=("observations",))
+def column_extremes(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations):
+    """Return the least and the largest linear predictor of each column over the blocks listed (columns, 2)."""
+    limit = ETA_LIMIT[theta.dtype.name]
+
+    def body(i, found):
+        _, eta, weight, _ = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha, limit)
+        low = jnp.where(weight, eta, jnp.inf).min(axis=1)
+        high = jnp.where(weight, eta, -jnp.inf).max(axis=1)
+        return jnp.minimum(found[0], low), jnp.maximum(found[1], high)
+
+    start = jnp.full(len(theta), jnp.inf, theta.dtype)
+    low, high = jax.lax.fori_loop(0, count, body, (start, -start))
+    return jnp.stack([low, high], axis=1)

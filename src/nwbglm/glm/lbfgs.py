@@ -1,0 +1,86 @@
+"""Quasi-Newton directions (L-BFGS) on top of a metric, for many features."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .columns import Columns, Point
+from .metric import Metric
+from .problem import Problem
+
+__all__ = ["QuasiNewtonDirections"]
+
+
+class QuasiNewtonDirections:
+    """L-BFGS in the coordinates of a metric: of the null model, or of each unit's own curvature.
+
+    Parameters
+    ----------
+    problem
+        What is fitted.
+    metrics
+        Metrics to choose from.
+    metric_of : (U,) int
+        The metric of each unit.
+    scale_of : (U,)
+        What each unit's metric is multiplied by.
+    memory
+        Steps remembered.
+    """
+
+    needs_hessian = False
+
+    def __init__(self, problem: Problem, metrics: list[Metric], metric_of, scale_of, *, memory: int = 8):
+        self.metrics, self.metric_of, self.scale_of = metrics, np.asarray(metric_of), np.asarray(scale_of, float)
+        self.usable = problem.usable
+        self.free_intercept = problem.observations.intercept_in_closed_form
+        self.memory = memory
+        shape = (problem.slots, memory, problem.width)
+        self.steps, self.changes = np.zeros(shape), np.zeros(shape)
+        self.weights = np.zeros(shape[:2])
+        self.next = np.zeros(problem.slots, int)
+
+    def restart(self, slots: np.ndarray) -> None:
+        """Forget the steps of these slots (a weight of zero makes a pair do nothing)."""
+        self.weights[slots] = 0.0
+        self.steps[slots] = self.changes[slots] = 0.0
+        self.next[slots] = 0
+
+    def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
+        """Remember a step; one along which the gradient did not grow is of no use."""
+        step = step.copy()
+        if self.free_intercept:  # it is a function of the rest, not a coordinate
+            step[:, -1] = 0.0
+        product = np.einsum("np,np->n", step, change)
+        size = np.einsum("np,np->n", step, step) * np.einsum("np,np->n", change, change)
+        good = product > 1e-12 * np.sqrt(size)
+        slots, at = slots[good], self.next[slots[good]] % self.memory
+        self.steps[slots, at], self.changes[slots, at] = step[good], change[good]
+        self.weights[slots, at] = 1.0 / product[good]
+        self.next[slots] += 1
+
+    def propose(self, slots: np.ndarray, columns: Columns, point: Point) -> np.ndarray:
+        """Return directions by the two-loop recursion around the metric."""
+        direction = point.gradient.copy()
+        remembered = []
+        for age in range(min(self.memory, int(self.next[slots].max(initial=0)))):
+            at = (self.next[slots] - 1 - age) % self.memory
+            step, change = self.steps[slots, at], self.changes[slots, at]
+            weight = np.where(age < self.next[slots], self.weights[slots, at], 0.0)
+            share = weight * np.einsum("np,np->n", step, direction)
+            direction -= share[:, None] * change
+            remembered.append((step, change, weight, share))
+        direction = self._apply(columns, direction)
+        for step, change, weight, share in reversed(remembered):
+            back = weight * np.einsum("np,np->n", change, direction)
+            direction += (share - back)[:, None] * step
+        return -direction
+
+    def _apply(self, columns: Columns, right: np.ndarray) -> np.ndarray:
+        result = np.empty_like(right)
+        which = self.metric_of[columns.unit]
+        for number in np.unique(which):
+            rows = np.flatnonzero(which == number)
+            scale = self.scale_of[columns.unit[rows]]
+            result[rows] = self.metrics[number].solve(right[rows], columns.strength[rows], scale)
+        return result * self.usable[columns.unit]

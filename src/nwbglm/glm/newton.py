@@ -1,0 +1,49 @@
+"""Newton's directions from exact Hessians, for few features."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .columns import Columns, Point
+from .problem import Problem
+
+__all__ = ["NewtonDirections", "newton_step"]
+
+RANK_TOLERANCE = 1e-11
+"""Eigenvalues of a Hessian below this share of its largest carry no step."""
+
+
+class NewtonDirections:
+    """``d = -H^-1 g``, the Hessian taken afresh at every point."""
+
+    needs_hessian = True
+
+    def __init__(self, problem: Problem):
+        self.usable = problem.usable
+
+    def restart(self, slots: np.ndarray) -> None:
+        """Do nothing: there is no memory."""
+
+    def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
+        """Do nothing: there is no memory."""
+
+    def propose(self, slots: np.ndarray, columns: Columns, point: Point) -> np.ndarray:
+        """Return Newton directions."""
+        return newton_step(point.hessian, point.gradient, self.usable[columns.unit])
+
+
+def newton_step(hessian: np.ndarray, gradient: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Return ``-H^+ g`` (n, P) in the coefficients that are usable.
+
+    The Hessian is scaled to a unit diagonal first, so that the cut of small eigenvalues does not depend on units.
+    """
+    both = usable[:, :, None] & usable[:, None, :]
+    matrix = np.where(both, hessian, 0.0)
+    size = np.sqrt(np.maximum(np.diagonal(matrix, axis1=1, axis2=2), np.finfo(float).tiny))
+    size = np.where(usable, size, 1.0)
+    matrix = matrix / (size[:, :, None] * size[:, None, :])
+    values, vectors = np.linalg.eigh(np.where(both, matrix, np.eye(matrix.shape[1])))
+    keep = values > RANK_TOLERANCE * values[:, -1:]
+    right = np.einsum("npk,np->nk", vectors, gradient * usable / size)
+    right = np.where(keep, right / np.where(keep, values, 1.0), 0.0)
+    return -np.einsum("npk,nk->np", vectors, right) / size * usable

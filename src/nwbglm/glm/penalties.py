@@ -1,0 +1,141 @@
+"""Penalties: what is added to the mean loss, and how it looks in standardised features.
+
+    none          0
+    ridge         0.5 strength sum_j (scale_j w_j)^2
+    smoothness    0.5 strength |D w|^2
+    lasso         strength sum_j |scale_j w_j|
+    elastic_net   strength sum_j (ratio |scale_j w_j| + 0.5 (1 - ratio) (scale_j w_j)^2)
+    group_lasso   strength sum_g sqrt(|g|) |scale_g w_g|
+
+`w` are coefficients of the raw features; the intercept is never penalised. ``scale`` is 1 for parity with other
+libraries, the features' standard deviations for ``scale: sd``; strengths that differ between terms are put in it
+(`scale_of_strengths`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["KINDS", "NO_PENALTY", "Penalty", "scale_of_strengths", "second_difference"]
+
+KINDS = ("none", "ridge", "lasso", "elastic_net", "group_lasso", "smoothness")
+
+
+@dataclass(frozen=True, eq=False)
+class Penalty:
+    """A penalty on the coefficients of raw features; each entry of the path multiplies all of it.
+
+    Attributes
+    ----------
+    kind
+        One of `KINDS`.
+    scale : (p,) or None
+        Multiplier of each coefficient; 0 leaves it free; None is 1.
+    groups : (p,) int or None
+        Group of each feature (``group_lasso``): a term, or a sender unit.
+    ratio
+        Share of the absolute value in ``elastic_net``.
+    differences : (q, p) or None
+        ``D`` of ``smoothness``, e.g. from `second_difference`; added to ``ridge`` as well where given.
+    """
+
+    kind: str = "none"
+    scale: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    ratio: float = 0.5
+    differences: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"penalty {self.kind!r} is not one of {', '.join(KINDS)}")
+        if self.kind == "group_lasso" and self.groups is None:
+            raise ValueError("group_lasso needs groups")
+        if self.kind == "smoothness" and self.differences is None:
+            raise ValueError("smoothness needs differences")
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether the penalty is quadratic."""
+        return self.kind in ("none", "ridge", "smoothness")
+
+    def quadratic(self, sd: np.ndarray) -> np.ndarray:
+        """Return ``Q`` (p, p) with the quadratic part ``0.5 strength v'Qv`` for ``v = sd w``."""
+        features = len(sd)
+        total = np.zeros((features, features))
+        share = {"ridge": 1.0, "elastic_net": 1.0 - self.ratio}.get(self.kind, 0.0)
+        if share:
+            total += np.diag(share * (self._scale(features) / sd) ** 2)
+        if self.differences is not None and self.is_smooth and self.kind != "none":
+            rows = np.asarray(self.differences, float) / sd
+            total += rows.T @ rows
+        return total
+
+    def absolute(self, sd: np.ndarray) -> np.ndarray | None:
+        """Return (p,) factors of ``|v|`` for ``v = sd w``, or None where there is no such part."""
+        share = {"lasso": 1.0, "elastic_net": self.ratio, "group_lasso": 1.0}.get(self.kind, 0.0)
+        return share * self._scale(len(sd)) / sd if share else None
+
+    def _scale(self, features: int) -> np.ndarray:
+        if self.scale is None:
+            return np.ones(features)
+        return np.broadcast_to(np.asarray(self.scale, float), (features,))
+
+
+NO_PENALTY = Penalty()
+"""Nothing is added."""
+
+
+def scale_of_strengths(kind: str, strengths: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Resolve strengths that differ between features into one scale per feature.
+
+    Parameters
+    ----------
+    kind
+        Kind of penalty: in the quadratic ones a strength multiplies the square of the scale.
+    strengths : (p,)
+        Strength of each feature, relative to the path's.
+    scale : (p,)
+        Scale of each feature without them: 1, or its standard deviation.
+
+    Returns
+    -------
+    (p,) array
+        Scale to be given to `Penalty`.
+    """
+    strengths = np.asarray(strengths, float)
+    return np.asarray(scale, float) * (np.sqrt(strengths) if kind in ("ridge", "smoothness") else strengths)
+
+
+def second_difference(terms: np.ndarray, *, order: int = 2, cyclic: bool = False) -> np.ndarray:
+    """Return the matrix of differences between neighbouring functions of the same term.
+
+    Parameters
+    ----------
+    terms : (p,)
+        Label of the term (and input) of each feature; functions of one stand together, in order.
+    order
+        Order of the difference.
+    cyclic
+        Whether the last function of a term neighbours its first.
+
+    Returns
+    -------
+    (q, p) array
+        One row a difference; terms with too few functions have none.
+    """
+    terms = np.asarray(terms)
+    rows = []
+    for term in dict.fromkeys(terms.tolist()):
+        members = np.flatnonzero(terms == term)
+        unit = np.eye(len(members))
+        if cyclic and len(members) > order:
+            for _ in range(order):
+                unit = np.roll(unit, -1, axis=0) - unit
+        else:
+            unit = np.diff(unit, n=order, axis=0)
+        block = np.zeros((len(unit), len(terms)))
+        block[:, members] = unit
+        rows.append(block)
+    return np.concatenate(rows) if rows else np.zeros((0, len(terms)))

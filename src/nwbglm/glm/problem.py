@@ -1,0 +1,287 @@
+"""A problem: data in blocks on the device, standardised features, and the sums that a fit needs only once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import xlogy
+
+from .data_pass import Panel, column_extremes, column_sums, weighted_grams
+from .observations import Observations
+from .penalties import Penalty
+
+__all__ = ["Problem", "build_problem"]
+
+PANEL_BLOCKS = 32
+"""Blocks of the largest panel; longer data are several of them, all of one shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Everything that all columns share.
+
+    Features are standardised (mean 0, standard deviation 1 over the rows that any split trains on) and padded with
+    zeros; the last is 1, for the intercept. ``M`` sets of rows: training and test rows of each split, and all rows
+    that any split trains on.
+
+    Attributes
+    ----------
+    panels
+        The data.
+    features
+        Number of features without padding and intercept.
+    mean, sd : (p,)
+        Of the raw features.
+    usable : (U, P) bool
+        Coefficients that move: features that the unit may use and that vary, and the intercept.
+    allowed : (U, p) bool
+        Features that each unit may use.
+    quadratic : (P, P)
+        The quadratic part of the penalty.
+    absolute : (P,) or None
+        The factors of its absolute part.
+    rows, spikes, exposure, log_exposure, constant, saturated : (U, M)
+        Sums over each unit's existing rows in each set: 1, y, e, y log e, and the constant and saturated parts of the
+        log-likelihood.
+    moments : (U, M, P)
+        Sums of y x (zeros unless the observation model is linear).
+    """
+
+    panels: tuple[Panel, ...]
+    observations: Observations
+    dtype: str
+    features: int
+    mean: np.ndarray
+    sd: np.ndarray
+    usable: np.ndarray
+    allowed: np.ndarray
+    quadratic: np.ndarray
+    absolute: np.ndarray | None
+    rows: np.ndarray
+    spikes: np.ndarray
+    exposure: np.ndarray
+    log_exposure: np.ndarray
+    constant: np.ndarray
+    saturated: np.ndarray
+    moments: np.ndarray
+    slots: int
+
+    @property
+    def width(self) -> int:
+        """Number of coefficients of a column, with padding and the intercept."""
+        return self.usable.shape[1]
+
+    def constant_rate_log_likelihood(self, rate: np.ndarray, sums) -> np.ndarray:
+        """Return the log-likelihood of rows that all have the expected response ``rate`` (times exposure)."""
+        spikes, rows, constant = sums("spikes"), sums("rows"), sums("constant")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.observations.name.startswith("poisson"):
+                return constant + xlogy(spikes, rate) - rate * sums("exposure")
+            if self.observations.name == "bernoulli":
+                return constant + xlogy(spikes, rate) + xlogy(rows - spikes, 1 - rate)
+        raise NotImplementedError(self.observations.name)
+
+    def sums(self, theta, unit, mask, alpha, *, order: int, stride: int = 1) -> list[np.ndarray]:
+        """Sum loss, gradient and Hessian of columns over their rows (see `data_pass.column_sums`)."""
+        return self._over_panels(column_sums, theta, unit, mask, alpha, stride, order=order)
+
+    def grams(self, theta, unit, mask, alpha, *, stride: int = 1) -> np.ndarray:
+        """Sum the Hessians of columns over their rows (every ``stride``-th block), scaled up to all of them."""
+        (total,) = self._over_panels(weighted_grams, theta, unit, mask, alpha, stride)
+        return total
+
+    def extremes(self, theta, unit, mask) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and largest linear predictor of each column over its rows."""
+        parts = list(self._each_panel(column_extremes, theta, unit, mask, np.ones(len(theta)), 1))
+        both = np.stack([np.asarray(part) for (part,) in parts])[:, : len(theta)]
+        return both[..., 0].min(axis=0), both[..., 1].max(axis=0)
+
+    def _over_panels(self, kernel, theta, unit, mask, alpha, stride, **options):
+        total = None
+        for part in self._each_panel(kernel, theta, unit, mask, alpha, stride, **options):
+            total = part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
+        return [np.asarray(array)[: len(theta)] for array in total]
+
+    def _each_panel(self, kernel, theta, unit, mask, alpha, stride, **options):
+        """Run a kernel on every panel with rows of the columns' sets; yield tuples of device arrays."""
+        columns = len(theta)
+        size = bucket(columns, COLUMN_BUCKETS)
+        padded = np.zeros((size, self.width), self.dtype)
+        padded[:columns] = theta
+        labels = np.zeros((2, size), np.int32)
+        labels[:, :columns] = unit, mask
+        shape = np.ones(size, self.dtype)
+        shape[:columns] = alpha
+        wanted = np.unique(mask)
+        arguments = jnp.asarray(padded), jnp.asarray(labels[0]), jnp.asarray(labels[1]), jnp.asarray(shape)
+        for panel in self.panels:
+            blocks = np.flatnonzero(panel.occupied[wanted].any(axis=0))[::stride]
+            if not len(blocks) and panel is not self.panels[0]:
+                continue  # the first is run all the same: sums over no row are zero
+            listed = np.zeros(panel.x.shape[0], np.int32)
+            listed[: len(blocks)] = blocks
+            data = panel.x, panel.masks, panel.exposure, panel.y
+            part = kernel(
+                *data, jnp.asarray(listed), len(blocks), *arguments, observations=self.observations, **options
+            )
+            yield part if isinstance(part, tuple) else (part,)
+
+
+COLUMN_BUCKETS = (1, 4, 16, 48, 128, 512, 2048, 8192)
+"""Numbers of columns that are compiled for; others are filled up with zeros."""
+
+
+def bucket(n: int, sizes) -> int:
+    """Return the smallest of the sizes that is at least n."""
+    return next(size for size in sizes if size >= n)
+
+
+def _width(features: int) -> int:
+    """Return the padded number of coefficients, intercept included."""
+    step = 4 if features < 32 else 8 if features < 256 else 32
+    return -(-(features + 1) // step) * step
+
+
+def _block_rows(rows: int, width: int, columns: int) -> int:
+    """Return the rows of a block: a power of two such that the block and its columns stay in cache."""
+    best = 2 ** int(np.log2(2**18 / (width + min(columns, 128))))
+    smallest = 2 ** int(np.ceil(np.log2(max(rows, 1))))
+    return int(np.clip(best, 256, 8192).clip(max=max(smallest, 256)))
+
+
+def build_problem(
+    X: np.ndarray,
+    y: np.ndarray,
+    masks: np.ndarray,
+    fitted: np.ndarray,
+    *,
+    penalty: Penalty,
+    observations: Observations,
+    exposure: np.ndarray | None,
+    allowed: np.ndarray | None,
+    dtype: str,
+    columns: int,
+) -> Problem:
+    """Standardise, cut into blocks, move to the device and take the sums.
+
+    Parameters
+    ----------
+    X, y, exposure
+        As in `fit_splits`.
+    masks : (M, T) bool
+        Sets of rows.
+    fitted : (T,) bool
+        Rows that any split trains on: they set mean and standard deviation.
+    allowed : (p, U) bool or None
+        Features of each unit.
+    columns
+        How many columns will be solved at once, at most.
+    """
+    used = np.flatnonzero(masks.any(axis=0))
+    units, features = y.shape[1], X.shape[1]
+    width = _width(features)
+    mean, sd, varies = _scale(X, np.flatnonzero(fitted))
+    usable = np.zeros((units, width), bool)
+    allowed = np.ones((units, features), bool) if allowed is None else np.asarray(allowed, bool).T
+    usable[:, :features] = varies & allowed
+    usable[:, -1] = True
+    quadratic = np.zeros((width, width))
+    quadratic[:features, :features] = penalty.quadratic(sd)
+    absolute = penalty.absolute(sd)
+    if absolute is not None:
+        absolute = np.pad(absolute, (0, width - features))
+    tally = _Tally(units, len(masks), width, observations)
+    rows = _block_rows(len(used), width, columns)
+    panels = []
+    blocks = -(-len(used) // rows)
+    for start in range(0, max(blocks, 1), PANEL_BLOCKS):
+        here = used[start * rows : (start + PANEL_BLOCKS) * rows]
+        count = bucket(-(-len(here) // rows) or 1, (1, 2, 4, 8, 16, PANEL_BLOCKS))
+        panels.append(_panel(X, y, masks, exposure, here, (count, rows, width), mean, sd, dtype, tally))
+    return Problem(
+        panels=tuple(panels), observations=observations, dtype=dtype, features=features, mean=mean, sd=sd,
+        usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, slots=min(columns, 128),
+        **tally.result(),
+    )  # fmt: skip
+
+
+def _scale(X, rows, step=16384):
+    """Return mean, standard deviation (1 where constant) and whether each feature varies, over the rows."""
+    count = max(len(rows), 1)
+    mean = sum((X[rows[i : i + step]].sum(axis=0, dtype=np.float64) for i in range(0, len(rows), step)), 0.0) / count
+    mean = np.broadcast_to(mean, X.shape[1])
+    square = np.zeros(X.shape[1])
+    largest = np.zeros(X.shape[1])
+    for i in range(0, len(rows), step):
+        part = X[rows[i : i + step]] - mean
+        square += np.einsum("tp,tp->p", part, part)
+        largest = np.maximum(largest, np.abs(part).max(axis=0))
+    sd = np.sqrt(square / count)
+    varies = sd > 1e-9 * np.maximum(np.abs(mean), largest)
+    return mean.copy(), np.where(varies, sd, 1.0), varies
+
+
+class _Tally:
+    """Sums over rows for each unit and set, taken block by block."""
+
+    names = ("rows", "spikes", "exposure", "log_exposure", "constant", "saturated")
+
+    def __init__(self, units, masks, width, observations):
+        self.observations = observations
+        self.sums = {name: np.zeros((units, masks)) for name in self.names}
+        self.moments = np.zeros((units, masks, width))
+
+    def add(self, x, y, masks, e):
+        """Add a block: rows with the same pattern of sets are summed once."""
+        exists = e > 0
+        y = np.where(exists, y, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alpha = 1.0
+            per_row = {
+                "rows": exists,
+                "spikes": y,
+                "exposure": e,
+                "log_exposure": y * np.log(np.where(exists, e, 1.0)),
+                "constant": np.where(exists, self.observations.constant(y, e, alpha), 0.0),
+                "saturated": np.where(exists, self.observations.saturated(y, e, alpha), 0.0),
+            }
+        patterns, of_row = np.unique(masks, axis=1, return_inverse=True)
+        for i, pattern in enumerate(patterns.T):
+            here = slice(None) if patterns.shape[1] == 1 else of_row.ravel() == i
+            for name, values in per_row.items():
+                self.sums[name][:, pattern] += values[here].sum(axis=0)[:, None]
+            if self.observations.linear:
+                self.moments[:, pattern] += (y[here].T @ x[here])[:, None]
+
+    def result(self):
+        return {**self.sums, "moments": self.moments}
+
+
+def _panel(X, y, masks, exposure, rows, shape, mean, sd, dtype, tally):
+    """Fill one panel."""
+    count, size, width = shape
+    needs_y = not tally.observations.linear
+    units = y.shape[1]
+    x = np.zeros(shape, dtype)
+    sets = np.zeros((count, len(masks), size), bool)
+    shares = np.zeros((count, units, size), dtype) if exposure is not None else None
+    responses = np.zeros((count, units, size), dtype) if needs_y else None
+    for j in range(-(-len(rows) // size)):
+        here = rows[j * size : (j + 1) * size]
+        n = len(here)
+        block = np.zeros((n, width))
+        block[:, : len(mean)] = (X[here] - mean) / sd
+        block[:, -1] = 1.0
+        response = np.asarray(y[here], float)
+        share = np.ones_like(response) if exposure is None else np.asarray(exposure[here], float)
+        x[j, :n], sets[j, :, :n] = block, masks[:, here]
+        if shares is not None:
+            shares[j, :, :n] = share.T
+        if responses is not None:
+            responses[j, :, :n] = np.where(share > 0, response, 1.0).T
+        tally.add(block, response, masks[:, here], share)
+    on_device = [None if a is None else jax.device_put(a) for a in (x, sets, shares, responses)]
+    return Panel(*on_device, occupied=sets.any(axis=2).T)

@@ -1,0 +1,155 @@
+"""The search: many columns descend at once, each on its own, through a fixed number of slots.
+
+Every pass over the data evaluates one trial point of each column that is in a slot. A column that is done leaves its
+slot to the next that waits, so that the arrays keep their size and the matrix products stay full. Nothing that
+happens in one column touches another.
+
+A trial along a direction ``d`` is accepted on the directional derivative, which noise in the objective cannot fool: the
+problems are convex, so ``g_new.d <= 0`` proves descent. An overshoot is accepted while the new slope is at most half of
+the old one's size and the objective fell; otherwise the step is cut at the secant's root.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from .columns import Columns, Point, Solution, evaluate
+from .problem import Problem
+
+__all__ = ["Directions", "descend"]
+
+MAX_CUTS = 40
+
+
+class Directions(Protocol):
+    """A rule for the direction of descent, with memory of its own for each slot."""
+
+    needs_hessian: bool
+
+    def restart(self, slots: np.ndarray) -> None:
+        """Forget what was learned in slots that a new column takes."""
+
+    def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
+        """Take note of accepted steps and the changes of the gradient."""
+
+    def propose(self, slots: np.ndarray, columns: Columns, point: Point) -> np.ndarray:
+        """Return directions of descent (n, P)."""
+
+
+class _Slots:
+    """State of the columns at work, one row a slot."""
+
+    def __init__(self, size: int, width: int):
+        self.column = np.full(size, -1)
+        self.theta = np.zeros((size, width))
+        self.gradient = np.zeros((size, width))
+        self.direction = np.zeros((size, width))
+        self.objective = np.zeros(size)
+        self.slope = np.zeros(size)
+        self.step = np.ones(size)
+        self.iterations = np.zeros(size, int)
+        self.cuts = np.zeros(size, int)
+
+
+def descend(
+    problem: Problem,
+    columns: Columns,
+    start: np.ndarray,
+    directions: Directions,
+    *,
+    gap: float,
+    max_iterations: int,
+) -> Solution:
+    """Minimise the smooth objective of every column.
+
+    Parameters
+    ----------
+    problem, columns
+        What to fit.
+    start : (n, P)
+        First trial points.
+    directions
+        The rule for directions; knows at least ``problem.slots`` slots.
+    gap
+        Stop a column when half the predicted decrease ``-g.d`` is below.
+    max_iterations
+        Accepted steps of a column before it is given up.
+    """
+    n, width = start.shape
+    result = Solution(
+        start.copy(), np.full(n, np.nan), np.full(n, np.inf), np.full(n, np.inf), np.zeros(n, int), np.zeros(n, bool)
+    )
+    slots = _Slots(min(problem.slots, n), width)
+    waiting = 0
+    while True:
+        free = np.flatnonzero(slots.column < 0)[: n - waiting]
+        if len(free):
+            slots.column[free] = np.arange(waiting, waiting + len(free))
+            waiting += len(free)
+            slots.theta[free] = start[slots.column[free]]
+            slots.direction[free] = 0.0
+            slots.iterations[free] = slots.cuts[free] = 0
+            slots.step[free] = 1.0
+            directions.restart(free)
+        busy = np.flatnonzero(slots.column >= 0)
+        if not len(busy):
+            return result
+        here = columns.take(slots.column[busy])
+        trial = slots.theta[busy] + slots.step[busy, None] * slots.direction[busy]
+        point = evaluate(problem, here, trial, hessian=directions.needs_hessian)
+        accepted = _judge(slots, busy, point)
+        _cut(slots, busy[~accepted], result)
+        _advance(
+            slots, busy[accepted], here.take(accepted), _take(point, accepted), directions, result, gap, max_iterations
+        )
+
+
+def _take(point: Point, index) -> Point:
+    return Point(*(None if array is None else array[index] for array in point))
+
+
+def _judge(slots: _Slots, busy: np.ndarray, point: Point) -> np.ndarray:
+    """Return which trials are accepted; prepare the step sizes of the others."""
+    fresh = slots.direction[busy].any(axis=1) == 0
+    before = slots.slope[busy]
+    with np.errstate(invalid="ignore", over="ignore"):
+        after = np.einsum("np,np->n", point.gradient, slots.direction[busy])
+        finite = np.isfinite(point.objective) & np.isfinite(point.gradient).all(axis=1)
+        noise = 1e-14 * (1 + np.abs(slots.objective[busy]))
+        fell = point.objective <= slots.objective[busy] + noise
+        accepted = finite & (fresh | (after <= 0) | (fell & (after <= -0.5 * before)))
+        root = before / (before - after)
+    shrink = np.where(np.isfinite(root) & finite, np.clip(root, 0.1, 0.7), 0.1)
+    slots.step[busy] = np.where(accepted, slots.step[busy], slots.step[busy] * shrink)
+    return accepted
+
+
+def _cut(slots: _Slots, rejected: np.ndarray, result: Solution) -> None:
+    """Count rejected trials, and let go of columns that can go no further."""
+    slots.cuts[rejected] += 1
+    stuck = rejected[slots.cuts[rejected] > MAX_CUTS]
+    slots.column[stuck] = -1
+
+
+def _advance(slots, moved, columns, point, directions, result, gap, max_iterations) -> None:
+    """Move to accepted points, store them, and choose the next directions or stop."""
+    fresh = slots.direction[moved].any(axis=1) == 0
+    old = moved[~fresh]
+    directions.learn(old, point.theta[~fresh] - slots.theta[old], point.gradient[~fresh] - slots.gradient[old])
+    slots.theta[moved], slots.gradient[moved] = point.theta, point.gradient
+    slots.objective[moved] = point.objective
+    slots.iterations[moved] += ~fresh
+    direction = directions.propose(moved, columns, point)
+    slope = np.einsum("np,np->n", direction, point.gradient)
+    column = slots.column[moved]
+    result.theta[column], result.objective[column] = point.theta, point.objective
+    result.gap[column] = np.maximum(-0.5 * slope, 0.0)
+    result.gradient_norm[column] = np.linalg.norm(point.gradient, axis=1)
+    result.iterations[column] = slots.iterations[moved]
+    done = -0.5 * slope <= gap
+    result.converged[column] = done
+    slots.direction[moved], slots.slope[moved] = direction, slope
+    slots.step[moved], slots.cuts[moved] = 1.0, 0
+    slots.column[moved[done | (slots.iterations[moved] >= max_iterations)]] = -1

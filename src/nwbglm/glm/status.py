@@ -1,0 +1,25 @@
+"""What became of each fit."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["Status"]
+
+
+class Status(IntEnum):
+    """Outcome of one fit; stored as uint8.
+
+    ``ok``: converged to the gap asked for. ``no_spikes``: no response to learn from in the training rows
+    (coefficients 0, intercept -inf, so that the predicted rate is 0). ``separable``: the likelihood has no maximum,
+    as some direction of the coefficients makes it grow for ever; the values are where the gap was met,
+    and their size means nothing.
+    ``rank_deficient``: the training rows do not determine all coefficients and no penalty does; the rates are
+    right, the coefficients one choice among many. ``not_converged``: stopped before the gap was met.
+    """
+
+    ok = 0
+    no_spikes = 1
+    separable = 2
+    rank_deficient = 3
+    not_converged = 4

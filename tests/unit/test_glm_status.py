@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from glm_problems import blocks, population
+
+from nwbglm.glm.fit import Status, fit_splits
+from nwbglm.glm.penalties import Penalty
+
+RIDGE = Penalty("ridge")
+
+
+@pytest.mark.parametrize("features", [6, 40])
+def test_silent_units_and_folds_have_a_status_and_change_nothing(features):
+    X, y = population(features=features, units=4)
+    train, test = blocks(len(X), 3)
+    y[:, 1] = 0
+    y[:, 2] *= test[0]  # spikes in the first fold only: its training rows have none
+    fits = fit_splits(X, y, train, test, strengths=(1e-3,), penalty=RIDGE)
+    assert (fits.status[1] == Status.no_spikes).all()
+    assert fits.status[2].ravel().tolist() == [Status.no_spikes, 0, 0, 0]
+    assert (fits.coef[1] == 0).all() and np.isneginf(fits.intercept[1]).all()
+    assert (fits.train_log_likelihood[1] == 0).all() and (fits.test_log_likelihood[1] == 0).all()
+    assert np.isneginf(fits.test_log_likelihood[2, 0]).all()
+    healthy = fit_splits(X, y[:, [0, 3]], train, test, strengths=(1e-3,), penalty=RIDGE)
+    np.testing.assert_allclose(fits.objective[[0, 3]], healthy.objective, atol=1e-10, rtol=0)
+
+
+def refractory(rows=4000, lags=12, dead=4, units=3, seed=1):
+    """Return raw lags of a refractory unit's own spikes, and the counts of it and of others."""
+    rng = np.random.default_rng(seed)
+    spikes = np.zeros(rows, int)
+    last = -dead - 1
+    for t in range(rows):
+        if t - last > dead and rng.random() < 0.1:
+            spikes[t], last = 1, t
+    X = np.stack([np.concatenate([np.zeros(k), spikes[: rows - k]]) for k in range(1, lags + 1)], axis=1)
+    y = np.concatenate([spikes[:, None], rng.poisson(0.1, (rows, units - 1))], axis=1)
+    return X, y
+
+
+@pytest.mark.parametrize("lags", [12, 60])
+def test_refractory_lags_are_separable_without_a_penalty(lags):
+    X, y = refractory(lags=lags)
+    train, test = blocks(len(X), 2)
+    fits = fit_splits(X, y, train, test, strengths=(0.0, 1e-3), penalty=RIDGE)
+    assert (fits.status[0, :, 0] == Status.separable).all()
+    assert (fits.status[1:] == Status.ok).all() and (fits.status[0, :, 1] == Status.ok).all()
+    assert np.isfinite(fits.coef).all()
+    alone = fit_splits(X, y[:, 1:], train, test, strengths=(0.0, 1e-3), penalty=RIDGE)
+    np.testing.assert_allclose(fits.objective[1:], alone.objective, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("features", [6, 40])
+def test_collinear_features_are_rank_deficient_without_a_penalty(features):
+    X, y = population(features=features, units=2)
+    doubled = np.concatenate([X, X[:, :1] - 2 * X[:, 1:2] + 3], axis=1)
+    everything = np.ones((1, len(X)), bool)
+    fits = fit_splits(doubled, y, everything, ~everything, strengths=(0.0, 1e-3), penalty=RIDGE)
+    assert (fits.status[:, :, 0] == Status.rank_deficient).all() and (fits.status[:, :, 1] == Status.ok).all()
+    plain = fit_splits(X, y, everything, ~everything)
+    np.testing.assert_allclose(fits.objective[:, :, 0], plain.objective[:, :, 0], atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("features", [6, 40])
+def test_constant_features_get_no_coefficient(features):
+    X, y = population(features=features, units=2)
+    X[:, 2] = 7.0
+    everything = np.ones((1, len(X)), bool)
+    fits = fit_splits(X, y, everything, ~everything, strengths=(0.0, 1e-3), penalty=RIDGE)
+    assert (fits.coef[..., 2] == 0).all()
+    assert (fits.status[:, :, 0] == Status.rank_deficient).all() and (fits.status[:, :, 1] == Status.ok).all()
+
+
+def test_more_features_than_rows():
+    X, y = population(rows=50, features=80, units=2, rate=2.0)
+    everything = np.ones((1, len(X)), bool)
+    fits = fit_splits(X, y, everything, ~everything, strengths=(0.0, 1e-1), penalty=RIDGE)
+    assert set(fits.status[:, 0, 0]) <= {Status.rank_deficient, Status.separable}
+    assert (fits.status[:, 0, 1] == Status.ok).all()
+
+
+def test_too_few_iterations_are_not_converged():
+    X, y = population(features=40, units=2)
+    everything = np.ones((1, len(X)), bool)
+    fits = fit_splits(X, y, everything, ~everything, strengths=(1e-3,), penalty=RIDGE, max_iterations=2)
+    assert (fits.status == Status.not_converged).all() and (fits.gap > 1e-10).all()
