@@ -1,0 +1,110 @@
+"""What the workflow would do, for several studies; no job runs."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from .conftest import STUDY, sources
+
+STAGES = {"audit_recording": 1, "bin_recording": 1, "tune_units": 1, "split_rows": 1, "draw_session": 1}
+ONCE = {"compare_models": 1, "draw_comparison": 1, "build_report": 1, "all": 1}
+
+
+@pytest.fixture
+def empty(workflow):
+    """A workflow over empty files, which are enough for a plan."""
+    for name in ("a", "b", "c"):
+        (workflow.folder / f"{name}.nwb").touch()
+    return workflow
+
+
+@pytest.mark.parametrize("sessions", [1, 3])
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_jobs_multiply_over_sessions_terms_models_and_blocks(empty, sessions, blocks):
+    empty.write(recordings=sources(empty.folder, *"abc"[:sessions]), unit_blocks=blocks)
+    expected = {name: count * sessions for name, count in STAGES.items()}
+    expected |= {"build_features": 3 * sessions, "fit_model": 3 * sessions * blocks, "predict_rates": 3 * sessions}
+    assert empty.plan() == expected | ONCE
+
+
+def test_a_pattern_makes_a_session_a_file(empty):
+    empty.write(recordings={"all": {"nwb": str(empty.folder / "*.nwb")}})
+    assert empty.plan()["bin_recording"] == 3
+
+
+def test_unused_terms_cost_nothing(empty):
+    empty.write(recordings=sources(empty.folder, "a"), models={"constant": []})
+    assert "build_features" not in empty.plan()
+
+
+@pytest.mark.parametrize(
+    ("study", "expected"),
+    [
+        ("demo_head_direction", {"simulate_recording": 3, "fit_model": 18, "build_features": 12}),
+        ("demo_injected_current", {"simulate_recording": 2, "fit_model": 8, "build_features": 6}),
+        ("head_direction", {"download_recording": 1, "fit_model": 6, "build_features": 4}),
+        ("injected_current", {"download_recording": 1, "fit_model": 4, "build_features": 3}),
+    ],
+)
+def test_the_studies_in_config(workflow, repository, study, expected):
+    plan = workflow.plan(study=str(repository / "config" / f"{study}.yaml"))
+    assert {name: plan[name] for name in expected} == expected
+
+
+def test_another_study_replaces_the_default_one(empty):
+    empty.write(recordings=sources(empty.folder, "a"))
+    printed = empty.run("--dry-run")
+    assert "mouse-A" not in printed and "results/small/" in printed
+
+
+def test_the_default_study_is_the_demonstration(repository):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "--quiet", "host"]
+    done = subprocess.run([*command, "--forceall"], capture_output=True, text=True, cwd=repository, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "results/demo-head-direction/report/index.html" in done.stdout + done.stderr
+
+
+def test_config_on_the_command_line_replaces_a_source(workflow, repository):
+    (workflow.folder / "mine.nwb").touch()
+    study = str(repository / "config" / "head_direction.yaml")
+    plan = workflow.plan("--config", "recordings={Mouse32-140822: {nwb: mine.nwb}}", study=study)
+    assert "download_recording" not in plan and plan["fit_model"] == 6
+
+
+def test_the_slurm_profile_plans_the_same_jobs(repository):
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--workflow-profile", "profiles/slurm"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=repository, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "slurm_partition=cpu" in done.stdout + done.stderr
+    assert "mem_mb=" in done.stdout + done.stderr
+
+
+def test_mistakes_stop_before_any_job_without_a_traceback(empty):
+    study = STUDY | {"models": {"full": ["couplng"]}, "recordings": sources(empty.folder, "a"), "bin": 10}
+    (empty.folder / "study.yaml").write_text(yaml.safe_dump(study))
+    printed = empty.run(status=1)
+    assert "models.full[0]" in printed and "did you mean 'coupling'?" in printed
+    assert "bin: 10 is not a duration" in printed
+    assert "Traceback" not in printed
+    assert not (empty.folder / "results").exists()
+
+
+def test_rules_and_scripts_keep_their_size(repository):
+    sizes = {path: len(path.read_text().splitlines()) for path in repository.glob("rules/*.smk")}
+    assert max(sizes.values()) <= 130, sizes
+    assert len((repository / "Snakefile").read_text().splitlines()) <= 60
+    rules = {name for path in sizes for name in _rules(path)}
+    assert rules == {path.stem for path in repository.glob("scripts/*.py")}
+
+
+def _rules(path):
+    return [line.split()[1].rstrip(":") for line in path.read_text().splitlines() if line.startswith("rule ")]
+
+
+def test_no_rule_waits_or_repeats_on_its_own(repository):
+    text = "".join(path.read_text() for path in [repository / "Snakefile", *repository.glob("rules/*.smk")])
+    for word in ("checkpoint ", "\n    run:", "retries:", "message:", os.sep + "home"):
+        assert word not in text

@@ -1,0 +1,157 @@
+"""Runs to the end: what comes out, what a second run does, and what a bad session or a killed job leaves."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import nwbglm
+from nwbglm import store
+
+from .conftest import sources
+
+pytestmark = pytest.mark.slow
+
+
+def scores(workflow) -> pd.DataFrame:
+    table = pd.read_parquet(workflow.results / "comparison" / "scores.parquet")
+    return table[(table["kind"] == "held-out") & (table["fold"] == "pooled")]
+
+
+def test_the_run_ends_in_a_report_and_a_comparison(finished):
+    table = scores(finished)
+    assert set(table["session"]) == {"good-1", "good-2"}
+    assert set(table["model"]) == {"constant", "history", "full"}
+    assert np.isfinite(table["log_likelihood"]).all()
+    median = table.groupby("model")["bits_per_spike"].median()
+    assert median["full"] > 0.1 > abs(median["constant"])
+    assert (finished.results / "report" / "index.html").stat().st_size > 10_000
+
+
+def test_every_fit_is_certified(finished):
+    for path in sorted(finished.results.glob("fits/*/good-*.zarr.zip")):
+        fit = nwbglm.open(path)
+        meanings = fit["status"].attrs["flag_meanings"]
+        meanings = meanings.split() if isinstance(meanings, str) else list(meanings)
+        ok = fit["status"].values == meanings.index("ok")
+        assert ok.mean() > 0.9, path
+        assert fit["gap"].values[ok].max() < 1e-8
+        assert fit["gradient_norm"].values[ok].max() < 1e-3
+
+
+def test_a_broken_session_is_named_and_takes_nobody_down(finished):
+    with pytest.raises(store.Excluded):
+        nwbglm.open(finished.results / "binned" / "broken.zarr.zip")
+    sessions = pd.read_parquet(finished.results / "comparison" / "sessions.parquet").set_index("session")
+    assert sorted(sessions.index) == ["broken", "good-1", "good-2"]
+    assert "broken.nwb" in " ".join(map(str, sessions.loc["broken"]))
+    report = (finished.results / "report" / "index.html").read_text()
+    assert "broken" in report and "good-1" in report
+    assert json.loads((finished.results / "audit" / "broken.json").read_text())["verdict"] == "fail"
+
+
+def test_every_number_traces_back(finished, recordings):
+    import hashlib
+
+    digest = hashlib.sha256((recordings / "good-1.nwb").read_bytes()).hexdigest()
+    for kind, path in {
+        "binned": "binned/good-1.zarr.zip",
+        "features": "features/coupling/good-1.zarr.zip",
+        "folds": "folds/good-1.zarr.zip",
+        "fits": "fits/full/good-1.0-of-1.zarr.zip",
+    }.items():
+        dataset = store.read(finished.results / path, kind)
+        facts = store.provenance(dataset)
+        assert facts["recording"]["sha256"] == digest, path
+        assert facts["versions"]["nwbglm"] == nwbglm.__version__ and facts["code"]
+        assert dataset.attrs["session"] == "good-1"
+
+
+def test_figures_have_their_tables(finished):
+    for figure in finished.results.glob("figures/good-1/*.svg"):
+        table = pd.read_csv(figure.with_suffix(".csv"))
+        assert len(table) > 0 and figure.stat().st_size > 1000, figure
+
+
+def test_a_second_run_does_nothing(copied):
+    assert copied.plan() == {}
+
+
+def test_the_same_inputs_give_the_same_bytes(copied, finished):
+    copied.run("--forcerun", "bin_recording", "--until", "fit_model", "predict_rates")
+    paths = sorted(path.relative_to(copied.results) for path in copied.results.glob("f*/**/*.zarr.zip"))
+    assert len(paths) > 10
+    for path in paths:
+        assert (copied.results / path).read_bytes() == (finished.results / path).read_bytes(), path
+
+
+def test_touching_one_model_refits_that_model_only(copied):
+    study = yaml.safe_load((copied.folder / "study.yaml").read_text())
+    study["models"]["history"]["penalty"] = {"ridge": {"strength": 0.5}}
+    (copied.folder / "study.yaml").write_text(yaml.safe_dump(study))
+    plan = copied.plan()
+    assert (plan.pop("fit_model"), plan.pop("predict_rates"), plan.pop("draw_session")) == (3, 3, 3)
+    assert set(plan) == {"compare_models", "draw_comparison", "build_report", "all"}
+    assert "bin_recording" not in plan and "build_features" not in plan
+
+
+def test_a_new_model_on_existing_terms_fits_that_model_only(copied):
+    study = yaml.safe_load((copied.folder / "study.yaml").read_text())
+    study["models"]["heading"] = ["heading"]
+    (copied.folder / "study.yaml").write_text(yaml.safe_dump(study))
+    plan = copied.plan()
+    assert plan["fit_model"] == 3 and "build_features" not in plan and "split_rows" not in plan
+
+
+def test_a_new_term_cuts_rows_and_folds_anew(copied):
+    study = yaml.safe_load((copied.folder / "study.yaml").read_text())
+    study["terms"]["long"] = {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 4, "window": "200 ms"}}}
+    study["models"]["long"] = ["long"]
+    (copied.folder / "study.yaml").write_text(yaml.safe_dump(study))
+    plan = copied.plan()
+    assert plan["build_features"] == 3 and plan["split_rows"] == 3 and "bin_recording" not in plan
+
+
+def test_a_bad_session_stops_the_run_where_the_study_says_so(workflow, recordings):
+    workflow.write(recordings=sources(recordings, "broken", "good-1"), bad_sessions="stop")
+    printed = workflow.run("--until", "bin_recording", status=1)
+    assert "broken.nwb" in printed
+    log = (workflow.results / "logs" / "audit_recording" / "broken.log").read_text()
+    assert "broken.nwb" in log and "->" in log
+    assert store.read(workflow.results / "binned" / "good-1.zarr.zip").sizes["unit"] == 4
+
+
+def test_a_killed_run_leaves_nothing_half_written_and_goes_on(workflow, recordings):
+    workflow.write(recordings=sources(recordings, "good-1", "good-2"))
+    process = subprocess.Popen(
+        workflow.command(),
+        cwd=workflow.folder,
+        env=workflow.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while (
+        not any(workflow.results.glob("fits/*/*.zarr.zip")) and process.poll() is None and time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    for path in workflow.results.rglob("*.zarr.zip"):
+        if not path.name.startswith("."):
+            store.read(path).load()
+    workflow.run("--unlock")
+    done = [path for path in workflow.results.glob("fits/*/*.zarr.zip")]
+    printed = workflow.run()
+    assert not re.search(r"rule bin_recording", printed), "what was finished is kept"
+    assert len(scores(workflow)) == 2 * 4 * 3 and done
