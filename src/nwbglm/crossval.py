@@ -18,7 +18,7 @@ import xarray as xr
 
 from nwbglm.errors import ProblemError
 from nwbglm.features import analysis_rows
-from nwbglm.study import Fit, Folds
+from nwbglm.study import Folds
 
 TEST = "test"
 HALVES = ("half0", "half1")
@@ -147,7 +147,7 @@ def assign_folds(
 # ---------------------------------------------------------------- the store
 
 
-def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], fit_settings: Fit, *, seed: int) -> xr.Dataset:
+def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Folds, *, seed: int) -> xr.Dataset:
     """Decide which rows all models share, and what each fold trains on and tests.
 
     Parameters
@@ -156,8 +156,8 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], fit_settings:
         A ``binned`` store.
     features
         The ``features`` stores of every term that some compared model uses.
-    fit_settings
-        The study's ``fit``.
+    settings
+        The study's ``fit.folds``.
     seed
         Of the random deal of epochs, where the study asks for one.
 
@@ -171,13 +171,13 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], fit_settings:
     segment = binned["segment"].values[row]
     shared, reason, meanings = _why_not(row, binned, features)
     fitted, tested = _epochs(binned, row)
-    gap = gap_bins(features, fit_settings.folds, float(binned.attrs["bin"]))
+    gap = gap_bins(features, settings, float(binned.attrs["bin"]))
     final = fitted & ~near(tested, row, segment, gap)
     fold = np.full(len(row), -1, np.int16)
-    if fit_settings.folds.blocks:
+    if settings.blocks:
         kept = (shared & final)[final]
         rng = np.random.default_rng(seed)
-        fold[final] = assign_folds(kept, row[final], segment[final], fit_settings.folds, rng)
+        fold[final] = assign_folds(kept, row[final], segment[final], settings, rng)
     names, test, train = _masks(fold, final, tested, row, segment, gap)
     _check(test, train & shared, shared, names, binned)
     dataset = xr.Dataset(
@@ -198,7 +198,7 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], fit_settings:
         },
         attrs={
             "session": binned.attrs.get("session", ""),
-            "scheme": json.dumps(fit_settings.folds.dump()),
+            "scheme": json.dumps(settings.dump()),
             "gap": gap * float(binned.attrs["bin"]),
             "seed": seed,
         },

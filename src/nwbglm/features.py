@@ -11,7 +11,7 @@ which a sender was not observed counts as missing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ import xarray as xr
 
 from nwbglm import basis as bases
 from nwbglm.errors import ProblemError
-from nwbglm.study import Factor, Signal, Term
+from nwbglm.study import Factor, Term
 
 FITTED = ("fit", "train", "test")
 BLOCK = 256  # rows a convolution makes at once
@@ -169,10 +169,8 @@ def _over_lags(factor: Factor, binned: xr.Dataset, rows: np.ndarray) -> Part:
     return Part(values, valid, inputs, "lag", grid, kernel.weights, [], "s")
 
 
-def _over_values(
-    factor: Factor, binned: xr.Dataset, rows: np.ndarray, period: float | None, bounds: Sequence[float]
-) -> Part:
-    series = np.asarray(binned[factor.of].values, dtype=float)
+def _over_values(factor: Factor, binned: xr.Dataset, rows: np.ndarray, bounds: Sequence[float]) -> Part:
+    series, period = np.asarray(binned[factor.of].values, dtype=float), binned[factor.of].attrs.get("period")
     bounds = list(bounds) or _session_bounds(factor, series, period)
     kind, settings = factor.basis.kind, factor.basis.settings
 
@@ -236,7 +234,6 @@ def build_features(
     term: Term,
     *,
     name: str,
-    signals: Mapping[str, Signal] | None = None,
     bounds: Sequence[Sequence[float]] | None = None,
 ) -> xr.Dataset:
     """Make the feature store of one term: the rows that any model fits or tests, and every column of the term.
@@ -251,8 +248,6 @@ def build_features(
         The study's entry.
     name
         The term's name in the study.
-    signals
-        The study's signals; the periods of circular ones are taken from there, or else from the binned signal.
     bounds
         Ranges (or levels) of the factors, where those of another recording must be used. Default: the study's, or this
         session's.
@@ -264,14 +259,11 @@ def build_features(
         (time, input_unit)`` says for which.
     """
     rows = analysis_rows(binned)
-    parts = []
-    for i, factor in enumerate(term.factors):
-        if factor.basis.window:
-            parts.append(_over_lags(factor, binned, rows))
-        else:
-            parts.append(
-                _over_values(factor, binned, rows, _period(binned, factor.of, signals), (bounds or {i: ()})[i])
-            )
+    given = bounds or [()] * len(term.factors)
+    parts = [
+        _over_lags(factor, binned, rows) if factor.basis.window else _over_values(factor, binned, rows, limits)
+        for factor, limits in zip(term.factors, given, strict=True)
+    ]
     whole = parts[0]
     for part in parts[1:]:
         values, valid, inputs = _multiply(whole, part)
@@ -285,11 +277,6 @@ def analysis_rows(binned: xr.Dataset) -> np.ndarray:
     purposes = [purpose for purpose in binned["purpose"].values.tolist() if purpose in FITTED]
     chosen = purposes or ["use"]
     return np.flatnonzero(binned["in_epoch"].sel(purpose=chosen).values.any(axis=0))
-
-
-def _period(binned: xr.Dataset, of: str, signals: Mapping[str, Signal] | None) -> float | None:
-    period = signals[of].period if signals and of in signals else binned[of].attrs.get("period")
-    return float(period) if period else None
 
 
 def _label(whole: Part, binned: xr.Dataset, rows: np.ndarray, term: Term, name: str) -> xr.Dataset:

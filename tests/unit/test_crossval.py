@@ -10,7 +10,7 @@ from small_sessions import binned_session
 
 from nwbglm import crossval, features, store
 from nwbglm.errors import ProblemError
-from nwbglm.study import Fit, Term
+from nwbglm.study import Folds, Term
 
 
 def history(window="200 ms", of="all spikes"):
@@ -19,7 +19,7 @@ def history(window="200 ms", of="all spikes"):
 
 def split(binned, *terms, seed=0, **folds):
     stores = [features.build_features(binned, term, name=f"t{i}") for i, term in enumerate(terms)]
-    return crossval.split_rows(binned, stores, Fit.model_validate({"folds": folds}), seed=seed)
+    return crossval.split_rows(binned, stores, Folds.model_validate(folds), seed=seed)
 
 
 def session(rows=1000, **more):

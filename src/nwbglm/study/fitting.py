@@ -56,6 +56,9 @@ class Ridge(Part):
         "sd",
         description="Penalise coefficients per standard deviation of their feature, or as they are (as NeMoS does).",
     )
+    relative: dict[Name, Annotated[float, Field(ge=0)]] = Field(
+        {}, description="Strength for a term's coefficients as a multiple of `strength`. Default: 1 for each."
+    )
 
 
 class Penalty(OneOf):
@@ -66,8 +69,8 @@ class Penalty(OneOf):
 
     @property
     def strengths(self) -> tuple[float, ...]:
-        """The path of strengths; a single 0 without a penalty."""
-        return getattr(self.settings, "strength", (0.0,))
+        """The path of strengths, ascending; a single 0 without a penalty."""
+        return tuple(sorted(set(getattr(self.settings, "strength", (0.0,)))))
 
 
 class Folds(Part):
@@ -89,11 +92,6 @@ class Folds(Part):
         "auto",
         description="Purged on both sides of a test block. auto: the longest history of any term, and one bin.",
     )
-    nested: bool = Field(
-        False,
-        description="Choose the strength of a fold's score from fits that saw nothing of the fold: blocks - 1 times "
-        "the work. Otherwise it is chosen by the scores of the other folds, whose fits were trained on it.",
-    )
 
     @model_validator(mode="after")
     def _sensible(self) -> Folds:
@@ -101,8 +99,6 @@ class Folds(Part):
             raise ValueError("blocks: one fold leaves nothing to train on; use 2 or more, or 0 for none")
         if self.deal != "in_order" and self.cut != "epochs":
             raise ValueError("deal: goes with cut: epochs")
-        if self.nested and self.blocks == 2:
-            raise ValueError("nested: needs 3 blocks or more, to choose on what two of them leave")
         return self
 
 
@@ -112,6 +108,8 @@ class Model(Part):
     terms: tuple[Name, ...] = Field((), description="Names of terms; none is the constant model.")
     penalty: Penalty | None = Field(None, description="Default: that of `fit`.")
     halves: bool = Field(False, description="Also fit each half of the fit epochs alone (descriptive, as in the seed).")
+    rows: Literal["shared", "own"] | None = Field(None, description="Default: that of `fit`.")
+    choose: Literal["best", "one_se"] | None = Field(None, description="Default: that of `fit`.")
 
     @model_validator(mode="before")
     @classmethod
@@ -138,5 +136,18 @@ class Fit(Part):
         "best",
         description="Strength of the highest held-out likelihood, or the largest within one standard error of it.",
     )
+    nested: bool = Field(
+        False,
+        description="Choose the strength of a fold's score from fits that saw nothing of the fold: blocks - 1 times "
+        "the work. Otherwise it is chosen by the scores of the other folds, whose fits were trained on it.",
+    )
+    tolerance: Annotated[float, Field(gt=0)] = Field(
+        1e-10, description="Distance from the least objective (nats per row) at which a fit is done."
+    )
     precision: Literal["float64", "float32"] = Field("float64", description="Arithmetic of the fits.")
     gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs a fit asks for.")
+
+    def of_model(self, model: Model) -> Fit:
+        """Return these settings with what the model says differently."""
+        own = {name: getattr(model, name) for name in ("penalty", "rows", "choose")}
+        return self.model_copy(update={name: value for name, value in own.items() if value is not None})

@@ -1,0 +1,94 @@
+"""The design matrix of a model: which columns of which feature stores each unit sees.
+
+Terms of own spikes give each unit columns of its own; all others are shared. Where a term is of other spikes, a unit's
+own columns are masked, not left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from nwbglm.errors import ProblemError
+from nwbglm.study.terms import OTHER_SPIKES
+
+OWN = "own"  # what a fit calls the input of its own columns
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A model's terms on some rows, in the order of the model's list.
+
+    Attributes
+    ----------
+    stores
+        One ``features`` store a term.
+    rows
+        Which of their rows are used, shape (time,) bool.
+    """
+
+    stores: tuple[xr.Dataset, ...]
+    rows: np.ndarray
+
+    @property
+    def own(self) -> bool:
+        """Whether units have columns of their own."""
+        return any(store.attrs["own"] for store in self.stores)
+
+    @property
+    def labels(self) -> dict[str, np.ndarray]:
+        """Coordinates of the columns: ``term``, ``input`` (``own`` where each unit has its own), ``function``."""
+        parts: dict[str, list] = {"term": [], "input": [], "function": []}
+        for store in self.stores:
+            columns = self._columns(store, store["input"].values[0])
+            parts["term"] += [term_name(store)] * len(columns)
+            parts["input"] += [OWN if store.attrs["own"] else str(sender) for sender in store["input"].values[columns]]
+            parts["function"] += store["function"].values[columns].tolist()
+        return {
+            "term": np.array(parts["term"], dtype=str),
+            "input": np.array(parts["input"], dtype=str),
+            "function": np.array(parts["function"], dtype=int),
+        }
+
+    def matrix(self, unit: int | None = None) -> np.ndarray:
+        """Return a unit's features (or those that all share) on the rows in use, shape (rows, features), float32."""
+        parts = [store["features"].isel(feature=self._columns(store, unit)).values[self.rows] for store in self.stores]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((int(self.rows.sum()), 0), np.float32)
+
+    def mask(self, units: Sequence[int]) -> np.ndarray | None:
+        """Return which features each unit may use, shape (features, units); None where that is all."""
+        if not any(OTHER_SPIKES in store.attrs["of"] for store in self.stores):
+            return None
+        parts = []
+        for store in self.stores:
+            inputs = store["input"].values[self._columns(store, store["input"].values[0])]
+            allowed = np.ones((len(inputs), len(units)), bool)
+            if OTHER_SPIKES in store.attrs["of"]:
+                allowed = np.array([[str(sender) != str(unit) for unit in units] for sender in inputs], bool)
+            parts.append(allowed)
+        return np.concatenate(parts)
+
+    @staticmethod
+    def _columns(store: xr.Dataset, unit: object) -> np.ndarray:
+        if not store.attrs["own"]:
+            return np.arange(store.sizes["feature"])
+        return np.flatnonzero([str(sender) == str(unit) for sender in store["input"].values])
+
+
+def term_name(store: xr.Dataset) -> str:
+    """Return the name that the study gives a store's term."""
+    return str(store["term"].values[0])
+
+
+def pick_terms(features: Sequence[xr.Dataset], terms: Sequence[str]) -> tuple[xr.Dataset, ...]:
+    """Return the stores of a model's terms, in the model's order."""
+    by_name = {term_name(store): store for store in features}
+    missing = [term for term in terms if term not in by_name]
+    if missing:
+        raise ProblemError(
+            f"no features of term {', '.join(missing)}", where="fit_model", mend=f"there are: {', '.join(by_name)}"
+        )
+    return tuple(by_name[term] for term in terms)

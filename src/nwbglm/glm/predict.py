@@ -1,0 +1,158 @@
+"""Predict rates from a store of fits: over the figures' window, and averaged by value for model tuning curves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import xarray as xr
+
+from nwbglm.errors import ProblemError
+from nwbglm.study import Fit, Window
+from nwbglm.tuning import value_index
+
+from .design import Design, pick_terms
+from .fit import predict
+from .model import OBSERVATIONS
+
+ROWS = 65536  # rows whose features are in memory at once
+
+
+def predict_rates(
+    binned: xr.Dataset,
+    tuning: xr.Dataset,
+    folds: xr.Dataset,
+    features: Sequence[xr.Dataset],
+    fits: xr.Dataset,
+    *,
+    window: Window,
+) -> xr.Dataset:
+    """Predict each unit's rate in sample (final fit) and held out (the fit without the row's fold).
+
+    Parameters
+    ----------
+    binned, tuning, folds
+        The session's stores.
+    features
+        ``features`` stores of the model's terms.
+    fits
+        The model's fits, all units.
+    window
+        Which stretch of rows to store, from the first fitted row on.
+
+    Returns
+    -------
+    xr.Dataset
+        A ``predictions`` store; NaN where the model has no valid features, or a row is in no test fold.
+    """
+    bin_width, session = float(binned.attrs["bin"]), binned.attrs.get("session", "")
+    row = folds["row"].values
+    shown = window_rows(folds, window, bin_width)
+    stores = pick_terms(features, json.loads(fits.attrs["terms"]))
+    curves = {name: _ValueMeans(name, tuning, binned, row, fits.sizes["unit"]) for name in tuned(tuning)}
+    rates = {
+        kind: np.full((len(row[shown]), fits.sizes["unit"]), np.nan, np.float32) for kind in ("rate", "heldout_rate")
+    }
+    for position, time, rate, heldout in _rates(fits, stores, folds):
+        of_chunk = np.flatnonzero((time >= shown.start) & (time < shown.stop))
+        for kind, values in (("rate", rate / bin_width), ("heldout_rate", heldout / bin_width)):
+            with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and says so
+                rates[kind][np.ix_(time[of_chunk] - shown.start, position)] = values[of_chunk]
+            for curve in curves.values():
+                curve.add(kind, position, time, values)
+    dataset = xr.Dataset(
+        {kind: (("time", "unit"), values, {"units": "Hz"}) for kind, values in rates.items()},
+        coords={"time": folds["time"][shown], "row": ("time", row[shown]), "unit": fits["unit"].values},
+        attrs={"session": session, "model": fits.attrs["model"]},
+    )
+    return dataset.merge(xr.merge([curve.dataset() for curve in curves.values()]) if curves else xr.Dataset())
+
+
+def window_rows(folds: xr.Dataset, window: Window, bin_width: float) -> slice:
+    """Return the rows of the folds store that a window shows.
+
+    Raises
+    ------
+    ProblemError
+        Where no row lies in the window.
+    """
+    row = folds["row"].values
+    first = row[np.argmax(folds["final"].values)]
+    start = first + round(window.start / bin_width)
+    shown = slice(*np.searchsorted(row, [start, start + round(window.length / bin_width)]).tolist())
+    if shown.start == shown.stop:
+        last = (row[-1] + 1 - first) * bin_width
+        raise ProblemError(
+            f"no fitted or tested bin lies between {window.start:g} and {window.start + window.length:g} s",
+            where="figures.window",
+            mend=f"choose a start below {last:g} s after the first fitted bin",
+        )
+    return shown
+
+
+def tuned(tuning: xr.Dataset) -> list[str]:
+    """Return the names of the study's one-dimensional tuning curves that this store holds."""
+    return [
+        str(name)[len("rate_") :]
+        for name, variable in tuning.data_vars.items()
+        if str(name).startswith("rate_") and variable.ndim == 2
+    ]
+
+
+class _ValueMeans:
+    """The mean predicted rate by value of one signal, summed up chunk by chunk."""
+
+    def __init__(self, name: str, tuning: xr.Dataset, binned: xr.Dataset, row: np.ndarray, units: int):
+        self.name, self.axis = name, f"value_{name}"
+        self.value = tuning[self.axis]
+        signal = binned[tuning[f"rate_{name}"].attrs["signal"]]
+        edges = tuning[f"edges_{name}"].values
+        self.bin = value_index(signal.values[row], edges, signal.attrs.get("period"))
+        self.sums = {kind: np.zeros((units, len(edges) - 1, 2)) for kind in ("rate", "heldout_rate")}
+
+    def add(self, kind: str, unit: np.ndarray, time: np.ndarray, values: np.ndarray) -> None:
+        """Add the rates (rows, units) of some rows."""
+        bins, size = self.bin[time], self.value.size
+        for column, u in enumerate(unit):
+            known = np.isfinite(values[:, column]) & (bins >= 0)
+            self.sums[kind][u, :, 0] += np.bincount(bins[known], values[known, column], size)
+            self.sums[kind][u, :, 1] += np.bincount(bins[known], minlength=size)
+
+    def dataset(self) -> xr.Dataset:
+        """Return the means, NaN where no row was."""
+        data = {}
+        for kind, sums in self.sums.items():
+            total, count = sums[..., 0], sums[..., 1]
+            mean = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+            data[f"{kind}_{self.name}"] = (("unit", self.axis), mean, {"units": "Hz"})
+        return xr.Dataset(data, coords={self.axis: self.value})
+
+
+def _rates(
+    fits: xr.Dataset, stores: tuple[xr.Dataset, ...], folds: xr.Dataset
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield unit positions, row positions, and expected counts in sample and held out (rows, units), chunk by chunk."""
+    settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
+    observations = OBSERVATIONS[settings.observations]
+    count = folds.sizes["time"]
+    own = any(store.attrs["own"] for store in stores)
+    units = np.arange(fits.sizes["unit"])
+    tests = folds["test"].sel(fold=fits["fold"].values).values if fits.sizes["fold"] else np.zeros((0, count), bool)
+    coef, intercept = fits["coef"].values, fits["intercept"].values
+    fold_coef, fold_intercept = fits["fold_coef"].values, fits["fold_intercept"].values
+    for start in range(0, count, ROWS):
+        here = slice(start, min(start + ROWS, count))
+        chunk = tuple(store.isel(time=here) for store in stores)
+        everywhere = np.ones(here.stop - here.start, bool)
+        valid = np.logical_and.reduce([everywhere, *(store["valid"].values for store in chunk)])
+        for group in units[:, None] if own else [units]:
+            x = Design(chunk, everywhere).matrix(fits["unit"].values[group[0]])
+            rate = predict(x, coef[group], intercept[group], observations=observations)
+            heldout = np.full_like(rate, np.nan)
+            for k, test in enumerate(tests[:, here]):
+                heldout[test] = predict(
+                    x[test], fold_coef[group, k], fold_intercept[group, k], observations=observations
+                )
+            rate[~valid] = heldout[~valid] = np.nan
+            yield group, np.arange(here.start, here.stop), rate, heldout

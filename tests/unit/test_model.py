@@ -1,0 +1,322 @@
+"""A model's fits equal scikit-learn's on the same rows; strengths are chosen without the rows that are then scored."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.special import gammaln
+from sklearn.linear_model import PoissonRegressor
+from small_sessions import binned_session
+
+from nwbglm import store
+from nwbglm.crossval import split_rows
+from nwbglm.errors import ProblemError
+from nwbglm.features import build_features
+from nwbglm.glm.choice import choose_nested, choose_strength, choose_without_each_fold
+from nwbglm.glm.model import fit_model
+from nwbglm.study import Fit, Folds, Model, Term
+
+WINDOW = "100 ms"
+TERMS = {
+    "coupling": {"of": "all spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
+    "others": {"of": "other spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
+    "history": {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
+    "heading": {"of": "heading", "basis": {"cyclic_bspline": {"n": 6}}},
+    "drive": {"of": "drive", "basis": "identity"},
+}
+RIDGE = {"ridge": {"strength": [1e-4, 1e-2, 1.0]}}
+
+
+def session(rows=4000, seed=0, **more):
+    rng = np.random.default_rng(seed)
+    heading = np.mod(np.cumsum(rng.normal(0, 0.1, rows)), 2 * np.pi)
+    drive = 50 + 20 * np.convolve(rng.normal(size=rows), np.ones(10) / 3, mode="same")
+    rate = 0.1 * np.exp(np.cos(heading[:, None] - np.array([0, 2, 4])) + (drive[:, None] - 50) / 60)
+    counts = rng.poisson(rate)
+    return binned_session(counts, heading=(heading, {"period": 2 * np.pi}), drive=drive, **more)
+
+
+class Stages:
+    """What the stages before a fit make of a session."""
+
+    def __init__(self, binned, terms, seed=0, **folds):
+        self.binned = binned
+        self.features = [build_features(binned, Term.model_validate(TERMS[name]), name=name) for name in terms]
+        self.folds = split_rows(binned, self.features, Folds.model_validate({"blocks": 4} | folds), seed=seed)
+
+    def fit(self, *terms, fit=None, block="0-of-1", **model):
+        settings = Fit.model_validate({"penalty": RIDGE, "tolerance": 1e-16} | (fit or {}))
+        return fit_model(
+            self.binned,
+            self.folds,
+            self.features,
+            model=Model.model_validate({"terms": terms} | model),
+            fit=settings,
+            name="model",
+            block=block,
+        )
+
+    def design(self, name, unit=None):
+        features = next(f for f in self.features if f["term"].values[0] == name)
+        columns = features["input"].values == str(unit) if features.attrs["own"] else slice(None)
+        return features["features"].values[:, columns].astype(float)
+
+    @property
+    def counts(self):
+        return self.binned["spike_count"].values[self.folds["row"].values].astype(float)
+
+
+@pytest.fixture(scope="module")
+def stages():
+    return Stages(session(), TERMS)
+
+
+def sklearn_fit(x, y, strength, scale):
+    model = PoissonRegressor(alpha=strength, solver="newton-cholesky", tol=1e-13, max_iter=300)
+    model.fit(x / scale, y)
+    return model.coef_ / scale, model.intercept_
+
+
+def log_likelihood(y, x, coef, intercept):
+    mu = np.exp(x @ coef + intercept)
+    return (y * np.log(mu) - mu - gammaln(y + 1)).sum()
+
+
+# ---------------------------------------------------------------- against scikit-learn
+
+
+@pytest.mark.parametrize("scale", ["sd", "raw"])
+@pytest.mark.parametrize("terms", [("coupling",), ("drive", "coupling"), ("history", "drive"), ("heading",)])
+def test_fits_and_scores_are_scikit_learns(stages, terms, scale):
+    fits = stages.fit(*terms, penalty={"ridge": RIDGE["ridge"] | {"scale": scale}})
+    shared, folds = stages.folds["shared"].values, stages.folds
+    for u, unit in enumerate(stages.binned["unit"].values):
+        x = np.concatenate([stages.design(term, unit) for term in terms], axis=1)
+        y = stages.counts[:, u]
+        sd = x[shared].std(axis=0) if scale == "sd" else np.ones(x.shape[1])
+        strength = fits["strength"].values[fits["chosen"].values[u]]
+        coef, intercept = sklearn_fit(x[shared], y[shared], strength, sd)
+        np.testing.assert_allclose(fits["coef"].values[u] * sd, coef * sd, rtol=1e-5, atol=1e-7)
+        assert fits["intercept"].values[u] == pytest.approx(intercept, rel=1e-6)
+        k = 2
+        train, test = folds["train"].values[k] & shared, folds["test"].values[k] & shared
+        for s, strength in enumerate(fits["strength"].values):
+            coef, intercept = sklearn_fit(x[train], y[train], strength, sd)
+            expected = log_likelihood(y[test], x[test], coef, intercept)
+            assert fits["test_log_likelihood"].values[u, k, s] == pytest.approx(expected, rel=1e-7)
+        mean = np.full(test.sum(), y[train].mean())
+        expected = (y[test] * np.log(mean) - mean - gammaln(y[test] + 1)).sum()
+        assert fits["null_test_log_likelihood"].values[u, k] == pytest.approx(expected)
+        assert fits["test_spikes"].values[u, k] == y[test].sum()
+        assert fits["test_rows"].values[u, k] == test.sum()
+    assert (fits["status"].values == 0).all()
+
+
+def test_the_constant_model_is_the_mean_rate(stages):
+    fits = stages.fit(penalty="none")
+    shared = stages.folds["shared"].values
+    np.testing.assert_allclose(np.exp(fits["intercept"].values), stages.counts[shared].mean(axis=0), rtol=1e-10)
+    np.testing.assert_allclose(fits["log_likelihood"].values, fits["null_log_likelihood"].values, rtol=1e-12)
+    assert fits["coef"].shape == (3, 0)
+    assert json.loads(fits.attrs["terms"]) == []
+
+
+def test_other_spikes_leave_out_the_units_own(stages):
+    fits = stages.fit("others", penalty={"ridge": {"strength": 1e-3, "scale": "raw"}})
+    shared, x = stages.folds["shared"].values, stages.design("others")
+    for u, unit in enumerate(stages.binned["unit"].values):
+        others = fits["input"].values != str(unit)
+        coef, _ = sklearn_fit(x[shared][:, others], stages.counts[shared, u], 1e-3, 1.0)
+        np.testing.assert_allclose(fits["coef"].values[u, others], coef, rtol=1e-5, atol=1e-8)
+        assert (fits["coef"].values[u, ~others] == 0).all()
+
+
+def test_relative_strengths_act_on_their_term_alone(stages):
+    fits = stages.fit(
+        "drive", "coupling", penalty={"ridge": {"strength": 0.1, "scale": "raw", "relative": {"drive": 0}}}
+    )
+    shared = stages.folds["shared"].values
+    x = np.concatenate([stages.design("drive"), stages.design("coupling")], axis=1)[shared]
+    y, coef = stages.counts[shared, 0], fits["coef"].values[0]
+    slope = x.T @ (np.exp(x @ coef + fits["intercept"].values[0]) - y) / len(y)
+    np.testing.assert_allclose(slope, -0.1 * np.where(np.arange(len(coef)) == 0, 0.0, coef), atol=1e-7)
+
+
+def test_own_rows_use_all_that_the_model_can(stages):
+    shared, own = stages.fit("drive"), stages.fit("drive", rows="own")
+    assert (shared["rows"].values == 3990).all()
+    assert (own["rows"].values == 4000).all()
+    x, y = stages.design("drive"), stages.counts[:, 1]
+    coef, _ = sklearn_fit(x, y, own["strength"].values[own["chosen"].values[1]], x.std(axis=0))
+    np.testing.assert_allclose(own["coef"].values[1], coef, rtol=1e-5)
+
+
+def test_halves_are_fits_of_their_own(stages):
+    fits = stages.fit("history", halves=True, penalty="none")
+    shared, half = stages.folds["shared"].values, stages.folds["half"].values
+    assert fits["half_rows"].values.tolist() == [[1990, 2000]] * 3
+    assert fits["fit"].values.tolist() == ["0", "1", "2", "3", "final", "half0", "half1"]
+    rows = shared & (half == 1)
+    coef, _ = sklearn_fit(stages.design("history", 2)[rows], stages.counts[rows, 1], 0.0, 1.0)
+    np.testing.assert_allclose(fits["half_coef"].values[1, 1], coef, rtol=1e-5)
+
+
+def test_explicit_test_epochs_are_scored_by_the_final_fit():
+    train, test = np.arange(4000) < 2500, np.arange(4000) >= 3000
+    stages = Stages(session(in_epoch={"fit": train | test, "train": train, "test": test}), ["coupling"])
+    fits = stages.fit("coupling")
+    assert fits["fold"].values.tolist() == ["0", "1", "2", "3", "test"]
+    x, y, shared = stages.design("coupling"), stages.counts, stages.folds["shared"].values
+    rows = stages.folds["test"].values[4] & shared
+    assert rows.sum() == 1000
+    for u in range(3):
+        coef, intercept, chosen = fits["coef"].values[u], fits["intercept"].values[u], fits["chosen"].values[u]
+        expected = log_likelihood(y[rows, u], x[rows], coef, intercept)
+        assert fits["test_log_likelihood"].values[u, 4, chosen] == pytest.approx(expected, rel=1e-10)
+        assert fits["fold_chosen"].values[u, 4] == chosen
+        np.testing.assert_array_equal(fits["fold_coef"].values[u, 4], coef)
+        assert fits["rows"].values[u] == 2490
+    alone = Stages(stages.binned, ["coupling"], blocks=0).fit("coupling", penalty={"ridge": {"strength": 0.1}})
+    assert alone["fold"].values.tolist() == ["test"]
+
+
+# ---------------------------------------------------------------- hostile units
+
+
+def test_sick_units_change_nothing_for_the_others():
+    healthy = session()
+    counts = healthy["spike_count"].values.copy()
+    counts = np.column_stack([counts, np.zeros(4000, counts.dtype), np.eye(1, 4000, 100, dtype=counts.dtype)[0]])
+    sick = binned_session(
+        counts, heading=(healthy["heading"].values, {"period": 2 * np.pi}), drive=healthy["drive"].values
+    )
+    stages = Stages(sick, ["drive"])
+    fits, alone = stages.fit("drive"), Stages(healthy, ["drive"]).fit("drive")
+    np.testing.assert_allclose(fits["test_log_likelihood"].values[:3], alone["test_log_likelihood"].values, rtol=1e-10)
+    words = np.array(fits["status"].attrs["flag_meanings"].split())
+    said = words[fits["status"].values]
+    assert (said[:3] == "ok").all()
+    assert (said[3] == "no_spikes").all()
+    assert said[4, 0, 0] == "no_spikes" and said[4, 1, 0] != "no_spikes"
+    assert np.isfinite(fits["coef"].values).all()
+
+
+def test_a_units_unobserved_bins_are_no_rows_for_it_alone():
+    exposure = np.ones((4000, 3))
+    exposure[1000:1500, 1] = 0
+    exposure[2000:2500, 2] = 0.5
+    binned = session(exposure=exposure)
+    stages = Stages(binned, ["drive", "history"])
+    fits = stages.fit("drive", "history", penalty={"ridge": {"strength": 1e-3, "scale": "raw"}})
+    assert fits["rows"].values.tolist() == [3990, 3990 - 500 - 10, 3990]
+    shared = stages.folds["shared"].values
+    rows = shared & (exposure[:, 1] > 0) & stages.folds["unit_shared"].values[:, 1]
+    x = np.concatenate([stages.design("drive"), stages.design("history", 2)], axis=1)
+    coef, _ = sklearn_fit(x[rows], stages.counts[rows, 1], 1e-3, 1.0)
+    np.testing.assert_allclose(fits["coef"].values[1], coef, rtol=1e-5)
+    # half an exposure is half the expected count: log-exposure offset, fitted as weighted rates
+    x = np.concatenate([stages.design("drive"), stages.design("history", 3)], axis=1)[shared]
+    y, e = stages.counts[shared, 2], exposure[shared, 2]
+    slope = x.T @ (e * np.exp(x @ fits["coef"].values[2] + fits["intercept"].values[2]) - y) / len(y)
+    np.testing.assert_allclose(slope, -1e-3 * fits["coef"].values[2], atol=1e-7)
+
+
+# ---------------------------------------------------------------- blocks and stores
+
+
+def test_blocks_of_units_are_the_whole(stages):
+    whole = stages.fit("coupling")
+    blocks = [stages.fit("coupling", block=f"{b}-of-2") for b in range(2)]
+    assert [block["unit"].values.tolist() for block in blocks] == [[1, 3], [2]]
+    np.testing.assert_allclose(blocks[0]["coef"].values[1], whole["coef"].values[2], rtol=1e-6)
+    empty = stages.fit("coupling", block="5-of-7")
+    assert empty.sizes["unit"] == 0
+
+
+def test_a_store_of_fits_can_be_read_alone(stages, tmp_path):
+    fits = stages.fit("heading", "coupling", halves=True)
+    store.write(fits, tmp_path / "fit.zarr.zip", "fits", seed=0)
+    again = store.read(tmp_path / "fit.zarr.zip", "fits")
+    np.testing.assert_array_equal(again["coef"].values, fits["coef"].values)
+    assert again["kernel_coupling"].dims == ("lag_coupling", "function_coupling")
+    assert again["values_heading"].dims == ("value_heading", "function_heading")
+    assert again["lag_coupling"].values[[0, -1]] == pytest.approx([0.01, 0.1])
+    terms = json.loads(again.attrs["term_settings"])
+    assert Term.model_validate_json(terms["coupling"]["term"]) == Term.model_validate(TERMS["coupling"])
+    assert json.loads(terms["heading"]["bounds"]) == [[0.0, 2 * np.pi]]
+
+
+# ---------------------------------------------------------------- choice of strength
+
+
+def test_the_best_strength_has_the_highest_sum_and_ties_go_to_the_larger():
+    scores = np.array([[-10.0, -9.0, -12.0], [-10.0, -11.0, -8.0]])
+    assert choose_strength(scores, np.array([5, 5]), "best") == 2
+    assert choose_strength(scores[:1], np.array([5]), "best") == 1
+
+
+def test_silent_folds_and_impossible_likelihoods_do_not_decide():
+    scores = np.array([[-np.inf, -np.inf], [-3.0, -4.0]])
+    assert choose_strength(scores, np.array([5, 5]), "best") == 0
+    assert choose_strength(scores[:1], np.array([5]), "best") == 1
+    assert choose_strength(np.array([[-np.inf, -9.0], [-1.0, -2.0]]), np.array([5, 5]), "best") == 1
+    assert choose_strength(np.array([[np.nan, -9.0]]), np.array([5]), "best") == 1
+
+
+def test_one_standard_error_is_of_paired_differences():
+    # folds differ by hundreds, strengths by one with a spread of 1: only pairing sees that 1 is within reach
+    base = np.array([-100.0, -300.0, -500.0, -700.0])
+    scores = np.stack([base, base - np.array([2.0, -0.5, 1.5, -1.0]), base - 5.0], axis=1)
+    rows = np.full(4, 10)
+    assert choose_strength(scores, rows, "best") == 0
+    assert choose_strength(scores, rows, "one_se") == 1
+    steady = np.stack([base, base - 1.0, base - 5.0], axis=1)
+    assert choose_strength(steady, rows, "one_se") == 0
+
+
+def test_a_folds_strength_ignores_its_own_score():
+    scores = np.array([[0.0, -100.0], [-5.0, -1.0], [-5.0, -1.0]])
+    rows = np.full(3, 10)
+    assert choose_strength(scores, rows, "best") == 0
+    assert choose_without_each_fold(scores, rows, "best").tolist() == [1, 0, 0]
+    inner = np.broadcast_to(scores, (3, 3, 2)).copy()
+    inner[1, 0] = [-50.0, 0.0]
+    assert choose_nested(inner, np.full((3, 3), 10), "best").tolist() == [1, 1, 0]
+
+
+def test_nested_choice_trains_without_both_folds(stages):
+    fits = stages.fit("coupling", fit={"nested": True})
+    plain = stages.fit("coupling")
+    np.testing.assert_allclose(fits["test_log_likelihood"].values, plain["test_log_likelihood"].values, rtol=1e-8)
+    shared, folds, x, y = stages.folds["shared"].values, stages.folds, stages.design("coupling"), stages.counts
+    train, test = folds["train"].values & shared, folds["test"].values & shared
+    sd, u, k = x[shared].std(axis=0), 0, 1
+    total = np.zeros(3)
+    for j in (0, 2, 3):
+        rows, judged = train[k] & train[j], test[j] & train[k]
+        for s, strength in enumerate(fits["strength"].values):
+            total[s] += log_likelihood(y[judged, u], x[judged], *sklearn_fit(x[rows], y[rows, u], strength, sd))
+    assert fits["fold_chosen"].values[u, k] == total.argmax()
+
+
+def test_the_edge_of_the_path_is_flagged(stages):
+    fits = stages.fit("coupling", penalty={"ridge": {"strength": [1e-9, 1e-8, 1e3]}})
+    np.testing.assert_array_equal(fits["at_edge"].values, np.isin(fits["chosen"].values, [0, 2]))
+    assert not stages.fit("coupling", penalty={"ridge": {"strength": 0.1}})["at_edge"].values.any()
+
+
+# ---------------------------------------------------------------- errors
+
+
+def test_impossible_problems_are_said_with_session_and_model(stages):
+    short = Stages(session(100), ["coupling", "heading"], blocks=2)
+    with pytest.raises(ProblemError, match=r"features cannot be fitted to .* rows without a penalty") as error:
+        Stages(session(40), ["coupling", "heading"], blocks=2, gap="10 ms").fit("coupling", "heading", penalty="none")
+    assert "session small, model model" in str(error.value)
+    with pytest.raises(ProblemError, match="no features of term drive"):
+        short.fit("drive")
+    lone = Stages(
+        session(in_epoch={"train": np.arange(4000) < 2000, "test": np.arange(4000) >= 2000}), ["drive"], blocks=0
+    )
+    with pytest.raises(ProblemError, match="3 strengths cannot be chosen"):
+        lone.fit("drive")
