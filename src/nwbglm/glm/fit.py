@@ -231,7 +231,7 @@ class _Fits:
     def _fill(self, values: np.ndarray, default) -> np.ndarray:
         full = np.empty(self.shape + values.shape[1:], values.dtype)
         full[...] = default
-        full.reshape(-1, *values.shape[1:])[self.alive] = values
+        full.reshape(int(np.prod(self.shape)), *values.shape[1:])[self.alive] = values
         return full
 
     def _trains(self, name: str) -> np.ndarray:
