@@ -29,6 +29,7 @@ SUMS = [
 ]
 SCORES = ["bits_per_spike", "deviance_explained", "pseudo_r2_mcfadden", "pseudo_r2_cohen"]
 POOLED = "pooled"
+ROUNDING = 1e-9  # bits per spike; what is smaller is no difference
 
 
 def compare_models(
@@ -237,7 +238,9 @@ def _add_fold_spread(table: pd.DataFrame) -> pd.DataFrame:
     held_out = table.kind == "held-out"
     folds = table[held_out & (table.fold != POOLED) & (table.rows > 0)]
     spread = folds.groupby(keys, sort=False).bits_per_spike.agg(
-        folds="count", folds_better=lambda d: int((d > 0).sum()), bits_per_spike_se=lambda d: d.std() / np.sqrt(len(d))
+        folds="count",
+        folds_better=lambda d: int((d > ROUNDING).sum()),
+        bits_per_spike_se=lambda d: d.std() / np.sqrt(len(d)),
     )
     spread = spread.reset_index().assign(kind="held-out", fold=POOLED)
     return table.merge(spread, how="left", on=[*keys, "kind", "fold"])
@@ -387,7 +390,7 @@ def summarise_models(scores: pd.DataFrame) -> pd.DataFrame:
             "kind": kind,
             "units": len(part),
             "ok": int((part.status == "ok").sum()),
-            "positive": int((part.bits_per_spike > 0).sum()),
+            "positive": int((part.bits_per_spike > ROUNDING).sum()),
             "log_likelihood_per_row_median": part.log_likelihood_per_row.median(),
         }
         for name in SCORES:
@@ -418,7 +421,7 @@ def summarise_pairs(pairs: pd.DataFrame, seed: int = 0, draws: int = 2000) -> pd
                 "kind": part.kind.iloc[0],
                 "units": len(part),
                 "sessions": part.session.nunique(),
-                "units_better": int((difference > 0).sum()),
+                "units_better": int((difference > ROUNDING).sum()),
                 "bits_per_spike_median": difference.median(),
                 "bits_per_spike_low": low,
                 "bits_per_spike_high": high,
@@ -430,12 +433,17 @@ def summarise_pairs(pairs: pd.DataFrame, seed: int = 0, draws: int = 2000) -> pd
 
 def bootstrap_sessions(table: pd.DataFrame, column: str, seed: int, draws: int) -> tuple[float, float]:
     """Return the 95 % interval of the median of a column, resampling whole sessions; NaN with fewer than two."""
-    groups = [part[column].dropna().to_numpy() for _, part in table.groupby("session")]
-    groups = [group for group in groups if len(group)]
-    if len(groups) < 2:
+    known = table[table[column].notna()].sort_values(column, kind="stable")
+    session, names = pd.factorize(known["session"])
+    if len(names) < 2:
         return np.nan, np.nan
     random = np.random.default_rng(seed)
-    picks = random.integers(len(groups), size=(draws, len(groups)))
-    medians = [np.median(np.concatenate([groups[i] for i in pick])) for pick in picks]
-    low, high = np.quantile(medians, [0.025, 0.975])
+    picks = random.integers(len(names), size=(draws, len(names)))
+    times = np.stack([(picks == k).sum(axis=1) for k in range(len(names))], axis=1)
+    # how often each value is there in each draw, values ascending: the median is where half of them lie below
+    below = np.cumsum(times[:, session], axis=1)
+    total = below[:, -1:]
+    values = known[column].to_numpy(float)
+    lower, upper = (values[np.argmax(below > rank, axis=1)] for rank in ((total - 1) // 2, total // 2))
+    low, high = np.quantile((lower + upper) / 2, [0.025, 0.975])
     return float(low), float(high)

@@ -17,7 +17,7 @@ from .scores import draw_score_panels
 from .style import COLORS, INK, QUIET, NothingToDraw, line_styles, robust_floor, say, styled
 
 
-def draw_overall(name: str, *, study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+def draw_overall(name: str, *, study: Study, **tables: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Draw one figure over all sessions.
 
     Parameters
@@ -26,7 +26,7 @@ def draw_overall(name: str, *, study: Study, tables: Mapping[str, pd.DataFrame])
         One of `overall_figures_of(study)`.
     study
         The study: order and colours of the models.
-    tables
+    **tables
         What `compare_models` returns.
     """
     module, function = OVERALL[split_name(name)[0]].draw.split(":")
@@ -76,6 +76,7 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
 
 
 def _draw_points(axes, part: pd.DataFrame, position: int, sessions: dict[str, str], floor: float) -> None:
+    part = part[np.isfinite(part.bits_per_spike)]
     values = part.bits_per_spike.to_numpy(float)
     y = position + np.linspace(-0.22, 0.22, len(values)) if len(values) > 1 else np.array([position])
     colors = part.session.map(sessions).to_numpy()

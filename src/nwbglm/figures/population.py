@@ -23,7 +23,8 @@ def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]
     part = stores.binned.isel(time=rows)
     order = stores.order(subject)
     breaks = segment_breaks(rows, part.segment.values)
-    maps = _maps(stores, part, order, breaks)
+    pieces = np.array_split(np.arange(len(rows)), min(COLUMNS, len(rows)))
+    maps = {name: _shrink(values, pieces) for name, values in _maps(stores, part, order, breaks).items()}
     tuning = _tuning_maps(stores, subject, order)
     figure, layout = _layout(len(maps), len(order))
     time = part.time.values
@@ -42,7 +43,8 @@ def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]
             axes.set_xlabel("Time (s)" if axes.get_subplotspec().colspan.start else value_label(stores, subject))
         if axes.get_subplotspec().rowspan.start:
             _unit_ticks(axes, stores.fitted_units[order], axes.get_subplotspec().colspan.start == 0)
-    return figure, _table(time, stores.fitted_units[order], part.spike_count.values[:, order], maps)
+    counts = np.stack([part.spike_count.values[piece][:, order].sum(axis=0) for piece in pieces])
+    return figure, _table(time[[piece[0] for piece in pieces]], stores.fitted_units[order], counts, maps)
 
 
 def _layout(maps: int, units: int):
@@ -95,10 +97,13 @@ def _draw_raster(axes: Axes, time: np.ndarray, counts: np.ndarray) -> None:
 
 
 def _draw_map(axes: Axes, time: np.ndarray, values: np.ndarray) -> None:
-    pieces = np.array_split(np.arange(len(time)), min(COLUMNS, len(time)))
-    shrunk = np.stack([_mean(values[piece]) for piece in pieces], axis=1)
     extent = (time[0], time[-1], -0.5, values.shape[1] - 0.5)
-    axes.imshow(_scaled(shrunk), aspect="auto", origin="lower", extent=extent, cmap="Greys", vmin=0, vmax=1)
+    axes.imshow(_scaled(values.T), aspect="auto", origin="lower", extent=extent, cmap="Greys", vmin=0, vmax=1)
+
+
+def _shrink(values: np.ndarray, pieces: list[np.ndarray]) -> np.ndarray:
+    """Average (time, unit) over pieces of time, around NaN."""
+    return np.stack([_mean(values[piece]) for piece in pieces])
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nwbglm.study.terms import OWN_SPIKES
+from nwbglm.study.terms import OWN_SPIKES, SPIKES
 
 from .filters import Filters, filters_of
 from .session import Stores
@@ -76,7 +76,7 @@ def _comparisons(stores: Stores) -> Iterator[pd.DataFrame]:
 
 def _compare_term(stores: Stores, model: str, of: str, filters: Filters) -> Iterator[pd.DataFrame]:
     truth, units = stores.truth, stores.fits[model].unit.values
-    if settings_of_spikes(of):
+    if of in SPIKES:
         yield from _compare_spikes(truth, units, model, of, filters)
     elif filters.axis == "lag" and f"{of}_filter" in truth:
         true = truth[f"{of}_filter"].rename({f"{of}_lag": "at"})
@@ -88,11 +88,6 @@ def _compare_term(stores: Stores, model: str, of: str, filters: Filters) -> Iter
         centred = true - true.mean("at")
         estimate = estimate - estimate.mean(axis=1, keepdims=True)
         yield _lay_out(f"{of} tuning (log gain)", model, centred, units, true["at"].values, estimate)
-
-
-def settings_of_spikes(of: str) -> bool:
-    """Whether a term's input is spikes."""
-    return of.endswith(" spikes")
 
 
 def _compare_spikes(truth: xr.Dataset, units, model: str, of: str, filters: Filters) -> Iterator[pd.DataFrame]:
@@ -128,10 +123,11 @@ def _on_grid(values: np.ndarray, grid: np.ndarray, at: np.ndarray) -> np.ndarray
 
 
 def _lay_out(quantity, model, true: xr.DataArray, units, at, estimate: np.ndarray, sender: str = "") -> pd.DataFrame:
-    """Match truth and estimate by unit id; the truth is interpolated to the estimate's grid."""
+    """Match truth and estimate by unit id; the truth is brought to the estimate's grid, and 0 beyond its window."""
+    beyond = np.nan if "tuning" in quantity or "rate" in quantity else 0.0
     known = np.isin(units, true["unit"].values)
     truth = true.sel(unit=units[known]).transpose("unit", "at")
-    there = np.stack([np.interp(at, truth["at"].values, row, left=np.nan, right=0.0) for row in truth.values])
+    there = np.stack([np.interp(at, truth["at"].values, row, left=np.nan, right=beyond) for row in truth.values])
     return pd.DataFrame(
         {
             "quantity": quantity,

@@ -1,0 +1,338 @@
+"""Build the report's pages from tables, audits and figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from nwbglm.comparison import POOLED, headline, summarise_models, summarise_pairs
+from nwbglm.figures import FIGURES, OVERALL, figures_of, overall_figures_of, split_name, title_of
+from nwbglm.figures.style import csv_text
+from nwbglm.study import Study, read_study
+
+from . import paths
+from .markup import html_table, inline_svg, number
+from .methods import paragraphs
+
+
+class Drawn(NamedTuple):
+    """A figure on a page."""
+
+    name: str
+    title: str
+    caption: str
+    svg: Markup
+    table: str  # address of its table, relative to the page
+
+
+def build_report(
+    study: Study | Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    audits: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, Mapping[str, tuple[str, str]]],
+    overall_figures: Mapping[str, tuple[str, str]],
+    truth: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, str]:
+    """Build every file of the report.
+
+    Parameters
+    ----------
+    study
+        The study, or its dump.
+    tables
+        What `nwbglm.comparison.compare_models` returns.
+    audits
+        By session: the audit of its recording.
+    figures
+        By session and figure: the SVG and the CSV.
+    overall_figures
+        By figure: the SVG and the CSV.
+    truth
+        By session: what is known of the simulation (its attributes), where there is one.
+    provenance
+        By session: where its numbers come from (see `nwbglm.store.provenance`).
+
+    Returns
+    -------
+    dict
+        Text by path, for exactly the paths of `report_files(study)`.
+    """
+    study = study if isinstance(study, Study) else read_study(dict(study), "study")
+    pages = _Pages(study, tables, audits, truth or {}, provenance or {})
+    files = {"index.html": pages.index(overall_figures)}
+    for session in study.recordings:
+        drawn = figures.get(session, {})
+        files[paths.session_page(session)] = pages.session(session, drawn)
+        for name in figures_of(study):
+            files[paths.session_table(session, name)] = drawn[name][1] if name in drawn else "message\nnot drawn\n"
+    for name in overall_figures_of(study):
+        files[paths.overall_table(name)] = overall_figures[name][1]
+    for name in paths.COMPARISON_TABLES:
+        files[paths.comparison_table(name)] = csv_text(tables[name])
+    return files
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("nwbglm.report"),
+        autoescape=select_autoescape(["html", "j2"], default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    return environment
+
+
+class _Pages:
+    """Renders pages; holds what they share."""
+
+    def __init__(self, study: Study, tables, audits, truth, provenance):
+        self.study, self.tables, self.audits = study, tables, audits
+        self.truth, self.provenance = truth, provenance
+        self.environment = _environment()
+
+    def _render(self, template: str, **values: Any) -> str:
+        css, _, _ = self.environment.loader.get_source(self.environment, "report.css")
+        return self.environment.get_template(template).render(css=Markup(css), study=self.study, **values)
+
+    def index(self, overall: Mapping[str, tuple[str, str]]) -> str:
+        scores, pairs, fits = (self.tables[name] for name in ("scores", "pairs", "fits"))
+        drawn = [
+            _drawn(name, overall[name], OVERALL, paths.overall_table(name)) for name in overall_figures_of(self.study)
+        ]
+        return self._render(
+            "index.html.j2",
+            glance=at_a_glance(self.study, self.tables),
+            sessions=html_table(self._session_rows(), raw=("session",)),
+            models=html_table(model_rows(self.study, scores)),
+            pairs=html_table(pair_rows(pairs, self.study.seed)),
+            figures=drawn,
+            fits=html_table(fit_rows(fits)),
+            troubles=html_table(trouble_rows(scores)),
+            units=html_table(self.tables["units"]),
+            methods=paragraphs(self.study),
+            provenance=provenance_rows(self.audits, self.provenance, self.tables["sessions"]),
+            study_text=study_text(self.study),
+            study_digest=hashlib.sha256(study_text(self.study).encode()).hexdigest(),
+            comparison_tables=[(name, paths.comparison_table(name)) for name in paths.COMPARISON_TABLES],
+        )
+
+    def _session_rows(self) -> pd.DataFrame:
+        """Return the cohort as it is shown: one row a session of the study, out ones too."""
+        known = self.tables["sessions"]
+        known = known.set_index("session") if len(known) else known
+        rows = []
+        for session in self.study.recordings:
+            line = known.loc[session] if session in known.index else pd.Series(dtype=object)
+            findings = self.audits.get(session, {}).get("findings", [])
+            rows.append(
+                {
+                    "session": Markup('<a href="{0}">{1}</a>').format(paths.session_page(session), session),
+                    "in or out": "in" if line.get("included", False) else "out",
+                    "why": line.get("reason", "") or ("" if line.get("included", False) else "no results"),
+                    "units in the file": line.get("units_in_file"),
+                    "units analysed": line.get("units"),
+                    "duration (s)": line.get("duration"),
+                    "audit findings": len(findings),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def session(self, session: str, drawn: Mapping[str, tuple[str, str]]) -> str:
+        tables, audit = self.tables, self.audits.get(session, {})
+        reason = _reason(tables["sessions"], session)
+        units = tables["units"]
+        mine = {name: _of_session(tables[name], session) for name in ("scores", "fits", "units")}
+        figures = [
+            _drawn(name, drawn[name], FIGURES, f"../{paths.session_table(session, name)}")
+            for name in figures_of(self.study)
+            if name in drawn
+        ]
+        return self._render(
+            "session.html.j2",
+            session=session,
+            reason=reason,
+            source=self.study.recordings[session].nwb,
+            truth=self.truth.get(session),
+            audit=audit,
+            findings=html_table(finding_rows(audit)),
+            models=html_table(model_rows(self.study, mine["scores"])),
+            troubles=html_table(trouble_rows(mine["scores"])),
+            fits=html_table(fit_rows(mine["fits"])),
+            units=html_table(mine["units"].drop(columns="session") if len(units) else units),
+            figures=figures if not reason else [],
+        )
+
+
+def _of_session(table: pd.DataFrame, session: str) -> pd.DataFrame:
+    return table[table.session == session] if len(table) else table
+
+
+def _reason(sessions: pd.DataFrame, session: str) -> str:
+    """Return why a session was left out; '' where it was not."""
+    mine = _of_session(sessions, session)
+    if not len(mine):
+        return "no results"
+    return "" if bool(mine.included.iloc[0]) else str(mine.reason.iloc[0])
+
+
+def _drawn(name: str, texts: tuple[str, str], registry, table: str) -> Drawn:
+    title = title_of(name, registry)
+    svg = inline_svg(texts[0], prefix=name, label=title)
+    return Drawn(name, title, registry[split_name(name)[0]].caption, svg, table)
+
+
+# ------------------------------------------------------------------------------------------------ what tables show
+
+
+def at_a_glance(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    """Return the numbers that open the report: what went in, what won, how the fits ended."""
+    scores, fits, sessions = tables["scores"], tables["fits"], tables["sessions"]
+    included = int(sessions.included.sum()) if len(sessions) else 0
+    out = [("sessions", f"{included} of {len(study.recordings)}"), ("units", str(len(tables["units"])))]
+    if len(scores):
+        reported = summarise_models(headline(scores))
+        reported = reported[reported.bits_per_spike_median.notna()]
+        if len(reported):
+            best = reported.loc[reported.bits_per_spike_median.idxmax()]
+            out.append(("best median score", f"{best.model}: {number(best.bits_per_spike_median)} bits/spike"))
+        out.append(("fits that ended well", f"{int(fits[fits.status == 'ok'].fits.sum())} of {int(fits.fits.sum())}"))
+    return out
+
+
+KINDS = {"held-out": "held out (pooled folds)", "test": "test epochs", "in-sample": "in-sample"}
+
+
+def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparison of models as it is shown: medians over units, with quartiles."""
+    summary = summarise_models(scores)
+    rows = []
+    for line in summary.itertuples() if len(summary) else ():
+        rows.append(
+            {
+                "model": line.model,
+                "terms": " + ".join(study.models[line.model].terms) or "(constant)",
+                "scored": KINDS[line.kind],
+                "units": line.units,
+                "above null": line.positive,
+                "bits per spike": _with_quartiles(line, "bits_per_spike"),
+                "deviance explained (Cohen)": _with_quartiles(line, "pseudo_r2_cohen"),
+                "McFadden": _with_quartiles(line, "pseudo_r2_mcfadden"),
+                "log-likelihood per bin": line.log_likelihood_per_row_median,
+            }
+        )
+    order = {kind: i for i, kind in enumerate(KINDS.values())}
+    table = pd.DataFrame(rows)
+    return table.sort_values("scored", key=lambda column: column.map(order), kind="stable") if rows else table
+
+
+def _with_quartiles(line, name: str) -> str:
+    median, low, high = (getattr(line, f"{name}_{part}") for part in ("median", "q25", "q75"))
+    return number(median) if line.units == 1 else f"{number(median)} ({number(low)} to {number(high)})"
+
+
+def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the paired differences as they are shown."""
+    summary = summarise_pairs(pairs, seed)
+    rows = []
+    for line in summary.itertuples() if len(summary) else ():
+        interval = f"{number(line.bits_per_spike_low)} to {number(line.bits_per_spike_high)}"
+        rows.append(
+            {
+                "model": line.model,
+                "minus": line.other,
+                "unique to the first": line.adds or "(not nested)",
+                "units": line.units,
+                "units better": line.units_better,
+                "median difference (bits per spike)": line.bits_per_spike_median,
+                "95 % over sessions": interval if pd.notna(line.bits_per_spike_low) else "(one session)",
+                "same rows": "yes" if line.same_rows else "no",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def fit_rows(fits: pd.DataFrame) -> pd.DataFrame:
+    """Return, by model and status over sessions, the numbers of fits and their certificates."""
+    if not len(fits):
+        return fits
+    grouped = fits.groupby(["model", "status"], sort=False)
+    table = grouped.agg(
+        fits=("fits", "sum"),
+        reported=("reported", "sum"),
+        gradient_norm=("gradient_norm", "max"),
+        gap=("gap", "max"),
+        iterations=("iterations_max", "max"),
+    ).reset_index()
+    return table.rename(
+        columns={
+            "reported": "of these, behind a result",
+            "gradient_norm": "largest gradient norm",
+            "gap": "largest gap",
+            "iterations": "most iterations",
+        }
+    )
+
+
+def trouble_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """List units whose reported fit did not end well, and choices of strength at the weak or strong end of the path."""
+    if not len(scores):
+        return scores
+    rows = scores[(scores.fold == POOLED) | (scores.kind == "test")]
+    rows = rows[(rows.status != "ok") | (rows.at_edge & (rows.kind == "in-sample"))]
+    return pd.DataFrame(
+        {
+            "session": rows.session,
+            "unit": rows.unit,
+            "model": rows.model,
+            "scored": rows.kind.map(KINDS),
+            "status": rows.status,
+            "strength at the path's edge": rows.at_edge.map({True: "yes", False: ""}),
+            "spikes": rows.spikes,
+            "bits per spike": rows.bits_per_spike,
+        }
+    )
+
+
+def finding_rows(audit: Mapping[str, Any]) -> pd.DataFrame:
+    """Return an audit's findings as they are shown."""
+    columns = {"severity": "severity", "path": "where", "seen": "what was seen", "mend": "what was or can be done"}
+    findings: Sequence[Mapping[str, Any]] = audit.get("findings", [])
+    return pd.DataFrame([{shown: _words(f.get(key, "")) for key, shown in columns.items()} for f in findings])
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def provenance_rows(audits, provenance, sessions: pd.DataFrame) -> Markup:
+    """Return where the numbers come from, one row a session."""
+    rows = []
+    for session in sessions.session if len(sessions) else ():
+        known = dict(provenance.get(session, {}))
+        audit = audits.get(session, {})
+        versions = known.pop("versions", {})
+        rows.append(
+            {
+                "session": session,
+                "file": _words(audit.get("file", "")),
+                "sha256": _words(audit.get("sha256", "")),
+                "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+                "more": "; ".join(f"{key}: {_words(value)}" for key, value in sorted(known.items())),
+            }
+        )
+    return html_table(pd.DataFrame(rows))
+
+
+def study_text(study: Study) -> str:
+    """Return the validated study, defaults included, as YAML."""
+    return yaml.safe_dump(study.dump(), sort_keys=False, allow_unicode=True, width=100)

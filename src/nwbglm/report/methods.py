@@ -1,0 +1,157 @@
+"""The methods paragraphs, written from the study, so that they say what was done and not what was meant."""
+
+from __future__ import annotations
+
+from nwbglm.study import Study
+from nwbglm.study.terms import ALL_SPIKES, OWN_SPIKES, Factor, Term
+
+BASES = {
+    "lags": "one coefficient a lag",
+    "raised_cosine_log": "{n} raised cosines on a logarithmic axis (Pillow et al. 2005)",
+    "raised_cosine_linear": "{n} raised cosines with evenly spaced peaks",
+    "bspline": "{n} B-splines of order {order}",
+    "cyclic_bspline": "{n} cyclic B-splines of order {order}",
+    "mspline": "{n} M-splines of order {order}",
+    "fourier": "cosines and sines of 1 to {n} cycles",
+    "orthogonal_exponentials": "orthonormal exponential decays",
+    "polynomial": "Legendre polynomials up to degree {degree}",
+    "categorical": "one indicator a level",
+    "identity": "the value itself",
+}
+INPUTS = {
+    OWN_SPIKES: "the unit's own spikes",
+    ALL_SPIKES: "the spikes of all analysed units, its own included",
+    "other spikes": "the spikes of all other analysed units",
+}
+
+
+def paragraphs(study: Study) -> list[str]:
+    """Write what was done: data, models, fits, scores; one paragraph each."""
+    return [_data(study), _models(study), _fits(study), _scores()]
+
+
+def duration(seconds: float) -> str:
+    """Write seconds for a reader: "10 ms", "0.8 s", "3 min"."""
+    if seconds < 0.1:
+        return f"{1000 * seconds:g} ms"
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
+
+
+def listed(items: list[str]) -> str:
+    """Join items as a sentence does."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
+
+
+def _data(study: Study) -> str:
+    text = f"Spikes were counted in bins of {duration(study.bin)}"
+    chosen = [f"where {study.units.where}" if study.units.where else "", _ids(study.units.ids)]
+    chosen = [part for part in chosen if part]
+    text += f", for units {' and '.join(chosen)}." if chosen else ", for all units."
+    for purpose, selection in study.epochs.items():
+        text += f" Epochs '{purpose}': {_epochs(selection)}."
+    for name, signal in study.signals.items():
+        text += f" The signal '{name}' is {signal.source}"
+        text += f" in {signal.units}" if signal.units else ""
+        text += f", circular with period {signal.period:.6g}" if signal.period else ""
+        text += f", brought to the bins by {_resampling(signal.resample)}."
+    for name, tuning in study.tuning.items():
+        text += f" Tuning '{name}': rate by {tuning.of} in {tuning.bins} bins"
+        where = getattr(tuning, "at", "bins")
+        text += ", at the signal's own samples." if where == "samples" else ", on the study's bins."
+    return text
+
+
+def _ids(ids: tuple[int, ...] | None) -> str:
+    return f"with ids {listed([str(unit) for unit in ids])}" if ids else ""
+
+
+def _resampling(how: str) -> str:
+    return {"mean": "averaging its samples", "interpolate": "interpolation", "hold": "holding the last sample"}[how]
+
+
+def _epochs(selection) -> str:
+    parts = []
+    if selection.intervals is not None:
+        parts.append(listed([f"{a:g} to {b:g} s" for a, b in selection.intervals]))
+    elif selection.table or selection.where:
+        parts.append(
+            f"table '{selection.table or 'epochs'}'" + (f" where {selection.where}" if selection.where else "")
+        )
+    if selection.index is not None:
+        parts.append(f"rows {listed([str(i) for i in selection.index])} of these, counted from 0")
+    if selection.within:
+        parts.append(f"within '{selection.within}'")
+    if selection.first is not None:
+        parts.append(f"the first {duration(selection.first)}")
+    if selection.last is not None:
+        parts.append(f"the last {duration(selection.last)}")
+    return ", ".join(parts) or "the whole table 'epochs'"
+
+
+def describe_term(term: Term) -> str:
+    """Say in words what a term is."""
+    return " times ".join(_factor(factor) for factor in term.factors)
+
+
+def _factor(factor: Factor) -> str:
+    settings = factor.basis.settings
+    words = BASES.get(factor.basis.kind, factor.basis.kind).format(**settings.model_dump())
+    source = INPUTS.get(factor.of, factor.of)
+    if not factor.basis.window:
+        return f"{source} now, through {words}"
+    place = {"causal": "the last", "anticausal": "the next", "acausal": "the surrounding"}[factor.basis.direction]
+    return f"{source} over {place} {duration(factor.basis.window)}, through {words}"
+
+
+def _models(study: Study) -> str:
+    terms = "; ".join(f"'{name}': {describe_term(study.terms[name])}" for name in study.used_terms)
+    models = "; ".join(
+        f"'{name}': {' + '.join(model.terms) if model.terms else 'a constant rate'}"
+        for name, model in study.models.items()
+    )
+    text = "Each model predicts the log of a unit's expected count in a bin as an intercept plus the sum of its terms. "
+    return text + (f"Terms: {terms}. " if terms else "") + f"Models: {models}."
+
+
+def _fits(study: Study) -> str:
+    text = (
+        f"Each unit was fitted by itself, with {study.fit.observations} observations and an exponential link, by "
+        "maximum likelihood, penalised as follows (the intercept is never penalised): "
+    )
+    text += "; ".join(f"'{name}': {_penalty(study.model_settings(name).penalty)}" for name in study.models) + ". "
+    if "train" in study.epochs:
+        text += "Models were trained on the epochs 'train' and scored on the epochs 'test'. "
+    gap = study.fit.folds.gap
+    gap = "the longest history of any term and one bin" if gap == "auto" else duration(gap)
+    text += f"Cross-validation: {study.fit.folds.blocks} contiguous blocks; a gap of {gap} is purged around each. "
+    if any(len(study.model_settings(name).penalty.strengths) > 1 for name in study.models):
+        how = {"best": "the highest held-out likelihood", "one_se": "the largest within one standard error of the best"}
+        text += (
+            f"The strength is that of {how[study.fit.choose]}; the score of a fold uses the strength chosen without "
+            "it, and the coefficients shown are refitted on all training rows. "
+        )
+    rows = {"shared": "the same rows, those that every compared model can use", "own": "all rows that it can use"}
+    return text + f"Each model was fitted and scored on {rows[study.fit.rows]}."
+
+
+def _penalty(penalty) -> str:
+    if penalty.kind == "none":
+        return "none"
+    strengths = penalty.strengths
+    scale = getattr(penalty.settings, "scale", "raw")
+    on = "per standard deviation of each feature" if scale == "sd" else "on the features' own scale"
+    if len(strengths) == 1:
+        return f"{penalty.kind} of strength {strengths[0]:g} {on}"
+    return f"{penalty.kind} {on}, {len(strengths)} strengths from {min(strengths):g} to {max(strengths):g}"
+
+
+def _scores() -> str:
+    return (
+        "The null model is a constant: the mean rate of the training rows. Bits per spike are (LL - LL0) / (spikes x "
+        "ln 2); deviance explained, which is Cohen's pseudo-R², is 1 - (LLs - LL) / (LLs - LL0) with LLs of the "
+        "saturated model; McFadden's pseudo-R² is 1 - LL / LL0. Log-likelihoods include the log factorial and are "
+        "summed over folds before a score is formed (pooled). The tables also hold every score against the mean of the "
+        "scored rows themselves (columns ending in _own_mean), the null that NeMoS prints. Summaries over units are "
+        "medians, since one diverging fit would rule a mean; intervals come from a bootstrap over sessions, and are not "
+        "given for a single session."
+    )
