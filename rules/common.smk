@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 from nwbglm.digest import code_digest
 from nwbglm.errors import StudyError
 from nwbglm.figures.catalogue import figures_of, overall_figures_of
+from nwbglm.report.paths import report_files
 from nwbglm.study import read_study
 
 try:

@@ -76,9 +76,7 @@ rule build_report:
         overall_csv=rules.draw_comparison.output.csv,
     output:
         index="<results>/report/index.html",
-        sessions=expand(
-            "<results>/report/sessions/{session}.html", session=study.recordings
-        ),
+        files=expand("<results>/report/{file}", file=report_files(study)[1:]),
     log:
         "<results>/logs/build_report.log",
     benchmark:

@@ -1,1 +1,26 @@
-"""To come."""
+"""Put everything together as one report that opens from disk."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nwbglm import log, store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake, leave_out=False):
+    from nwbglm.report import build_report, read_figures, write_files
+    from nwbglm.study import read_study
+
+    study = read_study(snakemake.params.study)
+    binned, _ = store.read_included(snakemake.input.binned)
+    files = build_report(
+        study,
+        store.read_tables(snakemake.input.tables),
+        audits={Path(path).stem: json.loads(Path(path).read_text()) for path in snakemake.input.audits},
+        figures=read_figures(snakemake.input.svg, snakemake.input.csv),
+        overall_figures=read_figures(snakemake.input.overall_svg, snakemake.input.overall_csv)["figures"],
+        provenance={dataset.attrs["session"]: store.provenance(dataset) for dataset in binned},
+    )
+    write_files(files, Path(snakemake.output.index).parent)
