@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-
 LONG = 40  # characters; longer texts are wrapped
 
 

@@ -152,6 +152,6 @@ def _scores() -> str:
         "saturated model; McFadden's pseudo-R² is 1 - LL / LL0. Log-likelihoods include the log factorial and are "
         "summed over folds before a score is formed (pooled). The tables also hold every score against the mean of the "
         "scored rows themselves (columns ending in _own_mean), the null that NeMoS prints. Summaries over units are "
-        "medians, since one diverging fit would rule a mean; intervals come from a bootstrap over sessions, and are not "
-        "given for a single session."
+        "medians, since one diverging fit would rule a mean; intervals come from a bootstrap over sessions, and are "
+        "not given for a single session."
     )
