@@ -31,7 +31,7 @@ def code_digest(script: str | Path, *packages: str) -> str:
             for extra in sorted(path.parent.rglob("*")):
                 if (
                     extra.is_file()
-                    and extra.suffix in {".html", ".css", ".js", ".mplstyle", ".txt"}
+                    and extra.suffix in {".html", ".j2", ".css", ".js", ".mplstyle", ".txt"}
                     and path.parent != PACKAGE
                 ):
                     total.update(extra.name.encode() + extra.read_bytes())
