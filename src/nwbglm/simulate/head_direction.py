@@ -18,10 +18,11 @@ SLEEP_START, PAUSE = 5.0, 15.0  # s; the animal is carried to the arena between 
 TRACKING = 0.025  # s between samples of the heading
 
 # Coefficients of the 8 functions, from the shortest lags to the longest.
-EXCITATION = np.array([1.0, 0.9, 0.6, 0.3, 0.1, 0.0, 0.0, 0.0])
-INHIBITION = np.array([0.3, 0.7, 0.9, 0.6, 0.3, 0.1, 0.0, 0.0])
+EXCITATION = np.array([1.0, 0.6, 0.25, 0.05, 0.0, 0.0, 0.0, 0.0])
+INHIBITION = np.array([0.4, 0.9, 0.8, 0.4, 0.1, 0.0, 0.0, 0.0])
+RATES = (18.0, 32.0)  # Hz, what a unit would fire on average without its own and the others' spikes
 FUNCTIONS = EXCITATION.size
-OWN = np.array([-2.2, -1.2, -0.1, 0.1, 0.05, 0.0, 0.0, 0.0])
+OWN = np.array([-2.0, -1.2, -0.45, -0.2, -0.06, 0.0, 0.0, 0.0])
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class HeadDirection:
     window: float = 0.8
     adn: int = 12
     postsub: int = 5
-    excitation: float = 0.22
-    inhibition: float = 0.09
+    excitation: float = 0.31
+    inhibition: float = 0.42
 
 
 class HeadDirectionSession(NamedTuple):
@@ -146,7 +147,7 @@ def draw_circuit(options: HeadDirection, rng: np.random.Generator) -> Circuit:
     heading_coef = draw_tuning(preferred, role, rng)
     circle = basis.cyclic_bspline(np.arange(360) / 360, 12) @ heading_coef.T
     gain = np.log(np.exp(circle).mean(axis=0))
-    rate = np.select([role == "tuned", role == "quiet"], [rng.uniform(4.5, 10.0, role.size), 0.25], 0.0)
+    rate = np.select([role == "tuned", role == "quiet"], [rng.uniform(*RATES, role.size), 0.25], 0.0)
     with np.errstate(divide="ignore"):  # a silent unit has no rate: its logarithm is -inf, as it should be
         mean = np.log(rate * options.bin)
     return Circuit(
@@ -155,7 +156,7 @@ def draw_circuit(options: HeadDirection, rng: np.random.Generator) -> Circuit:
         role,
         preferred,
         mean - gain,
-        mean - np.log(1.6),
+        mean - np.log(2.0),
         heading_coef,
         draw_coupling(preferred, location, role, options, rng),
         basis.raised_cosine_log(np.linspace(0, 1, round(options.window / options.bin)), FUNCTIONS),
@@ -188,10 +189,10 @@ def draw_coupling(
     apart = preferred[:, None] - preferred[None, :]
     excitation = options.excitation * np.exp(6.0 * (np.cos(apart) - 1.0))
     inhibition = options.inhibition * (1.0 - np.exp(2.0 * (np.cos(apart) - 1.0)))
-    scatter = np.exp(0.2 * rng.standard_normal((2, preferred.size, preferred.size)))
+    scatter = np.exp(0.15 * rng.standard_normal((2, preferred.size, preferred.size)))
     coef = (excitation * scatter[0])[:, :, None] * EXCITATION - (inhibition * scatter[1])[:, :, None] * INHIBITION
     postsub = location == "postsub"
-    coef[postsub] *= 0.5
+    coef[postsub] *= 0.4
     coef[np.ix_(~postsub, postsub)] = 0.0
     coef[:, role != "tuned"] = 0.0
     own = OWN * np.exp(0.1 * rng.standard_normal((preferred.size, 1)))

@@ -17,7 +17,7 @@ from .process import check_rates, ornstein_uhlenbeck, place_spikes, population_g
 # Coefficients from the shortest lags to the longest: a membrane that sums over some 20 ms and then adapts, and
 # a spike that silences the next few ms.
 CURRENT = np.array([0.1, 0.3, 0.7, 1.0, 0.8, 0.3, 0.0, -0.04, -0.03, -0.01])
-OWN = np.array([-3.2, -2.0, -1.4, -0.8, -0.4, -0.15, 0.0, 0.0])
+OWN = np.array([-2.2, -1.5, -1.1, -0.6, -0.3, -0.1, 0.0, 0.0])
 
 REST, RESISTANCE, MEMBRANE = -0.072, 0.12e9, 0.015  # V, ohm, s
 
@@ -26,12 +26,12 @@ REST, RESISTANCE, MEMBRANE = -0.072, 0.12e9, 0.015  # V, ohm, s
 class InjectedCurrent:
     """What a patch-clamp session is made of; durations in s, currents in pA."""
 
-    noise: float = 20.0
+    noise: float = 25.0
     bin: float = 0.001
     sampling_rate: float = 20000.0
     window: float = 0.2
     own_window: float = 0.1
-    gain: float = 0.034
+    gain: float = 0.035
     mean_current: float = 92.0
     deviation: float = 30.0
     amplitudes: tuple[float, ...] = (0.85, 1.0, 1.15)
@@ -121,7 +121,7 @@ def draw_neuron(options: InjectedCurrent, rng: np.random.Generator) -> tuple[flo
     coef = CURRENT * np.exp(0.15 * rng.standard_normal(CURRENT.size))
     coef *= options.gain / (_kernel(options.window, options, coef.size) @ coef).sum()
     own = OWN * np.exp(0.1 * rng.standard_normal())
-    return np.log(rng.uniform(0.25, 0.4) * options.bin), coef, own
+    return np.log(rng.uniform(0.5, 0.7) * options.bin), coef, own
 
 
 def draw_sweeps(options: InjectedCurrent, rng: np.random.Generator) -> list[Sweep]:
@@ -165,7 +165,8 @@ def draw_voltage(
 ) -> np.ndarray:
     """Draw the membrane potential of a sweep, V: a leaky membrane, recording noise, and a waveform a spike.
 
-    A waveform peaks 0.25 ms after the spike's time, which the upward crossing of 0 V then marks.
+    A waveform peaks 0.25 ms after the spike's time, which the upward crossing of 0 V then marks. (A Poisson
+    model now and then puts two spikes into one bin of 1 ms; in the trace they merge into one of the usual height.)
     """
     decay = np.exp(-1.0 / (MEMBRANE * options.sampling_rate))
     driven = lfilter([(1.0 - decay) * RESISTANCE], [1.0, -decay], sweep.current.astype(float))
@@ -178,7 +179,7 @@ def draw_voltage(
     for at in first:
         begin, end = max(at, 0), min(at + shape.size, voltage.size)
         voltage[begin:end] += shape[begin - at : end - at]
-    return voltage
+    return np.minimum(voltage, 0.05)
 
 
 def _kernel(window: float, options: InjectedCurrent, functions: int) -> np.ndarray:

@@ -60,7 +60,8 @@ def population_glm_simulate(
         for unit in (now > threshold[t]).nonzero()[0]:
             if now[unit] > limit:
                 raise ProblemError(
-                    f"the simulated population runs away: unit {unit} expects {np.exp(now[unit]):.3g} spikes in bin {t}",
+                    f"the simulated population runs away: unit {unit} expects {np.exp(now[unit]):.3g} spikes "
+                    f"in bin {t}",
                     where="simulate",
                     mend="weaken the excitatory coupling, or make the inhibition stronger",
                 )
