@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from nwbglm.crossval import split_rows
+from nwbglm.features import build_features
+from nwbglm.glm.model import fit_model
+from nwbglm.study import Fit, Folds, Model, Term
+
 
 def binned_session(counts, *, bin_width=0.01, segment=None, in_epoch=None, exposure=None, **signals) -> xr.Dataset:
     """Make a `binned` dataset of counts (time, unit); `in_epoch` maps purposes to masks, `fit` is all by default."""
@@ -26,3 +31,54 @@ def binned_session(counts, *, bin_width=0.01, segment=None, in_epoch=None, expos
         values, attrs = value if isinstance(value, tuple) else (value, {})
         dataset[name] = ("time", np.asarray(values, float), {"role": "signal", "units": "au"} | attrs)
     return dataset
+
+
+WINDOW = "100 ms"
+TERMS = {
+    "coupling": {"of": "all spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
+    "others": {"of": "other spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
+    "history": {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
+    "heading": {"of": "heading", "basis": {"cyclic_bspline": {"n": 6}}},
+    "drive": {"of": "drive", "basis": "identity"},
+}
+RIDGE = {"ridge": {"strength": [1e-4, 1e-2, 1.0]}}
+
+
+def head_direction_session(rows=4000, seed=0, **more):
+    """Make three units driven by a heading and a current of about 50 +- 20."""
+    rng = np.random.default_rng(seed)
+    heading = np.mod(np.cumsum(rng.normal(0, 0.1, rows)), 2 * np.pi)
+    drive = 50 + 20 * np.convolve(rng.normal(size=rows), np.ones(10) / 3, mode="same")
+    rate = 0.1 * np.exp(np.cos(heading[:, None] - np.array([0, 2, 4])) + (drive[:, None] - 50) / 60)
+    counts = rng.poisson(rate)
+    return binned_session(counts, heading=(heading, {"period": 2 * np.pi}), drive=drive, **more)
+
+
+class Stages:
+    """What the stages before a fit make of a session."""
+
+    def __init__(self, binned, terms, seed=0, **folds):
+        self.binned = binned
+        self.features = [build_features(binned, Term.model_validate(TERMS[name]), name=name) for name in terms]
+        self.folds = split_rows(binned, self.features, Folds.model_validate({"blocks": 4} | folds), seed=seed)
+
+    def fit(self, *terms: str, fit=None, block="0-of-1", **model):
+        settings = Fit.model_validate({"penalty": RIDGE, "tolerance": 1e-16} | (fit or {}))
+        return fit_model(
+            self.binned,
+            self.folds,
+            self.features,
+            model=Model.model_validate({"terms": terms} | model),
+            fit=settings,
+            name="model",
+            block=block,
+        )
+
+    def design(self, name, unit=None):
+        features = next(f for f in self.features if f["term"].values[0] == name)
+        columns = features["input"].values == str(unit) if features.attrs["own"] else slice(None)
+        return features["features"].values[:, columns].astype(float)
+
+    @property
+    def counts(self):
+        return self.binned["spike_count"].values[self.folds["row"].values].astype(float)

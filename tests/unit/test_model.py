@@ -6,69 +6,17 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 from sklearn.linear_model import PoissonRegressor
-from small_sessions import binned_session
+from small_sessions import RIDGE, TERMS, Stages, binned_session, head_direction_session
 
 from nwbglm import store
-from nwbglm.crossval import split_rows
 from nwbglm.errors import ProblemError
-from nwbglm.features import build_features
 from nwbglm.glm.choice import choose_nested, choose_strength, choose_without_each_fold
-from nwbglm.glm.model import fit_model
-from nwbglm.study import Fit, Folds, Model, Term
-
-WINDOW = "100 ms"
-TERMS = {
-    "coupling": {"of": "all spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
-    "others": {"of": "other spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
-    "history": {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
-    "heading": {"of": "heading", "basis": {"cyclic_bspline": {"n": 6}}},
-    "drive": {"of": "drive", "basis": "identity"},
-}
-RIDGE = {"ridge": {"strength": [1e-4, 1e-2, 1.0]}}
-
-
-def session(rows=4000, seed=0, **more):
-    rng = np.random.default_rng(seed)
-    heading = np.mod(np.cumsum(rng.normal(0, 0.1, rows)), 2 * np.pi)
-    drive = 50 + 20 * np.convolve(rng.normal(size=rows), np.ones(10) / 3, mode="same")
-    rate = 0.1 * np.exp(np.cos(heading[:, None] - np.array([0, 2, 4])) + (drive[:, None] - 50) / 60)
-    counts = rng.poisson(rate)
-    return binned_session(counts, heading=(heading, {"period": 2 * np.pi}), drive=drive, **more)
-
-
-class Stages:
-    """What the stages before a fit make of a session."""
-
-    def __init__(self, binned, terms, seed=0, **folds):
-        self.binned = binned
-        self.features = [build_features(binned, Term.model_validate(TERMS[name]), name=name) for name in terms]
-        self.folds = split_rows(binned, self.features, Folds.model_validate({"blocks": 4} | folds), seed=seed)
-
-    def fit(self, *terms, fit=None, block="0-of-1", **model):
-        settings = Fit.model_validate({"penalty": RIDGE, "tolerance": 1e-16} | (fit or {}))
-        return fit_model(
-            self.binned,
-            self.folds,
-            self.features,
-            model=Model.model_validate({"terms": terms} | model),
-            fit=settings,
-            name="model",
-            block=block,
-        )
-
-    def design(self, name, unit=None):
-        features = next(f for f in self.features if f["term"].values[0] == name)
-        columns = features["input"].values == str(unit) if features.attrs["own"] else slice(None)
-        return features["features"].values[:, columns].astype(float)
-
-    @property
-    def counts(self):
-        return self.binned["spike_count"].values[self.folds["row"].values].astype(float)
+from nwbglm.study import Term
 
 
 @pytest.fixture(scope="module")
 def stages():
-    return Stages(session(), TERMS)
+    return Stages(head_direction_session(), TERMS)
 
 
 def sklearn_fit(x, y, strength, scale):
@@ -163,7 +111,7 @@ def test_halves_are_fits_of_their_own(stages):
 
 def test_explicit_test_epochs_are_scored_by_the_final_fit():
     train, test = np.arange(4000) < 2500, np.arange(4000) >= 3000
-    stages = Stages(session(in_epoch={"fit": train | test, "train": train, "test": test}), ["coupling"])
+    stages = Stages(head_direction_session(in_epoch={"fit": train | test, "train": train, "test": test}), ["coupling"])
     fits = stages.fit("coupling")
     assert fits["fold"].values.tolist() == ["0", "1", "2", "3", "test"]
     x, y, shared = stages.design("coupling"), stages.counts, stages.folds["shared"].values
@@ -184,7 +132,7 @@ def test_explicit_test_epochs_are_scored_by_the_final_fit():
 
 
 def test_sick_units_change_nothing_for_the_others():
-    healthy = session()
+    healthy = head_direction_session()
     counts = healthy["spike_count"].values.copy()
     counts = np.column_stack([counts, np.zeros(4000, counts.dtype), np.eye(1, 4000, 100, dtype=counts.dtype)[0]])
     sick = binned_session(
@@ -205,7 +153,7 @@ def test_a_units_unobserved_bins_are_no_rows_for_it_alone():
     exposure = np.ones((4000, 3))
     exposure[1000:1500, 1] = 0
     exposure[2000:2500, 2] = 0.5
-    binned = session(exposure=exposure)
+    binned = head_direction_session(exposure=exposure)
     stages = Stages(binned, ["drive", "history"])
     fits = stages.fit("drive", "history", penalty={"ridge": {"strength": 1e-3, "scale": "raw"}})
     assert fits["rows"].values.tolist() == [3990, 3990 - 500 - 10, 3990]
@@ -309,14 +257,18 @@ def test_the_edge_of_the_path_is_flagged(stages):
 
 
 def test_impossible_problems_are_said_with_session_and_model(stages):
-    short = Stages(session(100), ["coupling", "heading"], blocks=2)
+    short = Stages(head_direction_session(100), ["coupling", "heading"], blocks=2)
     with pytest.raises(ProblemError, match=r"features cannot be fitted to .* rows without a penalty") as error:
-        Stages(session(40), ["coupling", "heading"], blocks=2, gap="10 ms").fit("coupling", "heading", penalty="none")
+        Stages(head_direction_session(40), ["coupling", "heading"], blocks=2, gap="10 ms").fit(
+            "coupling", "heading", penalty="none"
+        )
     assert "session small, model model" in str(error.value)
     with pytest.raises(ProblemError, match="no features of term drive"):
         short.fit("drive")
     lone = Stages(
-        session(in_epoch={"train": np.arange(4000) < 2000, "test": np.arange(4000) >= 2000}), ["drive"], blocks=0
+        head_direction_session(in_epoch={"train": np.arange(4000) < 2000, "test": np.arange(4000) >= 2000}),
+        ["drive"],
+        blocks=0,
     )
     with pytest.raises(ProblemError, match="3 strengths cannot be chosen"):
         lone.fit("drive")

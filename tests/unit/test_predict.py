@@ -1,0 +1,110 @@
+"""Predicted rates are those of the fit, held out where a row was tested."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from small_sessions import Stages, head_direction_session
+
+from nwbglm import store
+from nwbglm.errors import ProblemError
+from nwbglm.glm import predict as module
+from nwbglm.glm.predict import predict_rates
+from nwbglm.study import Window
+from nwbglm.tuning import tuning_curve
+
+EDGES = np.linspace(0, 2 * np.pi, 9)
+
+
+def tuning_store():
+    centres = (EDGES[1:] + EDGES[:-1]) / 2
+    return xr.Dataset(
+        {"rate_heading": (("unit", "value_heading"), np.zeros((3, 8)), {"signal": "heading"})},
+        coords={"value_heading": centres, "edges_heading": ("edge_heading", EDGES), "unit": [1, 2, 3]},
+    )
+
+
+def predictions(stages, fits, window=None):
+    window = Window.model_validate(window or {"start": "5 s", "length": "10 s"})
+    return predict_rates(stages.binned, tuning_store(), stages.folds, stages.features, fits, window=window)
+
+
+@pytest.fixture(scope="module")
+def stages():
+    return Stages(head_direction_session(), ["heading", "coupling", "history"])
+
+
+def expected_rates(stages, fits, terms):
+    """Return rates in sample and held out on all rows, Hz, from the formula."""
+    inside, outside = np.full((2, stages.folds.sizes["time"], 3), np.nan)
+    for u, unit in enumerate(fits["unit"].values):
+        x = np.concatenate([stages.design(term, unit) for term in terms], axis=1)
+        inside[:, u] = np.exp(x @ fits["coef"].values[u] + fits["intercept"].values[u]) / 0.01
+        for k, test in enumerate(stages.folds["test"].values):
+            eta = x @ fits["fold_coef"].values[u, k] + fits["fold_intercept"].values[u, k]
+            outside[test, u] = np.exp(eta[test]) / 0.01
+    invalid = ~stages.folds["shared"].values
+    inside[invalid] = outside[invalid] = np.nan
+    return inside, outside
+
+
+@pytest.mark.parametrize("terms", [("heading", "coupling"), ("history",)])
+@pytest.mark.parametrize("chunk", [65536, 700])
+def test_rates_are_the_models(stages, terms, chunk, monkeypatch):
+    monkeypatch.setattr(module, "ROWS", chunk)
+    fits = stages.fit(*terms)
+    made = predictions(stages, fits)
+    inside, outside = expected_rates(stages, fits, terms)
+    np.testing.assert_array_equal(made["row"].values, np.arange(500, 1500))
+    np.testing.assert_allclose(made["rate"].values, inside[500:1500], rtol=1e-5)
+    np.testing.assert_allclose(made["heldout_rate"].values, outside[500:1500], rtol=1e-5)
+    assert np.abs(made["rate"].values - made["heldout_rate"].values).max() > 1e-3
+    heading = stages.binned["heading"].values
+    for kind, rates in (("rate", inside), ("heldout_rate", outside)):
+        valid = np.isfinite(rates).all(axis=1)
+        curve = tuning_curve(rates[valid] * 0.01, heading[valid], EDGES, 0.01)
+        np.testing.assert_allclose(made[f"{kind}_heading"].values, curve.rate, rtol=1e-5)
+
+
+def test_rows_without_history_have_no_rate(stages):
+    made = predictions(stages, stages.fit("history"), {"start": "0 s", "length": "1 s"})
+    np.testing.assert_array_equal(np.isnan(made["rate"].values).all(axis=1), np.arange(100) < 10)
+
+
+def test_explicit_test_rows_are_held_out_of_the_final_fit():
+    train, test = np.arange(4000) < 2500, np.arange(4000) >= 3000
+    binned = head_direction_session(in_epoch={"fit": train | test, "train": train, "test": test})
+    stages = Stages(binned, ["heading"])
+    made = predictions(stages, stages.fit("heading"), {"start": "20 s", "length": "20 s"})
+    tested = made["row"].values >= 3000
+    np.testing.assert_allclose(made["heldout_rate"].values[tested], made["rate"].values[tested])
+    assert np.isfinite(made["heldout_rate"].values).all()
+    assert (made["heldout_rate"].values[~tested] != made["rate"].values[~tested]).any()
+
+
+def test_the_store_follows_its_contract(stages, tmp_path):
+    fits = stages.fit("heading")
+    store.write(predictions(stages, fits), tmp_path / "p.zarr.zip", "predictions")
+    assert store.read(tmp_path / "p.zarr.zip", "predictions")["rate"].attrs["units"] == "Hz"
+
+
+def test_stores_from_the_disk_serve_as_well(stages, tmp_path):
+    fits = stages.fit("heading", "history")
+    expected = predictions(stages, fits)
+    for name, dataset, kind in (("fits", fits, "fits"), ("folds", stages.folds, "folds")):
+        store.write(dataset, tmp_path / f"{name}.zarr.zip", kind)
+    for i, dataset in enumerate(stages.features):
+        store.write(dataset, tmp_path / f"{i}.zarr.zip", "features")
+    again = predict_rates(
+        stages.binned,
+        tuning_store(),
+        store.read(tmp_path / "folds.zarr.zip"),
+        [store.read(tmp_path / f"{i}.zarr.zip") for i in range(3)],
+        store.read(tmp_path / "fits.zarr.zip"),
+        window=Window.model_validate({"start": "5 s", "length": "10 s"}),
+    )
+    np.testing.assert_array_equal(again["heldout_rate"].values, expected["heldout_rate"].values)
+
+
+def test_a_window_outside_the_fitted_rows_is_refused(stages):
+    with pytest.raises(ProblemError, match="no fitted or tested bin"):
+        predictions(stages, stages.fit("heading"), {"start": "100 s", "length": "10 s"})
