@@ -10,11 +10,11 @@ Edges are compared after rounding to the nanosecond, so that 5565.1366 + 180 end
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import itertools
 
 DECIMALS = 9
 """Times are compared as whole nanoseconds."""

@@ -19,13 +19,13 @@ from scipy import sparse
 from scipy.stats import chi2
 
 from nwbglm import epochs
-from nwbglm.binning import find_signal, signal_samples
-from nwbglm.epochs import Epochs
+from nwbglm.binning.exposure import blanked, observed_spikes
+from nwbglm.binning.sources import Source, find_source, read_samples
 from nwbglm.errors import RecordingError, StudyError
 from nwbglm.recording.choose import choose_epochs
 from nwbglm.recording.model import Recording
 from nwbglm.study.base import nearest
-from nwbglm.study.data import DataSettings, Tuning
+from nwbglm.study.data import DataSettings, Tuning, TuningMap
 
 ROWS = 200_000
 """Bins of time handled at once."""
@@ -157,21 +157,21 @@ def poisson_limits(count: np.ndarray, level: float) -> tuple[np.ndarray, np.ndar
     return low, chi2.ppf(1 - tail, 2 * (count + 1)) / 2
 
 
-def value_edges(tuning: Tuning, value: np.ndarray, period: float | None) -> np.ndarray:
+def value_edges(value: np.ndarray, bins: int, limits: tuple[float, float] | None, period: float | None) -> np.ndarray:
     """Return the edges of the values: the study's range, else the period, else the data's range."""
-    if tuning.range is not None:
-        low, high = tuning.range
+    if limits is not None:
+        low, high = limits
     elif period is not None:
         low, high = 0.0, period
     else:
         low, high = float(np.nanmin(value)), float(np.nanmax(value))
         if low == high:
             low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, tuning.bins + 1)
+    return np.linspace(low, high, bins + 1)
 
 
 def tune_units(binned: xr.Dataset, settings: DataSettings, recording: Recording | None = None) -> xr.Dataset:
-    """Compute the study's tuning curves.
+    """Compute the study's tuning curves and maps.
 
     Parameters
     ----------
@@ -184,15 +184,14 @@ def tune_units(binned: xr.Dataset, settings: DataSettings, recording: Recording 
 
     Returns
     -------
-    The ``tuning`` dataset: see docs/architecture.md.
+    The ``tuning`` dataset: see docs/architecture.md. Of every map NAME: `map_NAME`, `map_count_NAME (unit, x_NAME,
+    y_NAME)`, `map_occupancy_NAME`, `map_information_NAME (unit)`.
     """
-    parts = [_tune(name, tuning, binned, settings, recording) for name, tuning in settings.tuning.items()]
-    merged = xr.merge([_unit_labels(binned), *parts], combine_attrs="drop")
+    labels = xr.Dataset(coords={name: array for name, array in binned.coords.items() if array.dims == ("unit",)})
+    curves = [_tune(name, tuning, binned, settings, recording) for name, tuning in settings.tuning.items()]
+    maps = [_map(name, entry, binned) for name, entry in settings.maps.items()]
+    merged = xr.merge([labels, *curves, *maps], combine_attrs="drop", compat="override", join="exact")
     return merged.assign_attrs(session=binned.attrs.get("session", ""))
-
-
-def _unit_labels(binned: xr.Dataset) -> xr.Dataset:
-    return xr.Dataset(coords={name: array for name, array in binned.coords.items() if array.dims == ("unit",)})
 
 
 def _tune(
@@ -206,18 +205,37 @@ def _tune(
     if tuning.at == "samples":
         if recording is None:
             raise StudyError("native samples need the recording", where=f"tuning.{name}.at", mend="use `at: bins`")
-        edges, curve = _on_samples(tuning, binned, settings, recording, period)
+        edges, curve = _on_samples(name, tuning, binned, settings, recording)
     else:
-        value = signal.values
-        edges = value_edges(tuning, _some(value, recording, tuning), period)
+        rows = purpose_rows(binned, tuning.epochs)
+        value = np.where(rows, signal.values, np.nan)
+        edges = value_edges(_checked(value, tuning.of), tuning.bins, tuning.range, period)
         curve = tuning_curve(binned["spike_count"], value, edges, _seconds(binned), period)
     return _label(name, tuning, curve, edges, signal.attrs, binned["unit"])
 
 
-def _some(value: np.ndarray, recording: Recording | None, tuning: Tuning) -> np.ndarray:
+def purpose_rows(binned: xr.Dataset, purpose: str) -> np.ndarray:
+    """Tell which bins lie in the epochs of a purpose.
+
+    Raises
+    ------
+    StudyError
+        If the study does not name these epochs.
+    """
+    known = binned["purpose"].values.tolist()
+    if purpose not in known:
+        mend = nearest(purpose, known)
+        raise StudyError(f"the study names no {purpose!r} epochs", where=f"epochs.{purpose}", mend=mend)
+    return binned["in_epoch"].values[known.index(purpose)]
+
+
+def _checked(value: np.ndarray, name: str) -> np.ndarray:
     if not np.isfinite(value).any():
-        where = recording.where if recording is not None else ""
-        raise RecordingError(f"the signal {tuning.of!r} has no valid value in use", where=where, mend="see the audit")
+        raise RecordingError(
+            "the signal has no valid value in these epochs",
+            where=f"signals.{name}",
+            mend="see the audit's page: its samples may lie outside the epochs, or be slower than the bins",
+        )
     return value
 
 
@@ -234,14 +252,14 @@ def _label(name: str, tuning: Tuning, curve: Curve, edges: np.ndarray, about: di
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = (np.where(curve.occupancy > 0, limit / curve.occupancy, np.nan) for limit in (low, high))
     sampled = "bins" if tuning.at == "bins" else "native samples"
-    hertz = {"units": "Hz", "sampled_on": sampled, "signal": tuning.of}
+    hertz = {"units": "Hz", "sampled_on": sampled, "signal": tuning.of, "epochs": tuning.epochs}
     found = {
         f"rate_{name}": (("unit", value), curve.rate, hertz),
         f"low_{name}": (("unit", value), low, hertz | {"confidence": tuning.confidence}),
         f"high_{name}": (("unit", value), high, hertz | {"confidence": tuning.confidence}),
         f"count_{name}": (("unit", value), curve.count),
         f"occupancy_{name}": (each, curve.occupancy, {"units": "s"}),
-        f"preferred_{name}": ("unit", _argmax(curve.rate, centres), kept),
+        f"preferred_{name}": ("unit", preferred(curve.rate, centres), kept),
         f"information_{name}": ("unit", skaggs_information(curve.rate, curve.occupancy), {"units": "bits/spike"}),
     }
     if "period" in kept:
@@ -251,53 +269,108 @@ def _label(name: str, tuning: Tuning, curve: Curve, edges: np.ndarray, about: di
     return xr.Dataset(found, coordinates)
 
 
-def _argmax(rate: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return the value of the highest rate; NaN for a unit that is silent everywhere."""
+def preferred(rate: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Return the value of each unit's highest rate; NaN for a unit that is silent everywhere.
+
+    Parameters
+    ----------
+    rate
+        (unit, value) Hz.
+    centres
+        (value,)
+    """
     filled = np.where(np.isfinite(rate), rate, -1.0)
     return np.where(filled.max(axis=1) > 0, centres[filled.argmax(axis=1)], np.nan)
 
 
+def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
+    rows = purpose_rows(binned, entry.epochs)
+    values = [np.where(rows, binned[signal].values, np.nan) for signal in entry.of]
+    about = [binned[signal].attrs for signal in entry.of]
+    periods = [attributes.get("period") for attributes in about]
+    ranges = entry.range or (None, None)
+    edges = [
+        value_edges(_checked(value, signal), bins, limits, period)
+        for value, signal, bins, limits, period in zip(values, entry.of, entry.bins, ranges, periods, strict=True)
+    ]
+    curve = tuning_curve(binned["spike_count"], values, edges, _seconds(binned), periods)
+    dims = (f"x_{name}", f"y_{name}")
+    each = ("unit", *dims) if curve.occupancy.ndim == 3 else dims
+    found = {
+        f"map_{name}": (("unit", *dims), curve.rate, {"units": "Hz", "signals": list(entry.of)}),
+        f"map_count_{name}": (("unit", *dims), curve.count),
+        f"map_occupancy_{name}": (each, curve.occupancy, {"units": "s"}),
+        f"map_information_{name}": ("unit", skaggs_information(curve.rate, curve.occupancy), {"units": "bits/spike"}),
+    }
+    axes = {
+        dim: (dim, edge[:-1] + np.diff(edge) / 2, {key: one[key] for key in ("units", "period") if key in one})
+        for dim, edge, one in zip(dims, edges, about, strict=True)
+    }
+    return xr.Dataset(found, {**axes, "unit": binned["unit"]})
+
+
 def _on_samples(
-    tuning: Tuning, binned: xr.Dataset, settings: DataSettings, recording: Recording, period: float | None
+    name: str, tuning: Tuning, binned: xr.Dataset, settings: DataSettings, recording: Recording
 ) -> tuple[np.ndarray, Curve]:
     """Give each spike the closest sample of its epoch; each sample is worth one sampling interval."""
-    use = epochs.merge_overlaps(choose_epochs(recording, settings, "use"))
-    samples = [signal_samples(recording, settings.signals[tuning.of], tuning.of, span) for span in use]
+    source = find_source(recording, settings.signals[tuning.of], tuning.of)
+    use = epochs.merge_overlaps(choose_epochs(recording, settings, tuning.epochs))
+    blank = blanked(recording, settings, use)
+    samples = read_samples(source, use)
     values = np.concatenate([value for _, value in samples])
-    edges = value_edges(tuning, _some(values, recording, tuning), period)
-    max_gap = find_signal(recording, settings.signals[tuning.of], tuning.of).max_gap
+    period = source.signal.circular
+    edges = value_edges(_checked(values, tuning.of), tuning.bins, tuning.range, period)
     steps = np.concatenate([np.diff(times) for times, _ in samples])
-    interval = steps[(steps > 0) & (steps <= max_gap)].mean()
-    visits = np.bincount(_inside(value_index(values, edges, period)), minlength=tuning.bins)
-    count = np.stack(
-        [_spikes_by_value(recording, row, use, samples, edges, period, max_gap) for row in _rows(recording, binned)]
-    )
-    occupancy = visits * interval
+    interval = steps[(steps > 0) & (steps <= source.max_gap)].mean()
+    rows = _unit_rows(recording, binned)
+    count, visits = np.zeros((len(rows), tuning.bins)), np.zeros((len(rows), tuning.bins))
+    for place, unit in enumerate(rows):
+        for span, (times, value) in zip(use, samples, strict=True):
+            seen = _observed_samples(recording, unit, span, times, blank)
+            visits[place] += _by_value(value[seen], edges, period)
+            count[place] += _by_value(_spike_values(recording, unit, span, times, value, blank, source), edges, period)
+    occupancy = visits[0] * interval if (visits == visits[0]).all() else visits * interval
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = np.where(visits > 0, count / visits / interval, np.nan)
     return edges, Curve(rate, count, occupancy)
 
 
-def _inside(index: np.ndarray) -> np.ndarray:
-    return index[index >= 0]
+def _by_value(values: np.ndarray, edges: np.ndarray, period: float | None) -> np.ndarray:
+    index = value_index(values, edges, period)
+    return np.bincount(index[index >= 0], minlength=len(edges) - 1)
 
 
-def _rows(recording: Recording, binned: xr.Dataset) -> np.ndarray:
+def _unit_rows(recording: Recording, binned: xr.Dataset) -> np.ndarray:
     order = {unit: row for row, unit in enumerate(recording.units.ids.tolist())}
     return np.array([order[unit] for unit in binned["unit"].values.tolist()])
 
 
-def _spikes_by_value(
-    recording: Recording, row: int, use: Epochs, samples: list, edges: np.ndarray, period: float | None, max_gap: float
+def _observed_samples(
+    recording: Recording, unit: int, span: epochs.Span, times: np.ndarray, blank: epochs.Epochs
 ) -> np.ndarray:
-    count = np.zeros(len(edges) - 1)
-    train = recording.units.spike_times(row)
-    for span, (times, values) in zip(use, samples, strict=True):
-        spikes = train[(train >= span.start) & (train < span.stop)]
-        near = values[closest(times, spikes)] if len(times) else np.empty(0)
-        near = near[np.abs(times[closest(times, spikes)] - spikes) <= max_gap] if len(times) else near
-        count += np.bincount(_inside(value_index(near, edges, period)), minlength=len(count))
-    return count
+    index = np.arange(len(times))
+    kept = observed_spikes(times, recording.units.observed(unit), blank.take(blank.clock == span.clock))
+    return index if len(kept) == len(times) else np.flatnonzero(np.isin(times, kept))
+
+
+def _spike_values(
+    recording: Recording,
+    unit: int,
+    span: epochs.Span,
+    times: np.ndarray,
+    values: np.ndarray,
+    blank: epochs.Epochs,
+    source: Source,
+) -> np.ndarray:
+    """Give each spike of an epoch the value of its closest sample; leave out those without one within the longest gap."""
+    spans = epochs.Epochs.of([span.start], [span.stop], clock=[span.clock])
+    train = recording.train(unit, span.clock, spans)
+    train = train[(train >= span.start) & (train < span.stop)]
+    train = observed_spikes(train, recording.units.observed(unit), blank.take(blank.clock == span.clock))
+    if not len(times):
+        return np.empty(0)
+    near = closest(times, train)
+    return values[near[np.abs(times[near] - train) <= source.max_gap]]
 
 
 def closest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:

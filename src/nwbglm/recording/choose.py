@@ -58,9 +58,33 @@ def _choose(recording: Recording, settings: DataSettings, name: str, above: tupl
     if name not in settings.epochs and name != "use":
         raise StudyError("there are no such epochs", where=field, mend=nearest(name, settings.epochs))
     selection = settings.epochs.get(name, EpochSelection())
-    chosen = _source(recording, selection, field)
+    return choose_selection(recording, settings, selection, field, (*above, name))
+
+
+def choose_selection(
+    recording: Recording, settings: DataSettings, selection: EpochSelection, field: str, above: tuple[str, ...] = ()
+) -> Epochs:
+    """Select epochs by one of the study's entries.
+
+    Parameters
+    ----------
+    recording
+        The file.
+    settings
+        The study's part about data, for the epochs that `within` names.
+    selection
+        The entry.
+    field
+        Where it stands in the study.
+    above
+        Names of the entries that lead here.
+    """
     if selection.within is not None:
-        chosen = epochs.intersect(chosen, _choose(recording, settings, selection.within, (*above, name)))
+        frame = _choose(recording, settings, selection.within, above)
+        plain = {"within", "first", "last"} >= selection.model_fields_set
+        chosen = frame if plain else epochs.intersect(_source(recording, selection, field), frame)
+    else:
+        chosen = _source(recording, selection, field)
     if selection.first is not None:
         chosen = epochs.first(chosen, selection.first)
     if selection.last is not None:
@@ -75,27 +99,24 @@ def _choose(recording: Recording, settings: DataSettings, name: str, above: tupl
 def _source(recording: Recording, selection: EpochSelection, field: str) -> Epochs:
     if selection.intervals is not None:
         return Epochs.of(*np.array(selection.intervals, dtype=np.float64).reshape(-1, 2).T)
-    if selection.table is None and selection.where is None and selection.index is None and selection.within is not None:
-        return _everything(recording)
     table = recording.find_table(selection.table or "epochs")
     chosen, _ = recording.intervals(table)
     if selection.where is not None:
         rows = select_rows(table, selection.where, f"{field}.where")
         chosen = chosen.take(rows[chosen.row])
+    if selection.tags is not None:
+        wanted = {selection.tags} if isinstance(selection.tags, str) else set(selection.tags)
+        tags = table.column("tags")
+        chosen = chosen.take([not wanted.isdisjoint(np.atleast_1d(tags[row]).tolist()) for row in chosen.row])
+    if selection.label is not None:
+        chosen = chosen.take(chosen.label == selection.label)
     if selection.index is not None:
         outside = [index for index in selection.index if not -len(chosen) <= index < len(chosen)]
         if outside:
-            raise RecordingError(
-                f"there is no row {outside[0]}",
-                where=f"{recording.where}: {field}.index",
-                mend=f"{len(chosen)} rows match",
-            )
+            where, mend = f"{recording.where}: {field}.index", f"{len(chosen)} rows match, counted from 0"
+            raise RecordingError(f"there is no row {outside[0]}", where=where, mend=mend)
         chosen = chosen.take(list(selection.index))
     return chosen
-
-
-def _everything(recording: Recording) -> Epochs:
-    return Epochs.of([-1e12], [1e12])
 
 
 def _what_there_is(recording: Recording, selection: EpochSelection) -> str:
@@ -132,8 +153,11 @@ class UnitColumns:
 
     computed = ("unit", "spikes", "rate", "presence_ratio", "refractory_violations")
 
-    def __init__(self, recording: Recording, use: Epochs):
-        self.recording, self.use = recording, epochs.merge_overlaps(use)
+    def __init__(self, recording: Recording, use: Epochs, blank: Epochs | None = None):
+        self.recording = recording
+        self.use = epochs.merge_overlaps(use)
+        if blank is not None and len(blank):
+            self.use = epochs.difference(self.use, blank)
 
     @property
     def names(self) -> list[str]:
@@ -148,20 +172,21 @@ class UnitColumns:
             return units.ids
         return getattr(self, name) if name in self.computed else units.table.column(name)
 
+    def _observed(self, unit: int) -> Epochs:
+        intervals = self.recording.units.observed(unit)
+        if intervals is None:
+            return self.use
+        parts = [Epochs.of(*intervals.T, clock=np.full(len(intervals), clock)) for clock in np.unique(self.use.clock)]
+        return epochs.intersect(self.use, epochs.concatenate(parts))
+
     @cached_property
     def observed(self) -> np.ndarray:
         """(units,) time in `use` that each unit was observed, s."""
-        total = float(self.use.duration.sum())
-        seconds = np.full(len(self.recording.units), total)
-        for index in range(len(seconds)):
-            intervals = self.recording.units.observed(index)
-            if intervals is not None:
-                seconds[index] = epochs.intersect(self.use, Epochs.of(*intervals.T)).duration.sum()
-        return seconds
+        return np.array([self._observed(unit).duration.sum() for unit in range(len(self.recording.units))])
 
     @cached_property
     def spikes(self) -> np.ndarray:
-        """(units,) spikes in `use`."""
+        """(units,) spikes in `use`, while the unit was observed."""
         return np.array([len(times) for times in self._trains()], dtype=np.int64)
 
     @cached_property
@@ -171,9 +196,18 @@ class UnitColumns:
             return np.where(self.observed > 0, self.spikes / self.observed, np.nan)
 
     def _trains(self):
-        for index in range(len(self.recording.units)):
-            times = self.recording.units.spike_times(index)
-            yield np.sort(times[epochs.contains(self.use, times)])
+        for unit in range(len(self.recording.units)):
+            yield np.concatenate([self._on_clock(unit, int(clock)) for clock in np.unique(self.use.clock)])
+
+    def _on_clock(self, unit: int, clock: int) -> np.ndarray:
+        spans = self.use.take(self.use.clock == clock)
+        times = self.recording.train(unit, clock, spans)
+        times = times[epochs.contains(spans, times, clock)]
+        intervals = self.recording.units.observed(unit)
+        if intervals is None:
+            return times
+        # Closed on both sides: files often end the last interval with the last spike.
+        return times[epochs.contains(Epochs.of(intervals[:, 0], intervals[:, 1] + 1e-9), times)]
 
     @cached_property
     def presence_ratio(self) -> np.ndarray:

@@ -12,8 +12,10 @@ import numpy as np
 
 from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
+from nwbglm.recording.clocks import Clocks
 from nwbglm.recording.files import Group, check_nwb, external_links, open_hdf5, walk
 from nwbglm.recording.series import Series, is_series
+from nwbglm.recording.sweeps import Sweeps, find_sweeps
 from nwbglm.recording.tables import Table, is_interval_table, is_table
 from nwbglm.recording.units import Units
 from nwbglm.study.base import nearest
@@ -80,9 +82,15 @@ class Recording:
         return {group.path: Table(group, self.root, self.where) for group in self.groups if is_table(group)}
 
     @cached_property
-    def tables(self) -> dict[str, Table]:
-        """Every table of intervals, by path."""
-        return {path: table for path, table in self.all_tables.items() if is_interval_table(table)}
+    def tables(self) -> dict[str, Table | Sweeps]:
+        """Every table of intervals, by path; the sweeps too."""
+        found = {path: table for path, table in self.all_tables.items() if is_interval_table(table)}
+        return found | ({} if self.sweeps is None else {self.sweeps.path: self.sweeps})
+
+    @cached_property
+    def sweeps(self) -> Sweeps | None:
+        """The sweeps of intracellular recordings; None where there are none."""
+        return find_sweeps(self.root, self.series, self.where)
 
     @cached_property
     def units(self) -> Units:
@@ -92,13 +100,22 @@ class Recording:
 
     def find_series(self, name: str) -> Series:
         """Find a series by its name, its path, or the end of its path."""
-        return _find(name, self.series, "series", self.where)
+        return self.find(name, self.series, "series")
 
-    def find_table(self, name: str) -> Table:
+    def find_table(self, name: str) -> Table | Sweeps:
         """Find a table of intervals by its name, its path, or the end of its path."""
-        return _find(name, self.tables, "interval table", self.where)
+        return self.find(name, self.tables, "interval table")
 
-    def intervals(self, table: Table) -> tuple[Epochs, np.ndarray]:
+    def find(self, name: str, known: dict, what: str):
+        """Find an object among known ones by its path, or the end of its path."""
+        return _find(name, known, what, self.where)
+
+    @cached_property
+    def clocks(self) -> Clocks:
+        """Which pass over the times things belong to."""
+        return Clocks(self.series, self.where)
+
+    def intervals(self, table: Table | Sweeps) -> tuple[Epochs, np.ndarray]:
         """Read a table's rows as epochs.
 
         Returns
@@ -111,20 +128,50 @@ class Recording:
         start, stop = (np.asarray(table.column(name), dtype=np.float64) for name in ("start_time", "stop_time"))
         good = np.isfinite(start) & np.isfinite(stop) & (stop >= start)
         rows = np.flatnonzero(good)
-        labels = row_labels(table)
-        clock = row_clocks(start)
-        return Epochs.of(start[good], stop[good], rows, labels[good], clock[good]), np.flatnonzero(~good)
+        named = table.ranges()
+        ranges = None if named is None else [named[row] for row in rows]
+        clock = self.clocks.of_rows(start[good], stop[good], ranges)
+        return Epochs.of(start[good], stop[good], rows, row_labels(table)[good], clock), np.flatnonzero(~good)
+
+    def blocks(
+        self, series: Series, column: int | None, clock: int, spans: Epochs, margin: float = 0.0
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield times (s) and values of a series on one clock, ascending, where they touch the spans.
+
+        Parameters
+        ----------
+        series
+            The series.
+        column
+            Which column; all where None.
+        clock
+            The clock.
+        spans
+            The intervals of that clock that samples are wanted for.
+        margin
+            Samples up to this far (s) outside the spans are wanted too.
+        """
+        samples = self.clocks.samples(series, clock, spans)
+        yield from series.blocks(column, samples, spans.start.min() - margin, spans.stop.max() + margin)
+
+    def train(self, unit: int, clock: int, spans: Epochs) -> np.ndarray:
+        """Read one unit's spike times on one clock, s, sorted; NaN left out.
+
+        Parameters
+        ----------
+        unit
+            Row of the units table.
+        clock
+            The clock.
+        spans
+            The intervals of that clock that spikes are wanted for.
+        """
+        times = self.units.spike_times(unit)
+        times = times[np.isfinite(times)]
+        return self.clocks.train(f"units/{self.units.ids[unit]}", times, clock, spans)
 
 
-def row_clocks(start: np.ndarray) -> np.ndarray:
-    """Count, for each row of a table, how often the start times have gone back to an earlier one before it."""
-    known = np.where(np.isfinite(start), start, -np.inf)
-    back = np.zeros(len(start), dtype=np.int64)
-    back[1:] = np.diff(known) < 0
-    return np.cumsum(back)
-
-
-def row_labels(table: Table) -> np.ndarray:
+def row_labels(table: Table | Sweeps) -> np.ndarray:
     """Name each row: its tags, else its label or condition, else its number."""
     for name in ("tags", "label", "condition", "stimulus_name", "name"):
         if name in table:

@@ -10,21 +10,25 @@ What is done about bad times, always and in this order (the audit reports each):
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from nwbglm.epochs import rounded
+from nwbglm import epochs
+from nwbglm.epochs import Epochs, rounded
 from nwbglm.errors import RecordingError
 from nwbglm.recording.files import Array, Group
-import itertools
 
 ABSURD = 1e7
 """A time this far (s; 116 days) from the median is no time of this recording."""
 SHORTEST_RUN = 10
 """Runs with fewer samples than this (on average) are disorder, not a restarting clock."""
+OVERLAP = 0.05
+"""Runs that cover less than this share of their time twice are disorder, not a restarting clock."""
 BLOCK = 4_000_000
 """Samples read at once."""
 
@@ -155,8 +159,16 @@ class Series:
         found = self.group.array("channel_conversion")
         return None if found is None else np.ravel(found.read()).astype(np.float64)
 
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """Text of each mark (the `labels` of labelled events and TTL series); None where there is none."""
+        found = self.group.array("labels") or self.group.array("data_labels")
+        listed = self.data.attrs.get("labels") if self.data is not None else None
+        values = listed if found is None else found.read()
+        return None if values is None else np.array([str(value) for value in np.ravel(values)], dtype=object)
+
     def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Times of samples ``start:stop``, s, rounded to the nanosecond, as they stand in the file."""
+        """Read the times of samples ``start:stop``, s, rounded to the nanosecond, as they stand in the file."""
         stop = self.samples if stop is None else min(stop, self.samples)
         if self.timestamps is not None:
             return rounded(self.timestamps.read(slice(start, stop)))
@@ -165,7 +177,7 @@ class Series:
         return rounded(self.starting_time + np.arange(start, stop) / self.rate)
 
     def values(self, start: int = 0, stop: int | None = None, column: int | None = None) -> np.ndarray:
-        """Values of samples ``start:stop`` in `unit`, float64: (samples,) or (samples, columns)."""
+        """Read the values of samples ``start:stop`` in `unit`, float64: (samples,) or (samples, columns)."""
         if self.problem:
             raise self._unreadable()
         stop = self.samples if stop is None else min(stop, self.samples)
@@ -198,23 +210,25 @@ class Series:
         return _timing(self.times())
 
     def blocks(
-        self, column: int | None, clock: int, start: float, stop: float
+        self, column: int | None, samples: tuple[int, int], start: float, stop: float
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield times and values of one clock in order of time, a few million samples at once.
+        """Yield times (s) and values of a range of samples in order of time, a few million at once.
 
         Parameters
         ----------
         column
-            Which column, for series with several.
-        clock
-            Which run over the times; 0 in an ordinary file.
+            Which column, for series with several; all of them where None.
+        samples
+            First sample, and one after the last.
         start, stop
             Blocks that end before or begin after this stretch (s) are not read.
         """
-        timing = self.timing
-        low, high = timing.runs[min(clock, len(timing.runs) - 1)]
-        if timing.backward > len(timing.runs) - 1 or timing.dropped:
-            times, index = _ordered(self.times(low, high), timing)
+        low, high = samples
+        if self.timestamps is None:
+            low = max(low, math.floor((start - self.starting_time) * self.rate) - 1)
+            high = min(high, math.ceil((stop - self.starting_time) * self.rate) + 2)
+        elif self.timing.backward > len(self.timing.runs) - 1 or self.timing.dropped:
+            times, index = _ordered(self.times(low, high), self.timing)
             if len(times):
                 yield times, self.values(low, high, column)[index]
             return
@@ -309,13 +323,16 @@ def _runs(times: np.ndarray, good: np.ndarray) -> tuple[tuple[int, int], ...]:
     """Find the runs of a restarting clock; one run where times are only in disorder, or runs do not overlap."""
     index = np.flatnonzero(good)
     cuts = index[1:][np.diff(times[index]) < 0]
-    bounds = np.concatenate([[0], cuts, [len(times)]])
     if len(times) < SHORTEST_RUN * len(cuts):
         return ((0, len(times)),)
+    bounds = np.concatenate([[0], cuts, [len(times)]])
     runs = tuple((int(low), int(high)) for low, high in itertools.pairwise(bounds))
-    spans = sorted((float(np.nanmin(times[low:high])), float(np.nanmax(times[low:high]))) for low, high in runs)
-    overlap = any(later[0] < earlier[1] for earlier, later in itertools.pairwise(spans))
-    return runs if overlap else ((0, len(times)),)
+    spans = [
+        np.array([times[low:high][good[low:high]].min(), times[low:high][good[low:high]].max()]) for low, high in runs
+    ]
+    covered = epochs.union(Epochs.of(*np.array(spans).T)).duration.sum()
+    long = sum(stop - start for start, stop in spans)
+    return runs if long - covered > OVERLAP * long else ((0, len(times)),)
 
 
 def _ordered(times: np.ndarray, timing: Timing) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Convert between the units that NWB files write out: ``amperes`` to ``pA``, ``m`` to ``cm``, ``radians`` to ``degrees``."""
+"""Convert between the units that NWB files write out: `amperes` to `pA`, `m` to `cm`, `radians` to `degrees`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import math
 import re
 from typing import NamedTuple
 
+# fmt: off
 PREFIXES = {
-    "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "k": 1e3, "M": 1e6, "G": 1e9,
-    "femto": 1e-15, "pico": 1e-12, "nano": 1e-9, "micro": 1e-6, "milli": 1e-3, "centi": 1e-2, "kilo": 1e3, "mega": 1e6, "giga": 1e9,
-}  # fmt: skip
+    "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "c": 1e-2, "d": 1e-1,
+    "k": 1e3, "M": 1e6, "G": 1e9, "femto": 1e-15, "pico": 1e-12, "nano": 1e-9, "micro": 1e-6, "milli": 1e-3,
+    "centi": 1e-2, "kilo": 1e3, "mega": 1e6, "giga": 1e9,
+}
 SYMBOLS = {
-    "A": ("current", 1.0), "V": ("voltage", 1.0), "m": ("length", 1.0), "s": ("time", 1.0), "Hz": ("frequency", 1.0),
-    "rad": ("angle", 1.0), "S": ("conductance", 1.0), "Pa": ("pressure", 1.0), "T": ("field", 1.0), "g": ("mass", 1e-3),
-}  # fmt: skip
+    "A": ("current", 1.0), "V": ("voltage", 1.0), "m": ("length", 1.0), "s": ("time", 1.0),
+    "Hz": ("frequency", 1.0), "rad": ("angle", 1.0), "S": ("conductance", 1.0), "Pa": ("pressure", 1.0),
+    "T": ("field", 1.0), "g": ("mass", 1e-3),
+}
 WORDS = {
-    "ampere": "A", "amp": "A", "volt": "V", "meter": "m", "metre": "m", "second": "s", "sec": "s", "hertz": "Hz", "radian": "rad",
-    "siemen": "S", "siemens": "S", "pascal": "Pa", "tesla": "T", "gram": "g",
-}  # fmt: skip
+    "ampere": "A", "amp": "A", "volt": "V", "meter": "m", "metre": "m", "second": "s", "sec": "s", "hertz": "Hz",
+    "radian": "rad", "siemen": "S", "siemens": "S", "pascal": "Pa", "tesla": "T", "gram": "g",
+}
 SPECIAL = {
     "deg": ("angle", math.pi / 180), "degree": ("angle", math.pi / 180), "°": ("angle", math.pi / 180),
-    "percent": ("ratio", 0.01), "%": ("ratio", 0.01), "min": ("time", 60.0), "minute": ("time", 60.0), "h": ("time", 3600.0),
-    "hour": ("time", 3600.0), "pixel": ("pixel", 1.0), "px": ("pixel", 1.0), "au": ("arbitrary", 1.0), "a.u.": ("arbitrary", 1.0),
-    "inch": ("length", 0.0254), "mile": ("length", 1609.344),
-}  # fmt: skip
+    "percent": ("ratio", 0.01), "%": ("ratio", 0.01), "min": ("time", 60.0), "minute": ("time", 60.0),
+    "h": ("time", 3600.0), "hour": ("time", 3600.0), "pixel": ("pixel", 1.0), "px": ("pixel", 1.0),
+    "au": ("arbitrary", 1.0), "a.u.": ("arbitrary", 1.0), "inch": ("length", 0.0254), "mile": ("length", 1609.344),
+}
+# fmt: on
 
 
 class Unit(NamedTuple):

@@ -7,6 +7,7 @@ objects of the file.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,6 @@ import numpy as np
 from nwbglm.errors import RecordingError
 from nwbglm.recording.files import Array, Group
 from nwbglm.study.base import nearest
-import itertools
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,10 @@ class Table:
             return group.path.rpartition("/")[2]
         array = group.array(tail)
         return group.attrs.get(tail, "") if array is None else array.read()
+
+    def ranges(self) -> list[list[SampleRange]] | None:
+        """Give the samples of series that each row names; None where the table names none."""
+        return sample_ranges(self, "timeseries") if "timeseries" in self else None
 
     def metadata(self) -> dict[str, np.ndarray]:
         """Read the columns with one plain number or text a row, by name."""

@@ -43,7 +43,7 @@ class Units:
         return self.table.ends("spike_times")
 
     def spike_times(self, index: int) -> np.ndarray:
-        """Times of one unit's spikes, s, rounded to the nanosecond, in the file's order.
+        """Read the times of one unit's spikes, s, rounded to the nanosecond, in the file's order.
 
         Parameters
         ----------

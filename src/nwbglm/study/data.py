@@ -10,7 +10,19 @@ from .base import Name, Part
 from .quantities import AnyDuration, Duration, Number
 
 PURPOSES = ("use", "fit", "train", "test")
-RESERVED = {"spike_count", "exposure", "segment", "in_epoch", "time", "unit", "purpose", "segments", "row"}
+RESERVED = {
+    "spike_count",
+    "exposure",
+    "segment",
+    "in_epoch",
+    "time",
+    "unit",
+    "purpose",
+    "segments",
+    "row",
+    "rate",
+    "spikes",
+}
 
 
 class EpochSelection(Part):
@@ -18,6 +30,8 @@ class EpochSelection(Part):
 
     table: str | None = Field(None, description="Interval table, by name or path in the file. Default: `epochs`.")
     where: str | None = Field(None, description="Expression over the table's columns, such as `tags == 'wake'`.")
+    tags: tuple[str, ...] | str | None = Field(None, description="Rows with any of these tags.")
+    label: str | None = Field(None, description="Rows of this label: their tags, else `label`, else `condition`.")
     index: tuple[int, ...] | None = Field(None, description="Rows to take, counted from 0 after `where`.")
     intervals: tuple[tuple[AnyDuration, AnyDuration], ...] | None = Field(
         None, description="Explicit intervals, such as [[10 s, 70 s]], instead of a table."
@@ -28,8 +42,11 @@ class EpochSelection(Part):
 
     @model_validator(mode="after")
     def _one_source(self) -> EpochSelection:
-        if self.intervals is not None and (self.table or self.where or self.index):
-            raise ValueError("give either explicit intervals, or a table with where and index")
+        rows = (self.table, self.where, self.tags, self.label, self.index)
+        if self.intervals is not None and any(given is not None for given in rows):
+            raise ValueError("give either explicit intervals, or a table with where, tags, label and index")
+        if self.intervals is not None and any(stop <= start for start, stop in self.intervals):
+            raise ValueError("each interval begins before it ends: [10 s, 70 s]")
         if self.first is not None and self.last is not None:
             raise ValueError("give first or last, not both")
         return self
@@ -46,22 +63,73 @@ class UnitSelection(Part):
 
 
 class Signal(Part):
-    """A time series of the file, brought to the bins."""
+    """A time series, or the rows of a table, brought to the bins."""
 
-    source: str = Field(alias="from", description="The series' name, or its path in the file.")
-    column: int | None = Field(None, description="Which column of a series with several.")
-    units: str | None = Field(None, description="Convert into these units, such as `pA`. Default: the file's SI unit.")
+    source: str = Field(
+        alias="from",
+        description="A series or table, by name or path in the file; `sweeps.stimulus` or `sweeps.response` for the "
+        "series of every sweep.",
+    )
+    column: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Which column or channel of a series with several."
+    )
+    units: str | None = Field(
+        None, description="Convert into these units, such as `pA` or `cm/s`. Default: the file's."
+    )
     period: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="The signal is circular with this period (in `units`), such as `2 pi`."
     )
-    resample: Literal["mean", "interpolate", "hold"] = Field(
+    derive: Literal["speed", "derivative", "unwrap"] | None = Field(
+        None,
+        description="Compute from the samples: `speed` over all columns, `derivative` in time, or the angle made "
+        "continuous (`unwrap`); a `period` is that of the file's values then.",
+    )
+    smooth: Duration | None = Field(
+        None, description="Smooth the samples with a Gaussian of this standard deviation, after `derive`."
+    )
+    shift: AnyDuration = Field(
+        0.0, description="Move the signal this much later: a bin gets the value of that long ago."
+    )
+    resample: Literal["mean", "interpolate", "hold", "events", "boxcar"] = Field(
         "mean",
-        description="Average the samples of a bin; or, for a signal slower than the bin, interpolate or hold.",
+        description="Average the samples of a bin; for a signal slower than the bin, interpolate or hold; count the "
+        "`events` of a table or series; or a `boxcar`, which is on during the rows of a table.",
     )
     max_gap: Duration | None = Field(
         None,
-        description="Interpolate or hold across no more than this. Default: three times the usual sampling interval.",
+        description="Interpolate, hold or derive across no more than this. Default: three times the usual sampling "
+        "interval.",
     )
+    where: str | None = Field(
+        None, description="Of events and boxcars: the rows that count, such as `correct == 1` or `value == 61`."
+    )
+    time: str | None = Field(
+        None, description="Of events: the column of times. Default: `timestamp`, else `start_time`."
+    )
+    start: str = Field("start_time", description="Of boxcars: the column of beginnings.")
+    stop: str = Field("stop_time", description="Of boxcars: the column of ends.")
+    value: str | None = Field(
+        None, description="Of events and boxcars: the column whose number each row adds. Default: 1."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Signal:
+        rows = {"where", "time", "start", "stop", "value"} & self.model_fields_set
+        samples = {"column", "derive", "smooth", "max_gap", "period"} & self.model_fields_set
+        if self.resample in ("mean", "interpolate", "hold") and rows:
+            raise ValueError(f"{', '.join(sorted(rows))} belongs to `resample: events` or `resample: boxcar`")
+        if self.resample in ("events", "boxcar") and samples:
+            raise ValueError(f"{', '.join(sorted(samples))} does not belong to `resample: {self.resample}`")
+        if self.derive == "unwrap" and self.period is None:
+            raise ValueError("give the `period` of the angle to unwrap, such as 2 pi")
+        if self.derive == "speed" and self.column is not None:
+            raise ValueError("speed is computed over all columns; leave out `column`, or take the derivative")
+        return self
+
+    @property
+    def circular(self) -> float | None:
+        """The period of the signal on the bins; None where it is not circular (any more)."""
+        return None if self.derive else self.period
 
 
 class Tuning(Part):
@@ -76,8 +144,57 @@ class Tuning(Part):
         "bins",
         description="Take the signal on the study's bins, or at its native samples (each spike takes the closest one).",
     )
+    epochs: Literal["use", "fit", "train", "test"] = Field("use", description="The epochs whose time counts.")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.95, description="Level of the confidence band (exact Poisson limits of the counts)."
+    )
+
+
+class TuningMap(Part):
+    """A map: the units' rate as a function of two signals together, on the study's bins."""
+
+    of: tuple[Name, Name] = Field(description="The two signals, such as [x, y].")
+    bins: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
+        (20, 20), description="Number of bins of each."
+    )
+    range: tuple[tuple[Number, Number], tuple[Number, Number]] | None = Field(
+        None, description="First and last edge of each. Default: the period, or the data's range."
+    )
+    epochs: Literal["use", "fit", "train", "test"] = Field("use", description="The epochs whose bins count.")
+
+
+class Blank(Part):
+    """Time that counts as not observed: neither its spikes nor its silence are data."""
+
+    epochs: EpochSelection | None = Field(None, description="Blank these epochs.")
+    silence: Duration | None = Field(
+        None, description="Blank every stretch in which no unit of the file fires for at least this long."
+    )
+    events: str | None = Field(
+        None, description="Blank around the events of this table or series, such as light pulses."
+    )
+    where: str | None = Field(None, description="Of events: the rows that count.")
+    before: Annotated[AnyDuration, Field(ge=0)] = Field(0.0, description="Blank this much before, too.")
+    after: Annotated[AnyDuration, Field(ge=0)] = Field(0.0, description="Blank this much after, too.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Blank:
+        if sum(given is not None for given in (self.epochs, self.silence, self.events)) != 1:
+            raise ValueError("name exactly one of: epochs, silence, events")
+        if self.where is not None and self.events is None:
+            raise ValueError("`where` belongs to events; epochs have their own")
+        if self.events is not None and not self.before + self.after:
+            raise ValueError("an event lasts no time: say how long to blank `before` and `after` it")
+        return self
+
+
+class AuditPolicy(Part):
+    """What an audit makes of what it finds."""
+
+    ignore: tuple[str, ...] = Field((), description="Findings, by their code, that are known and accepted: they pass.")
+    fail: tuple[str, ...] = Field((), description="Findings, by their code, that fail a session instead of warning.")
+    external_links: Literal["refuse", "allow"] = Field(
+        "refuse", description="Whether a file may hold links to data in other files."
     )
 
 
@@ -89,5 +206,23 @@ class DataSettings(Part):
     )
     units: UnitSelection = Field(UnitSelection(), description="Which units are analysed. Default: all.")
     bin: Duration = Field(description="Width of a bin.")
+    partial_bins: Literal["drop", "keep"] = Field(
+        "drop", description="What is left at an epoch's end, shorter than a bin: drop it, or keep it with its exposure."
+    )
+    blank: dict[Name, Blank] = Field({}, description="Time that counts as not observed, by a name of your own.")
+    min_exposure: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="A bin observed for less than this fraction counts as not observed."
+    )
     signals: dict[Name, Signal] = Field({}, description="Stimuli and behaviour, by a name of your own.")
     tuning: dict[Name, Tuning] = Field({}, description="Tuning curves, by a name of your own.")
+    maps: dict[Name, TuningMap] = Field({}, description="Maps over two signals, by a name of your own.")
+    audit: AuditPolicy = Field(AuditPolicy(), description="What an audit makes of what it finds.")
+
+    @model_validator(mode="after")
+    def _known_signals(self) -> DataSettings:
+        for name, one in self.maps.items():
+            for signal in one.of:
+                if signal not in self.signals:
+                    known = ", ".join(self.signals) or "nothing"
+                    raise ValueError(f"maps.{name}.of: there is no signal '{signal}'; known here: {known}")
+        return self

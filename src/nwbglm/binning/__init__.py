@@ -1,0 +1,126 @@
+"""Recordings brought to one time axis: counts, exposure, signals and epochs on exact bins."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from nwbglm import epochs
+from nwbglm.binning.counts import count_variable
+from nwbglm.binning.exposure import blanked, exposure, observed_spikes
+from nwbglm.binning.grid import Grid, count_in_bins
+from nwbglm.binning.resampling import circular_mean, resample
+from nwbglm.binning.signals import bin_signal
+from nwbglm.binning.smoothing import smooth
+from nwbglm.epochs import Epochs
+from nwbglm.errors import RecordingError
+from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
+from nwbglm.recording.model import Recording
+from nwbglm.study.data import RESERVED, DataSettings
+
+__all__ = ["Grid", "bin_recording", "circular_mean", "count_in_bins", "resample", "smooth"]
+
+
+def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
+    """Bring a recording to one time axis.
+
+    Parameters
+    ----------
+    recording
+        The opened file.
+    settings
+        The study's part about data.
+
+    Returns
+    -------
+    The ``binned`` dataset: see docs/architecture.md. Large count matrices are made as they are read.
+
+    Raises
+    ------
+    RecordingError
+        If the file does not hold what the study asks of it.
+    """
+    use = epochs.merge_overlaps(choose_epochs(recording, settings, "use"))
+    grid = Grid(use, settings.bin, settings.partial_bins == "keep")
+    if not len(grid):
+        raise RecordingError(
+            f"no epoch in use is as long as a bin ({settings.bin} s)",
+            where=recording.where,
+            mend="check `epochs.use` and `bin`",
+        )
+    blank = blanked(recording, settings, use)
+    columns = UnitColumns(recording, use, blank)
+    units = choose_units(columns, settings)
+    bins, exposures = _count_units(recording, settings, grid, blank, units)
+    dataset = xr.Dataset(
+        {"spike_count": count_variable(bins, len(grid)), "segment": ("time", grid.segment)},
+        coords={"time": grid.centre, **_unit_coordinates(columns, units), **_segment_coordinates(use)},
+        attrs={"bin": settings.bin, "session": recording.session},
+    )
+    if exposures is not None:
+        dataset = dataset.assign(exposure=(("time", "unit"), exposures))
+    dataset = dataset.assign(in_epoch=_purposes(recording, settings, grid))
+    signals = {name: bin_signal(recording, signal, grid, name) for name, signal in settings.signals.items()}
+    return dataset.assign(signals)
+
+
+def _count_units(
+    recording: Recording, settings: DataSettings, grid: Grid, blank: Epochs, units: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Find the bin of every spike of each unit, and the exposure where it is not 1 throughout (float32)."""
+    bins, fractions, shared = [], {}, {}
+    for column, unit in enumerate(units):
+        intervals = recording.units.observed(unit)
+        # Units observed at the same times share one computation (and most files hold one such list for all).
+        key = None if intervals is None else intervals.tobytes()
+        if key not in shared:
+            shared[key] = exposure(intervals, blank, grid, settings.min_exposure)
+        if not (shared[key] == 1.0).all():
+            fractions[column] = shared[key]
+        bins.append(_spike_bins(recording, unit, intervals, blank, grid, shared[key]))
+    if not fractions:
+        return bins, None
+    exposures = np.ones((len(grid), len(units)), dtype=np.float32)
+    for column, fraction in fractions.items():
+        exposures[:, column] = fraction
+    return bins, exposures
+
+
+def _spike_bins(
+    recording: Recording, unit: int, intervals: np.ndarray | None, blank: Epochs, grid: Grid, fraction: np.ndarray
+) -> np.ndarray:
+    """Find the bins of one unit's spikes, ascending; spikes of unobserved bins are left out."""
+    parts = []
+    for clock in np.unique(grid.segments.clock):
+        spans = grid.segments.take(grid.segments.clock == clock)
+        times = recording.train(int(unit), int(clock), spans)
+        times = observed_spikes(times, intervals, blank.take(blank.clock == clock))
+        index = grid.index(times, int(clock))
+        parts.append(index[index >= 0])
+    found = np.sort(np.concatenate(parts))
+    return found[fraction[found] > 0].astype(np.int32 if len(grid) < 2**31 else np.int64)
+
+
+def _unit_coordinates(columns: UnitColumns, units: np.ndarray) -> dict:
+    metadata = {name: values[units] for name, values in columns.recording.units.metadata.items()}
+    own = {"rate": columns.rate[units], "spikes": columns.spikes[units]}
+    # A column called like something of ours keeps its values under another name.
+    renamed = {f"file_{name}" if name in RESERVED else name: values for name, values in metadata.items()}
+    coordinates = {name: ("unit", values) for name, values in {**renamed, **own}.items()}
+    return {"unit": columns.recording.units.ids[units], **coordinates}
+
+
+def _segment_coordinates(use: Epochs) -> dict:
+    return {
+        "segment_label": ("segments", use.label),
+        "segment_start": ("segments", use.start),
+        "segment_stop": ("segments", use.stop),
+    }
+
+
+def _purposes(recording: Recording, settings: DataSettings, grid: Grid) -> xr.DataArray:
+    names = purposes(settings)
+    inside = [
+        epochs.covers(choose_epochs(recording, settings, name), grid.left, grid.right, grid.clock) for name in names
+    ]
+    return xr.DataArray(np.stack(inside), dims=("purpose", "time"), coords={"purpose": names})
