@@ -93,7 +93,9 @@ def evaluate(problem: Problem, columns: Columns, theta: np.ndarray, *, hessian: 
         loss = loss - np.einsum("np,np->n", moments, theta)
         slope = slope - moments
     pull = theta @ problem.quadratic * columns.strength[:, None]
-    objective = (loss - problem.log_exposure[unit, mask]) / rows + 0.5 * np.einsum("np,np->n", theta, pull)
+    if problem.observations.offset:
+        loss = loss - problem.log_exposure[unit, mask]
+    objective = loss / rows + 0.5 * np.einsum("np,np->n", theta, pull)
     gradient = (slope / rows[:, None] + pull) * problem.usable[unit]
     if hessian:
         curvature = curvature / rows[:, None, None] + columns.strength[:, None, None] * problem.quadratic

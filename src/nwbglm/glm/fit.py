@@ -144,8 +144,7 @@ def fit_splits(
     X, y, train, test, strengths = _checked(X, y, train, test, strengths, exposure, mask)
     with jax.enable_x64(True):
         union = train.any(axis=0)
-        masks, index = np.unique(np.concatenate([train, test, union[None]]), axis=0, return_inverse=True)
-        index = index.ravel()
+        masks, index = _distinct([*train, *test, union])
         splits = len(train)
         problem = build_problem(
             X, y, masks, union, penalty=penalty, observations=observations, exposure=exposure, allowed=mask,
@@ -210,7 +209,7 @@ class _Fits:
         status[find_rank_deficient(problem, columns)] = Status.rank_deficient
         status[~solution.converged] = Status.not_converged
         status[find_separable(problem, columns, solution.theta)] = Status.separable
-        train_score = _log_likelihood(problem, columns, columns.mask, solution.theta)
+        train_score = _train_log_likelihood(problem, columns, solution)
         test_score = _log_likelihood(problem, columns, self.test_mask, solution.theta)
         silent_test = np.where(self._tests("spikes") > 0, -np.inf, self._tests("constant"))[:, :, None]
         fill = self._fill
@@ -262,8 +261,23 @@ class _Fits:
         return self.problem.constant_rate_log_likelihood(rate, sums)
 
 
+def _distinct(sets: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct sets of rows (M, T), and which of them each is."""
+    seen: dict[bytes, int] = {}
+    index = [seen.setdefault(np.packbits(members).tobytes(), len(seen)) for members in sets]
+    return np.stack([sets[index.index(number)] for number in range(len(seen))]), np.asarray(index)
+
+
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
+
+
+def _train_log_likelihood(problem: Problem, columns: Columns, solution: Solution) -> np.ndarray:
+    """Return the summed log-likelihood of the training rows: what the objective is without its penalty."""
+    where = columns.unit, columns.mask
+    penalty = 0.5 * columns.strength * np.einsum("np,np->n", solution.theta @ problem.quadratic, solution.theta)
+    loss = problem.rows[where] * (solution.objective - penalty)
+    return problem.constant[where] - loss - (problem.log_exposure[where] if problem.observations.offset else 0.0)
 
 
 def _log_likelihood(problem: Problem, columns: Columns, mask: np.ndarray, theta: np.ndarray) -> np.ndarray:
@@ -299,13 +313,4 @@ def _checked(X, y, train, test, strengths, exposure, mask):
             raise ProblemError(f"{name} has shape {shape} instead of {wanted}", where="fit_splits")
     if not (len(strengths) and np.isfinite(strengths).all() and (strengths >= 0).all()):
         raise ProblemError(f"strengths are {strengths}", where="fit_splits", mend="give finite numbers, 0 or more")
-    used = np.flatnonzero(train.any(axis=0) | test.any(axis=0))
-    for start in range(0, len(used), 16384):
-        here = used[start : start + 16384]
-        if not (np.isfinite(X[here]).all() and np.isfinite(np.asarray(y[here], float)).all()):
-            raise ProblemError(
-                "X or y is not finite on a row that a split uses",
-                where="fit_splits",
-                mend="leave such rows out of train and test",
-            )
     return X, y, train, test, strengths

@@ -51,13 +51,16 @@ class Observations:
     link
         ``(mu) -> eta``, for numpy arrays.
     constant
-        ``(y, e, a) -> array``: what to add to minus the loss (with its linear part) to get the log-likelihood.
+        ``(y, a) -> array``: what to add to minus the loss (with its linear part) to get the log-likelihood, but for
+        ``y log e`` where ``offset``.
     saturated
-        ``(y, e, a) -> array``: log-likelihood of a row at ``mu = y``.
+        ``(y, a) -> array``: log-likelihood of a row at ``mu = y``.
+    offset
+        Whether ``y log e`` is left out of the loss.
     has_dispersion
         Whether ``a`` is estimated, by maximum likelihood for each unit and split.
     counts
-        Whether a sum of zero means that there is nothing to fit (``no_spikes``).
+        Whether responses are counts: a sum of zero means that there is nothing to fit (``no_spikes``).
     """
 
     name: str
@@ -70,16 +73,20 @@ class Observations:
     link: Callable = field(repr=False)
     constant: Callable = field(repr=False)
     saturated: Callable = field(repr=False)
+    offset: bool = False
     has_dispersion: bool = False
     counts: bool = True
 
 
-def _log_exposure_term(y, e):
-    """Return ``y log e``, the part of ``y log mu`` that a fit cannot change."""
-    return xlogy(y, np.where(e > 0, e, 1.0))
+def _zero(y, a):
+    return np.zeros(np.shape(y))
 
 
-def _poisson_saturated(y, e, a):
+def _poisson_constant(y, a):
+    return -gammaln(y + 1)
+
+
+def _poisson_saturated(y, a):
     return xlogy(y, y) - y - gammaln(y + 1)
 
 
@@ -92,8 +99,9 @@ POISSON = Observations(
     curvature=lambda eta, y, e, a: e * jnp.exp(eta),
     mean=np.exp,
     link=np.log,
-    constant=lambda y, e, a: _log_exposure_term(y, e) - gammaln(y + 1),
+    constant=_poisson_constant,
     saturated=_poisson_saturated,
+    offset=True,
 )
 """Poisson counts, ``mu = e exp(eta)``."""
 
@@ -127,8 +135,9 @@ POISSON_SOFTPLUS = Observations(
     curvature=_softplus_curvature,
     mean=lambda eta: np.logaddexp(0.0, eta),
     link=lambda mu: mu + np.log(-np.expm1(-mu)),
-    constant=lambda y, e, a: _log_exposure_term(y, e) - gammaln(y + 1),
+    constant=_poisson_constant,
     saturated=_poisson_saturated,
+    offset=True,
 )
 """Poisson counts, ``mu = e log(1 + exp(eta))``."""
 
@@ -141,8 +150,8 @@ BERNOULLI = Observations(
     curvature=lambda eta, y, e, a: sigmoid(eta) * sigmoid(-eta),
     mean=lambda eta: 0.5 * (1.0 + np.tanh(0.5 * eta)),
     link=lambda mu: np.log(mu) - np.log1p(-mu),
-    constant=lambda y, e, a: np.zeros(np.broadcast(y, e).shape),
-    saturated=lambda y, e, a: xlogy(y, y) + xlogy(1 - y, 1 - y),
+    constant=_zero,
+    saturated=lambda y, a: xlogy(y, y) + xlogy(1 - y, 1 - y),
 )
 """Bernoulli responses in {0, 1}, logit link."""
 
@@ -155,8 +164,8 @@ GAUSSIAN = Observations(
     curvature=lambda eta, y, e, a: jnp.full_like(eta, 2.0),
     mean=lambda eta: eta,
     link=lambda mu: mu,
-    constant=lambda y, e, a: np.zeros(np.broadcast(y, e).shape),
-    saturated=lambda y, e, a: np.zeros(np.broadcast(y, e).shape),
+    constant=_zero,
+    saturated=_zero,
     counts=False,
 )
 """Gaussian responses, identity link. The loss is the squared error, without 1/2 (as NeMoS has it); what is reported
@@ -171,8 +180,8 @@ GAMMA = Observations(
     curvature=lambda eta, y, e, a: y * jnp.exp(-eta),
     mean=np.exp,
     link=np.log,
-    constant=lambda y, e, a: np.zeros(np.broadcast(y, e).shape),
-    saturated=lambda y, e, a: -1.0 - np.log(y),
+    constant=_zero,
+    saturated=lambda y, a: -1.0 - np.log(y),
 )
 """Gamma responses > 0, exponential link, loss ``y/mu + log mu``; the shape is left out of the log-likelihood."""
 
@@ -193,12 +202,12 @@ def _binomial_curvature(eta, y, e, a):
     return (y + 1.0 / a) * sigmoid(z) * sigmoid(-z)
 
 
-def _binomial_constant(y, e, a):
+def _binomial_constant(y, a):
     return gammaln(y + 1.0 / a) - gammaln(1.0 / a) - gammaln(y + 1)
 
 
-def _binomial_saturated(y, e, a):
-    return _binomial_constant(y, e, a) + xlogy(y, a * y) - (y + 1.0 / a) * np.log1p(a * y)
+def _binomial_saturated(y, a):
+    return _binomial_constant(y, a) + xlogy(y, a * y) - (y + 1.0 / a) * np.log1p(a * y)
 
 
 NEGATIVE_BINOMIAL = Observations(

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.special import xlogy
 
+from ..errors import ProblemError
 from .data_pass import Panel, column_extremes, column_sums, weighted_grams
 from .observations import Observations
 from .penalties import Penalty
+from .tally import Tally
 
 __all__ = ["Problem", "build_problem"]
+
+LEAVE_OUT = "leave such rows out of train and test"
 
 PANEL_BLOCKS = 32
 """Blocks of the largest panel; longer data are several of them, all of one shape."""
@@ -48,6 +51,10 @@ class Problem:
         log-likelihood.
     moments : (U, M, P)
         Sums of y x (zeros unless the observation model is linear).
+    table : (U, M, counts) or None
+        How often each count occurs, where responses are small counts.
+    slots
+        How many columns are worked on at once.
     """
 
     panels: tuple[Panel, ...]
@@ -67,6 +74,7 @@ class Problem:
     constant: np.ndarray
     saturated: np.ndarray
     moments: np.ndarray
+    table: np.ndarray | None
     slots: int
 
     @property
@@ -116,21 +124,18 @@ class Problem:
         shape = np.ones(size, self.dtype)
         shape[:columns] = alpha
         wanted = np.unique(mask)
-        arguments = jnp.asarray(padded), jnp.asarray(labels[0]), jnp.asarray(labels[1]), jnp.asarray(shape)
         for panel in self.panels:
             blocks = np.flatnonzero(panel.occupied[wanted].any(axis=0))[::stride]
             if not len(blocks) and panel is not self.panels[0]:
                 continue  # the first is run all the same: sums over no row are zero
             listed = np.zeros(panel.x.shape[0], np.int32)
             listed[: len(blocks)] = blocks
-            data = panel.x, panel.masks, panel.exposure, panel.y
-            part = kernel(
-                *data, jnp.asarray(listed), len(blocks), *arguments, observations=self.observations, **options
-            )
+            data = panel.x, panel.masks, panel.exposure, panel.y, listed, len(blocks)
+            part = kernel(*data, padded, *labels, shape, observations=self.observations, **options)
             yield part if isinstance(part, tuple) else (part,)
 
 
-COLUMN_BUCKETS = (1, 4, 16, 48, 128, 512, 2048, 8192)
+COLUMN_BUCKETS = (1, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 2048, 4096, 8192)
 """Numbers of columns that are compiled for; others are filled up with zeros."""
 
 
@@ -149,7 +154,7 @@ def _block_rows(rows: int, width: int, columns: int) -> int:
     """Return the rows of a block: a power of two such that the block and its columns stay in cache."""
     best = 2 ** int(np.log2(2**18 / (width + min(columns, 128))))
     smallest = 2 ** int(np.ceil(np.log2(max(rows, 1))))
-    return int(np.clip(best, 256, 8192).clip(max=max(smallest, 256)))
+    return int(np.clip(best, 256, 2048).clip(max=max(smallest, 256)))
 
 
 def build_problem(
@@ -193,11 +198,11 @@ def build_problem(
     absolute = penalty.absolute(sd)
     if absolute is not None:
         absolute = np.pad(absolute, (0, width - features))
-    tally = _Tally(units, len(masks), width, observations)
+    tally = Tally(y, used, masks, width, observations, has_exposure=exposure is not None)
     rows = _block_rows(len(used), width, columns)
     panels = []
-    blocks = -(-len(used) // rows)
-    for start in range(0, max(blocks, 1), PANEL_BLOCKS):
+    blocks = max(-(-len(used) // rows), 1)
+    for start in range(0, blocks, PANEL_BLOCKS):
         here = used[start * rows : (start + PANEL_BLOCKS) * rows]
         count = bucket(-(-len(here) // rows) or 1, (1, 2, 4, 8, 16, PANEL_BLOCKS))
         panels.append(_panel(X, y, masks, exposure, here, (count, rows, width), mean, sd, dtype, tally))
@@ -208,80 +213,58 @@ def build_problem(
     )  # fmt: skip
 
 
-def _scale(X, rows, step=16384):
-    """Return mean, standard deviation (1 where constant) and whether each feature varies, over the rows."""
+def _stretch(rows: np.ndarray) -> np.ndarray | slice:
+    """Return consecutive rows as a slice, which costs no copy."""
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
+
+
+def _scale(X, rows, step=4096):
+    """Return mean, standard deviation (1 where constant) and whether each feature varies, over the rows.
+
+    Sums are taken around the mean of the first rows, so that large offsets cost no digits.
+    """
     count = max(len(rows), 1)
-    mean = sum((X[rows[i : i + step]].sum(axis=0, dtype=np.float64) for i in range(0, len(rows), step)), 0.0) / count
-    mean = np.broadcast_to(mean, X.shape[1])
-    square = np.zeros(X.shape[1])
-    largest = np.zeros(X.shape[1])
+    centre = X[_stretch(rows[:step])].mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(X.shape[1])
+    total, square = np.zeros((2, X.shape[1]))
     for i in range(0, len(rows), step):
-        part = X[rows[i : i + step]] - mean
+        part = X[_stretch(rows[i : i + step])] - centre
+        total += part.sum(axis=0)
         square += np.einsum("tp,tp->p", part, part)
-        largest = np.maximum(largest, np.abs(part).max(axis=0))
-    sd = np.sqrt(square / count)
-    varies = sd > 1e-9 * np.maximum(np.abs(mean), largest)
-    return mean.copy(), np.where(varies, sd, 1.0), varies
-
-
-class _Tally:
-    """Sums over rows for each unit and set, taken block by block."""
-
-    names = ("rows", "spikes", "exposure", "log_exposure", "constant", "saturated")
-
-    def __init__(self, units, masks, width, observations):
-        self.observations = observations
-        self.sums = {name: np.zeros((units, masks)) for name in self.names}
-        self.moments = np.zeros((units, masks, width))
-
-    def add(self, x, y, masks, e):
-        """Add a block: rows with the same pattern of sets are summed once."""
-        exists = e > 0
-        y = np.where(exists, y, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            alpha = 1.0
-            per_row = {
-                "rows": exists,
-                "spikes": y,
-                "exposure": e,
-                "log_exposure": y * np.log(np.where(exists, e, 1.0)),
-                "constant": np.where(exists, self.observations.constant(y, e, alpha), 0.0),
-                "saturated": np.where(exists, self.observations.saturated(y, e, alpha), 0.0),
-            }
-        patterns, of_row = np.unique(masks, axis=1, return_inverse=True)
-        for i, pattern in enumerate(patterns.T):
-            here = slice(None) if patterns.shape[1] == 1 else of_row.ravel() == i
-            for name, values in per_row.items():
-                self.sums[name][:, pattern] += values[here].sum(axis=0)[:, None]
-            if self.observations.linear:
-                self.moments[:, pattern] += (y[here].T @ x[here])[:, None]
-
-    def result(self):
-        return {**self.sums, "moments": self.moments}
+    shift = total / count
+    mean = centre + shift
+    sd = np.sqrt(np.maximum(square / count - shift**2, 0.0))
+    varies = sd > 1e-9 * np.abs(mean)
+    return mean, np.where(varies, sd, 1.0), varies
 
 
 def _panel(X, y, masks, exposure, rows, shape, mean, sd, dtype, tally):
     """Fill one panel."""
     count, size, width = shape
-    needs_y = not tally.observations.linear
-    units = y.shape[1]
+    features, units = len(mean), y.shape[1]
     x = np.zeros(shape, dtype)
     sets = np.zeros((count, len(masks), size), bool)
     shares = np.zeros((count, units, size), dtype) if exposure is not None else None
-    responses = np.zeros((count, units, size), dtype) if needs_y else None
+    responses = None if tally.observations.linear else np.zeros((count, units, size), dtype)
+    scratch = np.zeros((size, width))
     for j in range(-(-len(rows) // size)):
-        here = rows[j * size : (j + 1) * size]
-        n = len(here)
-        block = np.zeros((n, width))
-        block[:, : len(mean)] = (X[here] - mean) / sd
+        here = _stretch(rows[j * size : (j + 1) * size])
+        part = X[here]
+        n = len(part)
+        block = x[j, :n] if dtype == "float64" else scratch[:n]
+        np.subtract(part, mean, out=block[:, :features])
+        block[:, :features] /= sd
         block[:, -1] = 1.0
-        response = np.asarray(y[here], float)
-        share = np.ones_like(response) if exposure is None else np.asarray(exposure[here], float)
         x[j, :n], sets[j, :, :n] = block, masks[:, here]
-        if shares is not None:
+        response = y[here]
+        share = None if exposure is None else np.asarray(exposure[here], float)
+        if not np.isfinite(block.sum()):
+            raise ProblemError("X is not finite on a row that a split uses", where="fit_splits", mend=LEAVE_OUT)
+        if share is not None:
             shares[j, :, :n] = share.T
         if responses is not None:
-            responses[j, :, :n] = np.where(share > 0, response, 1.0).T
-        tally.add(block, response, masks[:, here], share)
+            responses[j, :, :n] = (response if share is None else np.where(share > 0, response, 1.0)).T
+        tally.add(block, response, rows[j * size : (j + 1) * size], share)
     on_device = [None if a is None else jax.device_put(a) for a in (x, sets, shares, responses)]
     return Panel(*on_device, occupied=sets.any(axis=2).T)

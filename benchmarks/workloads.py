@@ -1,0 +1,117 @@
+"""Data for the workloads W1 to W4: simulated here, in the shapes of real jobs.
+
+- W1: one neuron driven by an injected current (pA), 9.7 s in bins of 1 ms, 10 raised-cosine-log functions of 200 ms.
+- W2: 19 head-direction neurons, 180 s in bins of 10 ms; 152 coupling features (19 senders x 8 functions of 0.8 s).
+- W3: W2's neurons x 5 contiguous folds x 8 strengths x 3 models.
+- W4: 100 neurons, 360 000 bins, 800 coupling features.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.signal import lfilter
+
+
+class Workload(NamedTuple):
+    """Features (T, p), counts (T, U), and the path of ridge strengths."""
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    strengths: tuple[float, ...]
+
+
+def raised_cosine_log(functions: int, window: int) -> np.ndarray:
+    """Return (window, functions) raised cosines on a log axis of lags."""
+    place = np.log(50 * np.linspace(0, 1, window) + 1) / np.log(51)
+    last = 1 - 2 / (functions + 1)
+    peaks = np.linspace(0, last, functions)
+    distance = (place[:, None] - peaks) / (last / (functions - 1) * 2)
+    return 0.5 * (np.cos(np.clip(np.pi * distance, -np.pi, np.pi)) + 1)
+
+
+def history(signal: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+    """Return (T, signals x functions): each signal's strictly past values through each kernel."""
+    past = np.concatenate([np.zeros((1, signal.shape[1])), signal[:-1]])
+    columns = [lfilter(kernel, 1.0, past[:, i]) for i in range(signal.shape[1]) for kernel in kernels.T]
+    return np.stack(columns, axis=1)
+
+
+def injected_current(rows: int = 9900, seed: int = 11) -> Workload:
+    """Return W1."""
+    rng = np.random.default_rng(seed)
+    current = 320 + 90 * lfilter([np.sqrt(1 - 0.95**2)], [1, -0.95], rng.normal(size=rows))
+    X = history(current[:, None], raised_cosine_log(10, 200))
+    drive = X[:, 2:5].sum(axis=1)
+    y = rng.poisson(np.exp(-4.2 + 0.9 * (drive - drive.mean()) / drive.std()))
+    return Workload("W1", X[200:], y[200:, None], (0.0,))
+
+
+def population(rows: int = 18_000, units: int = 19, seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    """Return spike counts (T, U) of neurons tuned to a wandering heading, with slow gain, and the heading (T,)."""
+    rng = np.random.default_rng(seed)
+    heading = np.cumsum(lfilter([0.004], [1, -0.97], rng.normal(size=rows))) * 3
+    preferred = rng.uniform(0, 2 * np.pi, units)
+    rate = rng.gamma(2.0, 2.5, units) * 0.01 + 0.005
+    gain = lfilter([0.02], [1, -0.999], rng.normal(size=(rows, units)), axis=0)
+    tuned = np.exp(2.0 * (np.cos(heading[:, None] - preferred) - 0.4) + gain)
+    return rng.poisson(np.minimum(rate * tuned, 3.0)), heading
+
+
+def coupling(strength: float = 0.1) -> Workload:
+    """Return W2a."""
+    counts, _ = population()
+    X = history(counts.astype(float), raised_cosine_log(8, 80))
+    return Workload(f"W2a {strength:g}", X[80:], counts[80:], (strength,))
+
+
+def raw_lags() -> Workload:
+    """Return W2b: one neuron on 80 lags of its own counts."""
+    counts, _ = population()
+    X = history(counts[:, :1].astype(float), np.eye(80))
+    return Workload("W2b", X[80:], counts[80:, :1], (0.0,))
+
+
+def own_history() -> Workload:
+    """Return W2c: one neuron on 8 functions of its own counts."""
+    counts, _ = population()
+    X = history(counts[:, :1].astype(float), raised_cosine_log(8, 80))
+    return Workload("W2c", X[80:], counts[80:, :1], (0.0,))
+
+
+SWEEP = tuple(10.0 ** np.linspace(-6, 1, 8))
+
+
+def sweep() -> dict[str, Workload]:
+    """Return W3: the models ``history`` (one store of 152; each unit its own 8), ``coupling``, ``full``."""
+    counts, heading = population()
+    X = history(counts.astype(float), raised_cosine_log(8, 80))[80:]
+    centres = np.arange(12) * 2 * np.pi / 12
+    bumps = np.exp(4 * (np.cos(heading[80:, None] - centres) - 1))
+    bumps /= bumps.sum(axis=1, keepdims=True)
+    y = counts[80:]
+    return {
+        "history": Workload("W3 history", X, y, SWEEP),
+        "coupling": Workload("W3 coupling", X, y, SWEEP),
+        "full": Workload("W3 full", np.concatenate([bumps, X], axis=1), y, SWEEP),
+    }
+
+
+def folds(rows: int, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Return contiguous training and test sets (K, T)."""
+    test = np.zeros((count, rows), bool)
+    for k in range(count):
+        test[k, k * rows // count : (k + 1) * rows // count] = True
+    return ~test, test
+
+
+def big_session(rows: int = 360_000, units: int = 100) -> Workload:
+    """Return W4, features in float32."""
+    counts, _ = population(rows, units, seed=9)
+    kernels = raised_cosine_log(8, 80)
+    X = np.empty((rows, units * 8), np.float32)
+    for unit in range(units):
+        X[:, 8 * unit : 8 * unit + 8] = history(counts[:, unit : unit + 1].astype(float), kernels)
+    return Workload("W4", X[80:], counts[80:].astype(np.uint8), (0.1,))
