@@ -20,6 +20,7 @@ import xarray as xr
 from nwbglm import basis as bases
 from nwbglm.errors import ProblemError
 from nwbglm.study import Factor, Term
+from nwbglm.study.terms import OTHER_SPIKES
 
 FITTED = ("fit", "train", "test")
 BLOCK = 256  # rows a convolution makes at once
@@ -339,3 +340,66 @@ def _tabulate(dataset: xr.Dataset, parts: list[Part]) -> xr.Dataset:
         dataset[f"{table}{suffix}"] = ((axis, f"function{suffix}" if suffix else "function"), part.table)
         dataset = dataset.assign_coords({axis: (axis, part.grid, {"units": part.units})})
     return dataset
+
+
+# ---------------------------------------------------------------- and back
+
+
+def filters(fits: xr.Dataset, term: str, *, of: str = "coef") -> xr.DataArray:
+    """Turn a term's coefficients into filters over lags, or into tuning over values.
+
+    Parameters
+    ----------
+    fits
+        A ``fits`` store whose model has the term.
+    term
+        The term's name.
+    of
+        Which fits: ``coef`` (final), ``fold_coef`` or ``half_coef``; the latter two keep their axis.
+
+    Returns
+    -------
+    xr.DataArray
+        What the term adds to the log expected count for one unit of input (a spike; the signal's units): ``(receiver,
+        sender, lag)`` for all or other spikes (a sender that is the receiver itself is NaN among the others), ``(unit,
+        lag)`` for own spikes and for signals over lags, ``(unit, value)`` for functions of a value. A product has one
+        axis for each factor, numbered.
+    """
+    if not (fits["term"].values == term).any():
+        raise ProblemError(f"the model '{fits.attrs['model']}' has no term '{term}'", where="filters")
+    settings = Term.model_validate_json(json.loads(fits.attrs["term_settings"])[term]["term"])
+    mine = fits[of].isel(feature=np.flatnonzero(fits["term"].values == term))
+    senders = list(dict.fromkeys(str(sender) for sender in mine["input"].values))
+    tables = _tables(fits, term)
+    sizes = [table.sizes[table.dims[1]] for table, _ in tables]
+    leading = [dim for dim in mine.dims if dim != "feature"]
+    values = mine.transpose(*leading, "feature").values
+    values = values.reshape(*values.shape[:-1], len(senders), *sizes)
+    for position, (table, _) in enumerate(tables):
+        axis = values.ndim - len(tables) + position
+        values = np.moveaxis(np.tensordot(values, table.values, axes=(axis, 1)), -1, axis)
+    coupled = settings.of_spikes and not settings.own
+    dims = [*leading, "sender", *(name for _, name in tables)]
+    coordinates = {dim: fits[dim].values for dim in leading if dim in fits.coords}
+    coordinates |= {name: (name, fits[table.dims[0]].values, fits[table.dims[0]].attrs) for table, name in tables}
+    found = xr.DataArray(values, dims=dims, coords=coordinates, name=term, attrs={"long_name": "log rate per input"})
+    if not coupled:
+        return found.isel(sender=0, drop=True)
+    found = found.assign_coords(sender=[int(sender) for sender in senders]).rename(unit="receiver")
+    if OTHER_SPIKES in settings.inputs:
+        found = found.where(found["sender"] != found["receiver"])
+    return found.transpose("receiver", "sender", ...)
+
+
+def _tables(fits: xr.Dataset, term: str) -> list[tuple[xr.DataArray, str]]:
+    """Return the functions of each of a term's factors, with the name of what they are functions of."""
+    count = len(json.loads(json.loads(fits.attrs["term_settings"])[term]["basis"]))
+    found = []
+    for suffix in [""] if count == 1 else [f"_{i}" for i in range(count)]:
+        axis, table = next(
+            (axis, f"{table}_{term}{suffix}")
+            for axis, table in (("lag", "kernel"), ("value", "values"))
+            if f"{table}_{term}{suffix}" in fits
+        )
+        found.append((fits[table], f"{axis}{suffix}"))
+    return found
