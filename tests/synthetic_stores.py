@@ -465,7 +465,7 @@ def _label_features(dataset, term_names, features, first_unit) -> xr.Dataset:
             dataset[f"kernel_{t}"] = ((f"lag_{t}", f"function_{t}"), store.kernel.values)
             dataset = dataset.assign_coords({f"lag_{t}": store.lag.values})
         else:
-            dataset[f"values_of_function_{t}"] = ((f"value_{t}", f"function_{t}"), store.values_of_function.values)
+            dataset[f"values_{t}"] = ((f"value_{t}", f"function_{t}"), store.values_of_function.values)
             dataset = dataset.assign_coords({f"value_{t}": store.value.values})
     return dataset.assign_coords(
         term=("feature", np.array(term, dtype=str)),
@@ -495,6 +495,8 @@ def _tuning(name, binned, signal, bins) -> xr.Dataset:
     dataset = xr.Dataset(
         {
             f"rate_{signal}": (("unit", f"value_{signal}"), mean / bin_),
+            f"low_{signal}": (("unit", f"value_{signal}"), 0.8 * mean / bin_, {"confidence": 0.95}),
+            f"high_{signal}": (("unit", f"value_{signal}"), 1.2 * mean / bin_, {"confidence": 0.95}),
             f"count_{signal}": (("unit", f"value_{signal}"), count),
             f"occupancy_{signal}": (f"value_{signal}", rows * bin_),
             f"preferred_{signal}": ("unit", centres[np.nan_to_num(mean, nan=-1).argmax(axis=1)]),

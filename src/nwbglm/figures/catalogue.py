@@ -130,7 +130,7 @@ FIGURES: dict[str, FigureSpec] = {
     ),
     "tuning": FigureSpec(
         "Tuning to {subject}",
-        "Black: rate of each unit by value, with one standard error of a Poisson count. Colours: the mean of the "
+        "Black: rate of each unit by value; grey: confidence limits of a Poisson count. Colours: the mean of the "
         "models' held-out predictions on the rows that were fitted. Good: a model that explains the tuning lies on the "
         "black line; the models' rows may be fewer than the data's.",
         _DATA,

@@ -49,7 +49,7 @@ def filters_of(fit: xr.Dataset, term: str, coef: np.ndarray | None = None) -> Fi
 
 
 def _functions(fit: xr.Dataset, term: str) -> tuple[str, np.ndarray, np.ndarray]:
-    for axis, name in (("lag", "kernel"), ("value", "values_of_function")):
+    for axis, name in (("lag", "kernel"), ("value", "values")):
         if f"{name}_{term}" in fit:
             return axis, fit[f"{axis}_{term}"].values, fit[f"{name}_{term}"].values
     raise NothingToDraw(f"Term {term} is a product of several functions: it has no filter on one axis.")

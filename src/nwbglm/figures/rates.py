@@ -130,9 +130,17 @@ def _draw_lines(axes: Axes, stores: Stores, traces: Traces, part: slice) -> None
     draw_line(axes, time, table.rate_data.to_numpy(), breaks, color=INK, linewidth=1.4, label="data")
     for model, (column, label) in traces.rates.items():
         draw_line(axes, time, table[column].to_numpy(), breaks, label=label, **stores.styles[model])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, _top(table, [column for column, _ in traces.rates.values()]))
     axes.set_xlim(time[0], time[-1] + 1e-9)
     spikes = time[table.spikes.to_numpy() > 0]
     # the raster stands under the axis, so that it hides no line
     axes.vlines(spikes, -0.09, -0.02, transform=axes.get_xaxis_transform(), color=INK, linewidth=0.5, clip_on=False)
     axes.tick_params(axis="x", pad=9)
+
+
+def _top(table: pd.DataFrame, columns: list[str]) -> float:
+    """Return the axis's upper limit: all lines, but no more than three times the data (a diverging model leaves it)."""
+    data = table.rate_data.max()
+    lines = table[["rate_data", *columns]].to_numpy(float)
+    highest = lines[np.isfinite(lines)].max(initial=0.0)
+    return 1.08 * float(min(highest, 3 * data) if data > 0 else highest) or 1.0

@@ -31,15 +31,10 @@ def draw_tuning(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
 
 
 def collect(stores: Stores, subject: str) -> pd.DataFrame:
-    """Gather unit, value, rate, its standard error, and every model's mean predicted rate."""
+    """Gather unit, value, rate, its confidence limits, and every model's mean predicted rate."""
     rate = stores.tuning[f"rate_{subject}"]
     value = f"value_{subject}"
-    occupancy = stores.tuning[f"occupancy_{subject}"]
-    columns = {
-        "rate": rate,
-        "standard_error": np.sqrt(stores.tuning[f"count_{subject}"]) / occupancy.where(occupancy > 0),
-        "occupancy": occupancy,
-    }
+    columns = {"rate": rate} | {name: stores.tuning[f"{name}_{subject}"] for name in ("low", "high", "occupancy")}
     for model, prediction in stores.predictions.items():
         for kind in (f"rate_{subject}", f"heldout_rate_{subject}"):
             if kind in prediction:
@@ -54,8 +49,7 @@ def collect(stores: Stores, subject: str) -> pd.DataFrame:
 
 
 def _draw_unit(axes: Axes, stores: Stores, curve: pd.DataFrame) -> None:
-    low, high = curve.rate - curve.standard_error, curve.rate + curve.standard_error
-    axes.fill_between(curve.value, low.clip(lower=0), high, color=FAINT, linewidth=0)
+    axes.fill_between(curve.value, curve.low, curve.high, color=FAINT, linewidth=0)
     axes.plot(curve.value, curve.rate, color=INK, linewidth=1.4, label="data")
     for model in stores.models:
         held_out, in_sample = curve.get(f"heldout_rate_{model}"), curve.get(f"rate_{model}")
@@ -63,8 +57,15 @@ def _draw_unit(axes: Axes, stores: Stores, curve: pd.DataFrame) -> None:
             axes.plot(curve.value, held_out, label=model, **stores.styles[model])
         elif in_sample is not None:
             axes.plot(curve.value, in_sample, label=f"{model} (in-sample)", **stores.styles[model])
-    top = np.nanmax(high.to_numpy()) if high.notna().any() else 1.0
-    axes.set_ylim(0, 1.25 * max(float(top), 1e-3))
+    top = _highest(curve)
+    axes.set_ylim(0, 1.1 * top)
+
+
+def _highest(curve: pd.DataFrame) -> float:
+    """Return the upper limit of the axis: a value that was hardly visited must not flatten the rest."""
+    rate, high = curve.rate.max(), curve.high.max()
+    top = min(high, 1.8 * rate) if rate > 0 else high
+    return float(top) if np.isfinite(top) and top > 0 else 1.0
 
 
 def _label(stores: Stores, subject: str, unit: int) -> str:

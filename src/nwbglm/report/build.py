@@ -237,7 +237,7 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
 
 def _with_quartiles(line, name: str) -> str:
     median, low, high = (getattr(line, f"{name}_{part}") for part in ("median", "q25", "q75"))
-    return number(median) if line.units == 1 else f"{number(median)} ({number(low)} to {number(high)})"
+    return number(median) if line.units == 1 else f"{number(median, 3)} ({number(low, 3)} to {number(high, 3)})"
 
 
 def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 LONG = 40  # characters; longer texts are wrapped
 
 
-def number(value: Any) -> str:
+def number(value: Any, digits: int = 4) -> str:
     """Write a value for a reader: four significant digits, a dash for what is unknown."""
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
@@ -24,7 +24,7 @@ def number(value: Any) -> str:
             return "–"
         if value.is_integer() and abs(value) < 1e15:
             return str(int(value))
-        return f"{value:.4g}".replace("-", "−").replace("e−", "e-")
+        return f"{value:.{digits}g}".replace("-", "−").replace("e−", "e-")
     return "–" if value is None or value is pd.NA else str(value)
 
 

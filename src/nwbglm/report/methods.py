@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nwbglm.study import Study
+from nwbglm.study import Folds, Penalty, Study
 from nwbglm.study.terms import ALL_SPIKES, OWN_SPIKES, Factor, Term
 
 BASES = {
@@ -114,35 +114,63 @@ def _models(study: Study) -> str:
 
 
 def _fits(study: Study) -> str:
+    settings = {name: study.fit.of_model(model) for name, model in study.models.items()}
     text = (
         f"Each unit was fitted by itself, with {study.fit.observations} observations and an exponential link, by "
         "maximum likelihood, penalised as follows (the intercept is never penalised): "
     )
-    text += "; ".join(f"'{name}': {_penalty(study.model_settings(name).penalty)}" for name in study.models) + ". "
+    text += _grouped({name: _penalty(fit.penalty) for name, fit in settings.items()}) + ". "
     if "train" in study.epochs:
         text += "Models were trained on the epochs 'train' and scored on the epochs 'test'. "
-    gap = study.fit.folds.gap
-    gap = "the longest history of any term and one bin" if gap == "auto" else duration(gap)
-    text += f"Cross-validation: {study.fit.folds.blocks} contiguous blocks; a gap of {gap} is purged around each. "
-    if any(len(study.model_settings(name).penalty.strengths) > 1 for name in study.models):
-        how = {"best": "the highest held-out likelihood", "one_se": "the largest within one standard error of the best"}
+    text += _folds(study.fit.folds)
+    if any(len(fit.penalty.strengths) > 1 for fit in settings.values()):
+        how = {
+            "best": "that of the highest held-out likelihood",
+            "one_se": "the largest within one standard error of the best",
+        }
+        seen = "fits that saw nothing of it" if study.fit.nested else "the scores of the other folds"
         text += (
-            f"The strength is that of {how[study.fit.choose]}; the score of a fold uses the strength chosen without "
-            "it, and the coefficients shown are refitted on all training rows. "
+            f"The strength is {_grouped({name: how[fit.choose] for name, fit in settings.items()})}; the score of a "
         )
-    rows = {"shared": "the same rows, those that every compared model can use", "own": "all rows that it can use"}
-    return text + f"Each model was fitted and scored on {rows[study.fit.rows]}."
+        text += (
+            f"fold uses the strength chosen by {seen}, and the coefficients shown are refitted on all training rows. "
+        )
+    rows = {"shared": "the rows that every compared model can use", "own": "all rows that the model itself can use"}
+    return text + f"Fitted and scored: {_grouped({name: rows[fit.rows] for name, fit in settings.items()})}."
 
 
-def _penalty(penalty) -> str:
+def _grouped(words: dict[str, str]) -> str:
+    """Say what holds for each model, once where it holds for all."""
+    by_words: dict[str, list[str]] = {}
+    for name, text in words.items():
+        by_words.setdefault(text, []).append(f"'{name}'")
+    if len(by_words) == 1:
+        return next(iter(by_words))
+    return "; ".join(f"{text} for {listed(names)}" for text, names in by_words.items())
+
+
+def _folds(folds: Folds) -> str:
+    if not folds.blocks:
+        return ""
+    cut = {
+        "rows": "{n} contiguous blocks of rows",
+        "within_epochs": "{n} contiguous blocks of every epoch",
+        "epochs": "whole epochs, dealt to {n} folds",
+    }[folds.cut].format(n=folds.blocks)
+    gap = "the longest history of any term and one bin" if folds.gap == "auto" else duration(folds.gap)
+    return f"Cross-validation: {cut}; a gap of {gap} is purged around each test piece. "
+
+
+def _penalty(penalty: Penalty) -> str:
     if penalty.kind == "none":
-        return "none"
-    strengths = penalty.strengths
-    scale = getattr(penalty.settings, "scale", "raw")
-    on = "per standard deviation of each feature" if scale == "sd" else "on the features' own scale"
-    if len(strengths) == 1:
-        return f"{penalty.kind} of strength {strengths[0]:g} {on}"
-    return f"{penalty.kind} {on}, {len(strengths)} strengths from {min(strengths):g} to {max(strengths):g}"
+        return "no penalty"
+    strengths, settings = penalty.strengths, penalty.settings
+    on = "per standard deviation of each feature" if settings.scale == "sd" else "on the features' own scale"
+    of = f"strength {strengths[0]:g}"
+    if len(strengths) > 1:
+        of = f"{len(strengths)} strengths from {strengths[0]:g} to {strengths[-1]:g}"
+    relative = ", ".join(f"{value:g} times that for '{term}'" for term, value in settings.relative.items())
+    return f"{penalty.kind}, {of} {on}" + (f" ({relative})" if relative else "")
 
 
 def _scores() -> str:

@@ -1,0 +1,197 @@
+"""The tables over sessions and models: sums before scores, honest strengths, statuses that stay visible."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from synthetic_stores import head_direction_session
+
+from nwbglm import comparison
+
+LOG2 = np.log(2)
+
+
+@pytest.fixture(scope="module")
+def session():
+    return head_direction_session()
+
+
+@pytest.fixture(scope="module")
+def silent():
+    return head_direction_session("mouse-2", seed=3, silent_unit=True)
+
+
+@pytest.fixture(scope="module")
+def tables(session, silent):
+    fits = [*session.fits.values(), *silent.fits.values()]
+    audit = {"session": "mouse-1", "verdict": "usable", "contents": {"units": {"count": 9}}, "sha256": "ab"}
+    return comparison.compare_models(
+        fits,
+        binned=[session.binned, silent.binned],
+        tuning=[session.tuning, silent.tuning],
+        audits=[audit],
+        excluded={"mouse-3": "no wake"},
+    )
+
+
+def pooled_rows(table, **wanted):
+    rows = table[(table.fold == "pooled") & (table.kind == "held-out")]
+    for name, value in wanted.items():
+        rows = rows[rows[name] == value]
+    return rows
+
+
+def test_pooled_scores_are_scores_of_the_sums_over_folds(session, tables):
+    fit = session.fits["full"].sel(unit=7)
+    chosen = fit.fold_chosen.values
+    model = sum(float(fit.test_log_likelihood.isel(fold=k, strength=chosen[k])) for k in range(4))
+    null, best = float(fit.null_test_log_likelihood.sum()), float(fit.saturated_test_log_likelihood.sum())
+    spikes = float(fit.test_spikes.sum())
+    row = pooled_rows(tables["scores"], session="mouse-1", unit=7, model="full").iloc[0]
+    assert row.bits_per_spike == pytest.approx((model - null) / spikes / LOG2, rel=1e-12)
+    assert row.pseudo_r2_cohen == pytest.approx(1 - (best - model) / (best - null), rel=1e-12)
+    assert row.pseudo_r2_mcfadden == pytest.approx(1 - model / null, rel=1e-12)
+    assert row.spikes == spikes == session.binned.spike_count.sel(unit=7).values[12:3000].sum()
+
+
+def test_a_fold_is_scored_at_the_strength_chosen_without_it(session):
+    fit = session.fits["coupling"].copy(deep=True)
+    fit["fold_chosen"][:] = 2
+    fit["fold_chosen"][0, 1] = 0
+    table = comparison.score_fit(fit)
+    row = table[(table.unit == fit.unit.values[0]) & (table.fold == "1")].iloc[0]
+    assert row.strength == fit.strength.values[0]
+    assert row.log_likelihood == float(fit.test_log_likelihood[0, 1, 0])
+
+
+def test_in_sample_scores_come_from_the_final_fit(session, tables):
+    fit = session.fits["heading"]
+    row = tables["scores"].query("session == 'mouse-1' and model == 'heading' and kind == 'in-sample' and unit == 3")
+    expected = float((fit.log_likelihood - fit.null_log_likelihood).sel(unit=3) / fit.spikes.sel(unit=3) / LOG2)
+    assert row.bits_per_spike.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_null_that_saw_the_scored_rows_is_never_easier_to_beat(tables):
+    scores = tables["scores"].query("kind == 'held-out' and status == 'ok'")
+    assert (scores.bits_per_spike_own_mean <= scores.bits_per_spike + 1e-12).all()
+    assert set(scores.null) == {"training mean"}
+
+
+def test_explicit_test_epochs_are_the_headline(session):
+    fit = session.fits["heading"].copy(deep=True)
+    fit = fit.assign_coords(fold_kind=("fold", ["cv", "cv", "cv", "test"]))
+    table = comparison.score_fit(fit)
+    assert set(comparison.headline(table).kind) == {"test"}
+    pooled = table[(table.kind == "held-out") & (table.fold == "pooled")].set_index("unit")
+    assert (pooled.rows == fit.test_rows.isel(fold=slice(3)).sum("fold").to_series()).all()
+
+
+def test_pairs_put_the_larger_model_first_and_name_what_it_adds(tables):
+    pairs = pooled_rows(tables["pairs"], session="mouse-1")
+    drop = pairs[(pairs.model == "full") & (pairs.other == "coupling")]
+    assert set(drop.adds) == {"heading"} and drop.nested.all() and drop.same_rows.all()
+    assert not ((pairs.model == "constant") & (pairs.other != "constant")).any()
+    assert not pairs[(pairs.model == "coupling") & (pairs.other == "history")].nested.any()
+
+
+def test_pairs_are_differences_of_scores_with_the_spread_of_folds(tables):
+    row = pooled_rows(tables["pairs"], session="mouse-1", unit=8, model="full", other="heading").iloc[0]
+    scores = tables["scores"].query("session == 'mouse-1' and unit == 8 and kind == 'held-out'")
+    full, heading = (scores[scores.model == m].set_index("fold").bits_per_spike for m in ("full", "heading"))
+    difference = full - heading
+    assert row.bits_per_spike == pytest.approx(difference["pooled"])
+    folds = difference.drop("pooled")
+    assert row.folds == 4 and row.folds_better == (folds > 0).sum()
+    assert row.bits_per_spike_se == pytest.approx(folds.std() / 2)
+
+
+def test_a_silent_unit_keeps_its_status_and_stops_nobody(tables):
+    rows = tables["scores"].query("session == 'mouse-2' and unit == 12")
+    assert set(rows.status) == {"no_spikes"} and rows.bits_per_spike.isna().all()
+    others = pooled_rows(tables["scores"], session="mouse-2").query("unit != 12")
+    assert (others.status == "ok").all() and others.bits_per_spike.notna().all()
+    unit = tables["units"].query("session == 'mouse-2' and unit == 12").iloc[0]
+    assert pd.isna(unit.best_model) and "heading: no_spikes" in unit.notes
+
+
+def test_the_true_model_wins_for_most_units(tables):
+    best = tables["units"].query("session == 'mouse-1'").best_model
+    assert best.isin(["heading", "full"]).all()
+
+
+def test_blocks_of_units_make_the_same_tables_as_one_store(session):
+    whole = comparison.compare_models(list(session.fits.values()))
+    parts = [fit.isel(unit=slice(b, None, 2)) for fit in session.fits.values() for b in (0, 1)]
+    split = comparison.compare_models(parts)
+    order = ["session", "unit", "model", "kind", "fold"]
+    a, b = (t["scores"].sort_values(order).reset_index(drop=True) for t in (whole, split))
+    pd.testing.assert_frame_equal(a, b)
+    counts = [t["fits"].groupby(["model", "status"]).fits.sum() for t in (whole, split)]
+    assert counts[0].sort_index().equals(counts[1].sort_index())
+    assert len(split["fits"]) == len(whole["fits"])
+
+
+def test_fits_are_all_counted(session, tables):
+    counted = tables["fits"].query("session == 'mouse-1'").set_index("model")
+    for model, fit in session.fits.items():
+        assert counted.loc[model].fits == fit.status.size
+        assert counted.loc[model].reported == fit.sizes["unit"] * fit.sizes["fit"]
+        assert counted.loc[model].gradient_norm == float(fit.gradient_norm.max())
+
+
+def test_sessions_say_who_is_in_and_why_others_are_not(tables):
+    sessions = tables["sessions"].set_index("session")
+    assert list(sessions.included[["mouse-1", "mouse-2", "mouse-3"]]) == [True, True, False]
+    assert sessions.reason["mouse-3"] == "no wake"
+    assert sessions.units["mouse-1"] == 5 and sessions.units_in_file["mouse-1"] == 9
+    assert sessions.duration["mouse-1"] == pytest.approx(40.0)
+
+
+def test_a_diverging_unit_does_not_rule_the_summary(tables):
+    scores = tables["scores"].copy()
+    before = comparison.summarise_models(scores).set_index(["model", "kind"]).bits_per_spike_median
+    worst = scores.model.eq("full") & scores.unit.eq(3) & scores.session.eq("mouse-1") & scores.kind.eq("held-out")
+    scores.loc[worst, "bits_per_spike"] = -5e35
+    after = comparison.summarise_models(scores).set_index(["model", "kind"]).bits_per_spike_median
+    assert abs(after["full", "held-out"] - before["full", "held-out"]) < 0.1
+
+
+def test_the_bootstrap_resamples_whole_sessions():
+    random = np.random.default_rng(1)
+    table = pd.DataFrame({"session": np.repeat(["a", "b", "c"], [4, 7, 5]), "score": random.normal(size=16)})
+    groups = [part.score.to_numpy() for _, part in table.groupby("session", sort=False)]
+    found = comparison.bootstrap_sessions(table, "score", seed=4, draws=500)
+    order = [groups[k] for k in pd.factorize(table.sort_values("score", kind="stable").session)[1].map("abc".index)]
+    picks = np.random.default_rng(4).integers(3, size=(500, 3))
+    medians = [np.median(np.concatenate([order[k] for k in pick])) for pick in picks]
+    assert found == pytest.approx(tuple(np.quantile(medians, [0.025, 0.975])))
+
+
+def test_one_session_has_no_interval(session):
+    tables = comparison.compare_models(list(session.fits.values()))
+    summary = comparison.summarise_pairs(tables["pairs"])
+    assert summary.bits_per_spike_low.isna().all() and (summary.sessions == 1).all()
+
+
+def test_nothing_fitted_gives_empty_tables():
+    tables = comparison.compare_models([], excluded={"mouse-1": "broken file"})
+    assert set(tables) == set(comparison.TABLES)
+    assert tables["sessions"].reason.tolist() == ["broken file"]
+    assert all(len(tables[name]) == 0 for name in ("scores", "pairs", "units", "fits"))
+    assert len(comparison.summarise_models(tables["scores"])) == len(comparison.summarise_pairs(tables["pairs"])) == 0
+
+
+def test_an_empty_session_of_no_units_passes_through(session):
+    fits = [fit.isel(unit=slice(0)) for fit in session.fits.values()]
+    tables = comparison.compare_models(fits, binned=[session.binned.isel(unit=slice(0))])
+    assert len(tables["scores"]) == 0 and tables["sessions"].units.tolist() == [0]
+
+
+def test_unequal_rows_are_said(session):
+    other = session.fits["heading"].copy(deep=True)
+    other["test_rows"] = xr.where(other.fold == "0", other.test_rows + 1, other.test_rows).transpose(
+        *other.test_rows.dims
+    )
+    pairs = comparison.compare_models([session.fits["full"], other])["pairs"]
+    folds = pairs[pairs.kind == "held-out"].set_index("fold").same_rows
+    assert not folds["0"].any() and folds["1"].all() and not folds["pooled"].any()
