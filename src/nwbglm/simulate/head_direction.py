@@ -96,39 +96,32 @@ def draw_head_direction(seed: int, options: HeadDirection | None = None) -> Head
     circuit = draw_circuit(options, circuit_rng)
     filters = circuit.coef @ circuit.kernel.T
     wake_start = SLEEP_START + options.sleep + PAUSE
-    epochs = [
-        (SLEEP_START, SLEEP_START + options.sleep, "sleep"),
-        (wake_start, wake_start + options.wake, "wake"),
-    ]
-    bins = round(options.wake / options.bin)
     tracking_start, unwrapped, position = draw_path(wake_start, options.wake, path_rng)
-    centres = wake_start + (np.arange(bins) + 0.5) * options.bin
-    heading = np.interp(centres, tracking_start + np.arange(unwrapped.size) * TRACKING, unwrapped)
-    drive = circuit.baseline + circuit.log_tuning(heading % TURN)
+    centres = wake_start + (np.arange(round(options.wake / options.bin)) + 0.5) * options.bin
+    heading = np.interp(centres, tracking_start + np.arange(unwrapped.size) * TRACKING, unwrapped) % TURN
+    drive = circuit.baseline + circuit.log_tuning(heading)
     awake, log_mean = population_glm_simulate(drive, filters, wake_rng)
     drive = np.broadcast_to(circuit.sleep_baseline, (round(options.sleep / options.bin), circuit.unit.size))
     asleep, _ = population_glm_simulate(drive, filters, sleep_rng)
     tuned = circuit.role == "tuned"
     check_rates(awake.mean(axis=0)[tuned] / options.bin, circuit.unit[tuned], 0.5, 60.0)
-    spike_times = [
-        np.concatenate(
-            [
-                place_spikes(asleep[:, i], SLEEP_START, options.bin, jitter_rng),
-                place_spikes(awake[:, i], wake_start, options.bin, jitter_rng),
-            ]
-        )
+    parts = [
+        place_spikes(counts[:, i], start, options.bin, jitter_rng)
         for i in range(circuit.unit.size)
+        for counts, start in ((asleep, SLEEP_START), (awake, wake_start))
     ]
-    truth = describe_truth(circuit, filters, heading % TURN, awake, log_mean, seed, options)
     return HeadDirectionSession(
-        circuit.unit,
-        circuit.location,
-        spike_times,
-        epochs,
-        tracking_start,
-        unwrapped % TURN,
-        position,
-        truth,
+        unit=circuit.unit,
+        location=circuit.location,
+        spike_times=[np.concatenate(pair) for pair in zip(parts[::2], parts[1::2], strict=True)],
+        epochs=[
+            (SLEEP_START, SLEEP_START + options.sleep, "sleep"),
+            (wake_start, wake_start + options.wake, "wake"),
+        ],
+        tracking_start=tracking_start,
+        heading=unwrapped % TURN,
+        position=position,
+        truth=describe_truth(circuit, filters, heading, awake, log_mean, seed, options),
     )
 
 
@@ -151,15 +144,15 @@ def draw_circuit(options: HeadDirection, rng: np.random.Generator) -> Circuit:
     with np.errstate(divide="ignore"):  # a silent unit has no rate: its logarithm is -inf, as it should be
         mean = np.log(rate * options.bin)
     return Circuit(
-        np.arange(1, role.size + 1),
-        location,
-        role,
-        preferred,
-        mean - gain,
-        mean - np.log(2.0),
-        heading_coef,
-        draw_coupling(preferred, location, role, options, rng),
-        basis.raised_cosine_log(np.linspace(0, 1, round(options.window / options.bin)), FUNCTIONS),
+        unit=np.arange(1, role.size + 1),
+        location=location,
+        role=role,
+        preferred=np.where(role == "silent", np.nan, preferred),
+        baseline=mean - gain,
+        sleep_baseline=mean - np.log(2.0),
+        heading_coef=heading_coef,
+        coef=draw_coupling(preferred, location, role, options, rng),
+        kernel=basis.raised_cosine_log(np.linspace(0, 1, round(options.window / options.bin)), FUNCTIONS),
     )
 
 
@@ -219,6 +212,17 @@ def draw_path(start: float, duration: float, rng: np.random.Generator) -> tuple[
     return start - TRACKING / 2, heading, position
 
 
+def rate_by_heading(heading: np.ndarray, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average conditional rates (time, unit) by heading: 61 centres (rad), bins in each, rates (unit, heading)."""
+    edges = np.linspace(0, TURN, 62)
+    at = np.minimum(np.digitize(heading, edges) - 1, 60)
+    inside = np.zeros((61, heading.size))
+    inside[at, np.arange(heading.size)] = 1.0
+    occupancy = inside.sum(axis=1)
+    with np.errstate(invalid="ignore"):  # an unvisited heading has no rate: NaN
+        return (edges[:-1] + edges[1:]) / 2, occupancy, (inside @ rate).T / occupancy
+
+
 def describe_truth(
     circuit: Circuit,
     filters: np.ndarray,
@@ -229,14 +233,7 @@ def describe_truth(
     options: HeadDirection,
 ) -> xr.Dataset:
     """Lay the true parameters out as a dataset, with units on every axis."""
-    edges = np.linspace(0, TURN, 62)
-    centres = (edges[:-1] + edges[1:]) / 2
-    at = np.minimum(np.digitize(heading, edges) - 1, 60)
-    inside = np.zeros((61, heading.size))
-    inside[at, np.arange(heading.size)] = 1.0
-    occupancy = inside.sum(axis=1)
-    with np.errstate(invalid="ignore"):  # an unvisited heading has no rate: NaN
-        rate = (inside @ np.exp(log_mean)).T / occupancy / options.bin
+    centres, occupancy, rate = rate_by_heading(heading, np.exp(log_mean) / options.bin)
     own = np.arange(circuit.unit.size)
     lag = np.arange(1, filters.shape[2] + 1) * options.bin
     count = {"units": "log expected spikes per bin"}
