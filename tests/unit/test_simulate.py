@@ -395,7 +395,7 @@ def test_injected_current_truth_is_recovered(injected_current):
     truth = injected_current.truth
     spikes = injected_current.units[1]
     time, current = injected_current.series["stimulus"]
-    kernel, own_kernel = _raised_cosines(200, 10), _raised_cosines(100, 8)
+    kernel, own_kernel = _raised_cosines(200, 10), _raised_cosines(200, 8)
     features, counts = [], []
     for start, stop, tag in injected_current.epochs:
         if not tag.startswith("Noise"):

@@ -17,7 +17,7 @@ from .process import check_rates, ornstein_uhlenbeck, place_spikes, population_g
 # Coefficients from the shortest lags to the longest: a membrane that sums over some 20 ms and then adapts, and
 # a spike that silences the next few ms.
 CURRENT = np.array([0.1, 0.3, 0.7, 1.0, 0.8, 0.3, 0.0, -0.04, -0.03, -0.01])
-OWN = np.array([-2.2, -1.5, -1.1, -0.6, -0.3, -0.1, 0.0, 0.0])
+OWN = np.array([-2.4, -1.2, -0.7, -0.35, -0.12, 0.0, 0.0, 0.0])
 
 REST, RESISTANCE, MEMBRANE = -0.072, 0.12e9, 0.015  # V, ohm, s
 
@@ -30,7 +30,7 @@ class InjectedCurrent:
     bin: float = 0.001
     sampling_rate: float = 20000.0
     window: float = 0.2
-    own_window: float = 0.1
+    own_window: float = 0.2
     gain: float = 0.035
     mean_current: float = 92.0
     deviation: float = 30.0
@@ -63,7 +63,7 @@ def draw_injected_current(seed: int, options: InjectedCurrent | None = None) -> 
     """Draw a session of one unit under noise, ramp and step currents.
 
     The unit is a Poisson GLM at the bin of the study: baseline + the bins' mean current filtered over 200 ms
-    (10 raised cosines on log lags) + its own spikes over 100 ms (8 of them). "Noise 1" and "Noise 2" each
+    (10 raised cosines on log lags) + its own spikes over the same 200 ms (8 of them). "Noise 1" and "Noise 2" each
     repeat one frozen noise at several amplitudes, as the Allen protocol does.
 
     Parameters
