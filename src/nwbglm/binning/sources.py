@@ -72,6 +72,11 @@ class Source:
         """The unit of the samples, as the study has them."""
         return self.signal.units or self.found_units
 
+    @property
+    def scale(self) -> float:
+        """Factor from the (first) series' unit into the study's."""
+        return self._scale(self.parts[0])
+
     def _scale(self, series: Series) -> float:
         if self.signal.units is None:
             return 1.0

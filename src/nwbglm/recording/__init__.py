@@ -1,4 +1,4 @@
-"""NWB files, opened, described and checked."""
+"""NWB files, opened and read by object."""
 
 from nwbglm.recording.model import Recording, open_recording
 from nwbglm.recording.series import Series

@@ -1,0 +1,349 @@
+"""The audit of one recording: what is in it, what the study takes of it, and what is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nwbglm import epochs
+from nwbglm.binning.exposure import blanked, silences
+from nwbglm.binning.grid import Grid
+from nwbglm.binning.signals import bin_signal
+from nwbglm.epochs import Epochs
+from nwbglm.errors import NwbGlmError, RecordingError
+from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
+from nwbglm.audit.contents import describe_contents
+from nwbglm.audit.findings import Finding, find_in_file, guarded
+from nwbglm.recording.model import Recording, open_recording
+from nwbglm.study.data import AuditPolicy, DataSettings
+
+WORDS = {"pass": "nothing stands in the way", "warn": "usable, with care", "fail": "not usable like this"}
+MOSTLY_EMPTY = 0.05
+"""A signal without a value in more than this share of the bins is reported."""
+IMPROBABLE = 25.0
+"""A silence during which this many spikes of the population were expected is no chance (e^-25)."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Parameters
+    ----------
+    session
+        The session's name in the study.
+    recording
+        The file: `file` (its name), `sha256`, `bytes`, `identifier`, `nwb_version`, `session_start`, `description`.
+    contents
+        What is in the file: `units`, `series`, `tables`.
+    takes
+        What the study takes of it: `epochs`, `units`, `signals`, `bins`; empty without a study.
+    findings
+        Worst first.
+    """
+
+    session: str
+    recording: dict[str, Any]
+    contents: dict[str, Any] = field(default_factory=dict)
+    takes: dict[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``warn`` or ``fail``: the worst of the findings."""
+        levels = {finding.level for finding in self.findings}
+        return next((level for level in ("fail", "warn") if level in levels), "pass")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        plain = {"session": self.session, "verdict": self.verdict, "sha256": self.recording.get("sha256", "")}
+        return plain | {
+            "recording": self.recording,
+            "contents": self.contents,
+            "takes": self.takes,
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+    def write(self, audit: str | Path, page: str | Path) -> None:
+        """Write the audit as JSON and as one HTML page."""
+        Path(audit).write_text(json.dumps(_finite(self.to_dict()), indent=1) + "\n", encoding="utf-8")
+        Path(page).write_text(self.html(), encoding="utf-8")
+
+    def html(self) -> str:
+        """Return the audit as one HTML page, complete in itself."""
+        from nwbglm.audit.page import audit_page
+
+        return audit_page(self)
+
+    def text(self) -> str:
+        """Return the audit as plain text, for a terminal."""
+        head = [f"{self.session}: {self.verdict} ({WORDS[self.verdict]})"]
+        units = self.contents.get("units", {})
+        if units:
+            head.append(f"  {units['count']} units, {units['spikes']} spikes")
+        head += [
+            f"  series  {one['path']}  {one['shape']} {one['unit']}"
+            + (f"  {one['first']:.3f} to {one['last']:.3f} s" if one["first"] is not None else "")
+            for one in self.contents.get("series", [])
+        ]
+        head += [
+            f"  table   {one['path']}  {one['rows']} rows: {', '.join(one['columns'])}"
+            for one in self.contents.get("tables", [])
+        ]
+        lines = [
+            f"  {finding.level:4}  {finding.code}: {finding.path}: {finding.seen}"
+            + (f"\n        -> {finding.mend}" if finding.mend else "")
+            for finding in self.findings
+        ]
+        return "\n".join([*head, *lines])
+
+    def raise_if_failed(self) -> None:
+        """Raise `RecordingError` with the first failure, if there is one."""
+        failed = [finding for finding in self.findings if finding.level == "fail"]
+        if failed:
+            first, others = failed[0], len(failed) - 1
+            more = f" (and {others} more: see the session's audit)" if others else ""
+            raise RecordingError(f"the audit failed: {first.seen}{more}", where=first.path, mend=first.mend)
+
+
+def read_audit(path: str | Path) -> Audit:
+    """Read an audit that `Audit.write` wrote."""
+    plain = json.loads(Path(path).read_text(encoding="utf-8"))
+    findings = tuple(Finding(**finding) for finding in plain["findings"])
+    return Audit(plain["session"], plain["recording"], plain["contents"], plain["takes"], findings)
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON cannot say (NaN, infinity, numpy's numbers) by what it can."""
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def audit_recording(path: str | Path, settings: DataSettings | None, *, session: str) -> Audit:
+    """Audit a recording. A file that cannot be opened or used is a failing audit, not an error.
+
+    Parameters
+    ----------
+    path
+        The file.
+    settings
+        The study's part about data; None to look at the file alone.
+    session
+        Its name in the study.
+    """
+    policy = AuditPolicy() if settings is None else settings.audit
+    about: dict[str, Any] = {"file": Path(str(path)).name}
+    try:
+        about |= file_facts(path)
+        with open_recording(path, session=session, external=policy.external_links) as recording:
+            audit = _audit(recording, settings, about)
+    except NwbGlmError as error:
+        finding = Finding("file", "fail", error.where, error.what, error.mend)
+        audit = Audit(session, about, findings=(finding,))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        # A damaged file can break the reader anywhere below: HDF5 has no one error for it.
+        seen = f"the file cannot be read: {type(error).__name__}: {error}"
+        audit = Audit(session, about, findings=(Finding("file", "fail", str(path), seen, "copy or download it again"),))
+    return replace(audit, findings=tuple(_judged(audit.findings, policy)))
+
+
+def _judged(findings: tuple[Finding, ...], policy: AuditPolicy) -> list[Finding]:
+    """Apply the study's policy, and put the worst first."""
+    judged = []
+    for finding in findings:
+        if finding.code in policy.ignore and finding.code != "file":
+            finding = replace(finding, level="pass", mend=f"accepted by the study; {finding.mend}")
+        elif finding.code in policy.fail:
+            finding = replace(finding, level="fail")
+        judged.append(finding)
+    return sorted(dict.fromkeys(judged), key=lambda finding: ("fail", "warn", "pass").index(finding.level))
+
+
+def file_facts(path: str | Path) -> dict[str, Any]:
+    """Return the size and sha256 of a local file (or of all files of a folder, in order of name)."""
+    place = Path(str(path))
+    if not place.exists():
+        return {}
+    digest, size = hashlib.sha256(), 0
+    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
+    for file in files:
+        if place.is_dir():
+            digest.update(file.relative_to(place).as_posix().encode())
+        with file.open("rb") as stream:
+            while block := stream.read(2**22):
+                digest.update(block)
+                size += len(block)
+    return {"sha256": digest.hexdigest(), "bytes": size}
+
+
+def _audit(recording: Recording, settings: DataSettings | None, about: dict[str, Any]) -> Audit:
+    about = about | {
+        "identifier": recording.identifier,
+        "nwb_version": recording.version,
+        "session_start": recording.start,
+        "description": recording.description,
+        "notes": recording.notes,
+    }
+    findings = list(find_in_file(recording))
+    contents = describe_contents(recording)
+    takes: dict[str, Any] = {}
+    if settings is not None:
+        findings += guarded(lambda: _study(recording, settings, takes), "study")
+    return Audit(recording.session, about, contents, takes, tuple(findings))
+
+
+def _study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) -> Iterator[Finding]:
+    """Take what the study takes, and say what is wrong with it."""
+    takes["epochs"], chosen = {}, {}
+    for name in dict.fromkeys([*purposes(settings), *settings.epochs]):
+        found = yield from _try(lambda name=name: choose_epochs(recording, settings, name), f"epochs.{name}")
+        if found is not None:
+            chosen[name], takes["epochs"][name] = found, _about_epochs(found)
+    if "use" not in chosen:
+        return
+    use = epochs.merge_overlaps(chosen["use"])
+    yield from _about_use(chosen)
+    grid = Grid(use, settings.bin, settings.partial_bins == "keep")
+    takes["bins"], takes["bin"] = len(grid), settings.bin
+    if not len(grid):
+        seen = f"no epoch in use is as long as a bin ({settings.bin} s)"
+        yield Finding("no-bins", "fail", "epochs.use", seen, "check `epochs.use` and `bin`")
+        return
+    yield from _units(recording, settings, use, takes)
+    takes["signals"] = {}
+    for name in settings.signals:
+        yield from _signal(recording, settings, grid, name, takes["signals"])
+
+
+def _try(act, field: str):
+    """Act; what goes wrong becomes a failing finding (and the value None)."""
+    try:
+        return act()
+    except NwbGlmError as error:
+        yield Finding("study", "fail", error.where or field, error.what, error.mend)
+    return None
+
+
+def _about_epochs(found: Epochs) -> dict[str, Any]:
+    return {
+        "intervals": len(found),
+        "seconds": found.total,
+        "first": float(found.start.min()),
+        "last": float(found.stop.max()),
+        "labels": list(dict.fromkeys(str(label) for label in found.label))[:20],
+        "spans": [[float(span.start), float(span.stop)] for span in found][:500],
+    }
+
+
+def _about_use(chosen: dict[str, Epochs]) -> Iterator[Finding]:
+    use = chosen["use"]
+    late = int(epochs.overlapping(use).sum())
+    if late:
+        seen = f"{late} of {len(use)} rows overlap an earlier one"
+        yield Finding("use-overlaps", "warn", "epochs.use", seen, "joined, so that no spike counts twice")
+    for name, found in chosen.items():
+        outside = epochs.difference(found, use).duration.sum() if name in ("fit", "train", "test") else 0.0
+        if outside > 0:
+            seen = f"{outside:.3f} s of {found.total:.3f} s lie outside `use`"
+            yield Finding("outside-use", "warn", f"epochs.{name}", seen, "only bins within `use` exist: widen it")
+    if "train" in chosen and "test" in chosen:
+        shared = epochs.intersect(chosen["test"], chosen["train"])
+        if len(shared):
+            seen = f"{shared.total:.3f} s are in both train and test"
+            yield Finding("train-in-test", "fail", "epochs.test", seen, "make them apart: such a test is no test")
+
+
+def _units(recording: Recording, settings: DataSettings, use: Epochs, takes: dict[str, Any]) -> Iterator[Finding]:
+    blank = yield from _try(lambda: blanked(recording, settings, use), "blank")
+    columns = UnitColumns(recording, use, blank)
+    rows = yield from _try(lambda: choose_units(columns, settings), "units")
+    if blank is not None and len(blank):
+        takes["blanked"] = blank.total
+    if rows is None:
+        return
+    takes["units"] = {
+        "selected": len(rows),
+        "of": len(recording.units),
+        "ids": recording.units.ids[rows].tolist(),
+        "spikes": columns.spikes[rows].tolist(),
+        "rate": columns.rate[rows].tolist(),
+        "presence_ratio": columns.presence_ratio[rows].tolist(),
+        "refractory_violations": columns.refractory_violations[rows].tolist(),
+    }
+    unseen = recording.units.ids[rows][columns.observed[rows] == 0].tolist()
+    if unseen:
+        seen = f"units {', '.join(map(str, unseen))} were never observed during `use`"
+        yield Finding("units-unobserved", "warn", "units", seen, "they get a status and no fit")
+    if not any(entry.silence is not None for entry in settings.blank.values()):
+        yield from _lost_tracking(recording, use, columns)
+
+
+def _lost_tracking(recording: Recording, use: Epochs, columns: UnitColumns) -> Iterator[Finding]:
+    """Report silences of the whole population that are too long for chance."""
+    rate = float(columns.spikes.sum()) / use.total
+    if rate <= 0:
+        return
+    longest = IMPROBABLE / rate
+    found = silences(recording, use, longest)
+    if len(found):
+        seen = (
+            f"{len(found)} times no unit fires for {longest:.3g} s or longer (up to {found.duration.max():.3g} s, from "
+            f"{found.start.min():.3f} s on), where {rate:.3g} spikes a second are usual"
+        )
+        mend = f"if these are lost data, not silence: `blank: {{lost: {{silence: {longest:.2g} s}}}}`"
+        yield Finding("population-silent", "warn", "units/spike_times", seen, mend)
+
+
+def _signal(
+    recording: Recording, settings: DataSettings, grid: Grid, name: str, takes: dict[str, Any]
+) -> Iterator[Finding]:
+    signal, field = settings.signals[name], f"signals.{name}"
+    binned = yield from _try(lambda: bin_signal(recording, signal, grid, name), field)
+    if binned is None:
+        return
+    values = binned.values[np.isfinite(binned.values)]
+    takes[name] = dict(binned.attrs) | {"valid": len(values) / len(grid)}
+    if not len(values):
+        seen = f"{binned.attrs['source']} has no value in any bin"
+        mend = "its samples lie outside the epochs in use, or the series is empty"
+        yield Finding("signal-empty", "fail", field, seen, mend)
+        return
+    spread = np.percentile(values, [0, 1, 50, 99, 100])
+    takes[name] |= dict(zip(("min", "low", "median", "high", "max"), spread.tolist(), strict=True))
+    takes[name]["histogram"] = np.histogram(values, 40)[0].tolist()
+    empty = 1 - len(values) / len(grid)
+    if empty > MOSTLY_EMPTY:
+        slow = signal.resample == "mean" and empty > 0.3
+        mend = "the signal is slower than the bins: `resample: interpolate` or `hold`" if slow else "such bins are no rows"
+        yield Finding("signal-gaps", "warn", field, f"{empty:.0%} of the bins have no value", mend)
+    if spread[0] == spread[-1]:
+        yield Finding("signal-constant", "warn", field, f"it is {spread[0]:g} everywhere", "it can explain nothing")
+    if signal.circular is not None:
+        yield from _period(recording, settings, name)
+
+
+def _period(recording: Recording, settings: DataSettings, name: str) -> Iterator[Finding]:
+    """Compare the period of a circular signal with the spread of its samples."""
+    from nwbglm.binning.sources import find_source
+
+    signal = settings.signals[name]
+    source = find_source(recording, signal, name)
+    series = source.parts[0]
+    sample = series.values(0, 100_000, signal.column if series.columns > 1 else None) * source.scale
+    spread = float(np.nanmax(sample) - np.nanmin(sample)) if np.isfinite(sample).any() else 0.0
+    if spread > 1.05 * signal.circular and spread < 40 * signal.circular and series.data.dtype.kind == "f":
+        seen = f"values spread over {spread:.3g}, more than the period {signal.circular:.3g}"
+        mend = "right for an unwrapped angle; else correct `period` or `units` (degrees?)"
+        yield Finding("period-doubtful", "warn", f"signals.{name}", seen, mend)

@@ -1,0 +1,316 @@
+"""What an audit looks for in a file, whatever the study: times, units, tables, series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nwbglm import epochs
+from nwbglm.errors import NwbGlmError
+from nwbglm.recording.choose import REFRACTORY
+from nwbglm.recording.model import Recording
+from nwbglm.recording.series import Series
+from nwbglm.recording.si import parse
+from nwbglm.recording.tables import Table
+
+Level = Literal["pass", "warn", "fail"]
+
+SAMPLING_RATES = (20_000.0, 24_414.0625, 25_000.0, 30_000.0, 32_000.0, 32_552.0, 40_000.0)
+"""Usual rates of acquisition systems, Hz: spike times that are sample numbers fit the recording after division by one of these."""
+LARGEST = {"current": 1e-5, "voltage": 1e3, "length": 1e4, "angle": 1e4}
+"""SI values beyond which a signal's unit is doubtful: nobody injects 10 microamperes into a neuron."""
+MANY_VIOLATIONS = 0.01
+"""Share of short intervals between spikes above which a unit is hardly one neuron."""
+LONG_GAP = 10
+"""Gaps of more than this many usual sampling intervals are reported."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an audit found.
+
+    Parameters
+    ----------
+    code
+        Its kind, by which a study accepts it (`audit.ignore`) or not (`audit.fail`).
+    level
+        ``pass`` (worth knowing), ``warn`` (look at it), ``fail`` (the session cannot be used like this).
+    path
+        The object in the file, or the field of the study.
+    seen
+        What was seen.
+    mend
+        What to do.
+    """
+
+    code: str
+    level: Level
+    path: str
+    seen: str
+    mend: str = ""
+
+
+def find_in_file(recording: Recording) -> Iterator[Finding]:
+    """Look at everything in a file that does not depend on the study."""
+    yield from _names(recording)
+    for series in recording.series.values():
+        yield from guarded(lambda series=series: _series(series), series.path)
+    for path, table in recording.tables.items():
+        yield from guarded(lambda table=table: _intervals(recording, table), path)
+    if recording.units.table is not None:
+        yield from guarded(lambda: _unit_columns(recording.units.table), "units")
+    yield from guarded(lambda: _spikes(recording), "units/spike_times")
+    yield from guarded(lambda: _sweeps(recording), "sweeps")
+
+
+def guarded(look, path: str) -> Iterator[Finding]:
+    """Turn whatever goes wrong while looking into a finding: one broken object must not hide the others."""
+    try:
+        yield from look()
+    except NwbGlmError as error:
+        yield Finding("unreadable", "fail", error.where or path, error.what, error.mend)
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        seen = f"reading it failed: {type(error).__name__}: {error}"
+        yield Finding("unreadable", "fail", path, seen, "the object is damaged; the rest of the file may still be used")
+
+
+def _names(recording: Recording) -> Iterator[Finding]:
+    count = Counter(series.name for series in recording.series.values())
+    for name, several in count.items():
+        if several > 1:
+            paths = ", ".join(path for path in recording.series if path.rpartition("/")[2] == name)
+            seen = f"{several} series are called {name!r}: {paths}"
+            yield Finding("same-name", "pass", name, seen, "name such a signal by its path")
+
+
+def _series(series: Series) -> Iterator[Finding]:
+    marks = series.data is None or series.data.is_text
+    if series.problem and not (marks and series.timestamps is not None):
+        seen = f"the series cannot be read: {series.problem}"
+        yield Finding("series-unreadable", "warn", series.path, seen, "do not use it as a signal")
+        return
+    if series.conversion != 1 or series.offset != 0 or series.channel_conversion is not None:
+        seen = f"values are stored as x in: x * {series.conversion:g} + {series.offset:g} {series.unit}"
+        yield Finding("conversion", "pass", series.path, seen, "applied on reading")
+    yield from _times(series)
+    if not marks:
+        yield from _unit(series)
+
+
+def _times(series: Series) -> Iterator[Finding]:
+    timing, path = series.timing, series.path
+    if timing.dropped:
+        seen = f"{timing.dropped} times are not finite"
+        if np.isfinite(timing.absurd):
+            seen = f"{timing.dropped} times are absurd, such as {timing.absurd:.6g} s"
+        yield Finding("times-absurd", "warn", path, seen, "these samples are left out")
+    if timing.restarts:
+        seen = f"times run back to the start {len(timing.runs) - 1} times, over the same stretch"
+        mend = "runs are kept apart; select epochs from a table that restarts as often, or that names its samples"
+        yield Finding("times-restart", "warn", path, seen, mend)
+    elif timing.backward:
+        seen = f"{timing.backward} times are earlier than the one before"
+        yield Finding("times-unsorted", "warn", path, seen, "samples are sorted by time, values with them")
+    if timing.duplicates:
+        seen = f"{timing.duplicates} times repeat the one before"
+        yield Finding("times-duplicated", "warn", path, seen, "all are averaged; interpolation takes the first")
+    if timing.largest_gap > LONG_GAP * timing.interval:
+        seen = f"the longest gap is {timing.largest_gap:.4g} s, the usual interval {timing.interval:.4g} s"
+        yield Finding("times-gap", "pass", path, seen, "bins in gaps longer than `max_gap` are invalid")
+
+
+def _unit(series: Series) -> Iterator[Finding]:
+    known = parse(series.unit)
+    if known is None:
+        if series.unit.lower() not in ("na", "n/a", "unknown", "none", "", "a.u.", "bit", "no unit", "index"):
+            mend = "leave `units` out for this signal, or write the file's unit"
+            yield Finding("unit-unknown", "pass", series.path, f"its unit {series.unit!r} is not one we convert", mend)
+        return
+    largest = LARGEST.get(known.dimensions[0][0]) if known.dimensions and len(known.dimensions) == 1 else None
+    if largest is None or series.columns > 64:
+        return
+    values = np.abs(series.values(0, min(series.samples, 100_000))) * known.factor
+    middle = float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0
+    if middle > largest:
+        seen = f"half of its first values exceed {middle / known.factor:.3g} {series.unit}"
+        mend = "the file's `unit` or `conversion` is probably wrong: ask its authors before trusting amplitudes"
+        yield Finding("unit-doubtful", "warn", series.path, seen, mend)
+
+
+def _intervals(recording: Recording, table) -> Iterator[Finding]:
+    intervals, bad = recording.intervals(table)
+    if bad.size:
+        seen = f"{bad.size} of {len(table)} rows have no time, or stop before they start (row {bad[0]}, for one)"
+        yield Finding("rows-without-time", "warn", table.path, seen, "these rows are left out")
+    if not len(intervals):
+        return
+    if (intervals.duration == 0).any():
+        seen = f"{int((intervals.duration == 0).sum())} rows last no time"
+        yield Finding("rows-of-no-time", "pass", table.path, seen, "they hold no bin")
+    clocks = len(np.unique(intervals.clock))
+    if clocks > 1:
+        seen = f"times repeat: {clocks} passes over the same times"
+        mend = "samples and spikes are taken by the sweep that they belong to"
+        yield Finding("sweeps-restart", "warn", table.path, seen, mend)
+    late = int(epochs.overlapping(intervals).sum())
+    if late:
+        zero = len(intervals) > 1 and (intervals.start == intervals.start[0]).all()
+        seen = f"all rows start at {intervals.start[0]:g} s" if zero else f"{late} rows start before an earlier one ends"
+        mend = "all rows are kept; where `use` takes rows that overlap they are joined, so that no spike counts twice"
+        yield Finding("rows-overlap", "warn", table.path, seen, mend)
+
+
+def _sweeps(recording: Recording) -> Iterator[Finding]:
+    if recording.sweeps is None:
+        return
+    clamps = Counter(recording.sweeps.column("clamp").tolist())
+    if len(clamps) > 1:
+        seen = ", ".join(f"{count} in {clamp or 'unknown'} clamp" for clamp, count in sorted(clamps.items()))
+        yield Finding("clamps-mixed", "warn", "sweeps", f"sweeps of several kinds: {seen}", "select: `clamp == 'current'`")
+
+
+def _unit_columns(table: Table) -> Iterator[Finding]:
+    for name in table.columns:
+        path, array = f"{table.path}/{name}", table.group.array(name)
+        kind = "" if array is None else str(array.attrs.get("neurodata_type", ""))
+        if kind == "DynamicTableRegion" and table.target(name) is None:
+            mend = f"select on {name!r} itself; `{name}.column` cannot be followed"
+            yield Finding("reference-lost", "warn", path, "the column refers to rows of a table that is not named", mend)
+        if array is not None and not table.is_ragged(name) and array.shape and array.shape[0] != len(table):
+            seen = f"the column has {array.shape[0]} entries for {len(table)} units"
+            yield Finding("column-misfit", "warn", path, seen, "do not select on it; its rows cannot be told apart")
+        elif array is not None and array.dtype.kind == "f" and len(array.shape) == 1 and not table.is_ragged(name):
+            missing = int(np.isnan(array.read()).sum())
+            if missing:
+                seen = f"{missing} of {len(table)} units have no value"
+                yield Finding("values-missing", "pass", path, seen, "they satisfy no comparison with this column")
+
+
+@dataclass
+class _Trains:
+    """What was seen over all units."""
+
+    silent: list
+    unsorted: list
+    nan: list
+    repeated: list
+    violating: list
+    outside: list
+    unobserved: list
+    spikes: int = 0
+    beyond: int = 0
+    whole: int = 0
+    latest: float = -np.inf
+
+
+def _spikes(recording: Recording) -> Iterator[Finding]:
+    units = recording.units
+    if not len(units):
+        yield Finding("no-units", "warn", "units", "the file has no units", "nothing can be fitted to it")
+        return
+    low, high = recording_span(recording)
+    seen = _Trains([], [], [], [], [], [], [])
+    for unit in range(len(units)):
+        _look_at_train(seen, units.ids[unit], units.spike_times(unit), units.observed(unit), low, high)
+    yield from _time_unit(seen, high)
+    yield from _about_trains(seen, len(units), low, high)
+
+
+def _look_at_train(seen: _Trains, unit: int, times: np.ndarray, observed: np.ndarray | None, low: float, high: float) -> None:
+    finite = times[np.isfinite(times)]
+    seen.spikes += len(finite)
+    if len(finite) < len(times):
+        seen.nan.append(unit)
+    if not len(finite):
+        seen.silent.append(unit)
+        return
+    steps = np.diff(finite)
+    if (steps < 0).any():
+        seen.unsorted.append(unit)
+        steps = np.diff(np.sort(finite))
+    if (steps == 0).any():
+        seen.repeated.append(unit)
+    if len(steps) and np.mean(steps < REFRACTORY) > MANY_VIOLATIONS:
+        seen.violating.append(unit)
+    out = int(((finite < low) | (finite > high)).sum())
+    seen.beyond += int((finite > high).sum())
+    seen.whole += int((finite == np.rint(finite)).sum())
+    seen.latest = max(seen.latest, float(finite.max()))
+    if out:
+        seen.outside.append((unit, out))
+    if observed is not None:
+        closed = epochs.Epochs.of(observed[:, 0], observed[:, 1] + 1e-9)
+        lost = int((~epochs.contains(closed, finite)).sum())
+        if lost:
+            seen.unobserved.append((unit, lost))
+
+
+def _time_unit(seen: _Trains, high: float) -> Iterator[Finding]:
+    """Guess whether spike times are in seconds at all."""
+    if not seen.spikes or not np.isfinite(high):
+        return
+    if seen.beyond > 0.5 * seen.spikes:
+        guesses = {"milliseconds": 1e3, "microseconds": 1e6} | {f"samples at {r:g} Hz": r for r in SAMPLING_RATES}
+        fits = [name for name, factor in guesses.items() if 0.3 * high < seen.latest / factor <= 1.01 * high]
+        what = f", as if they were {' or '.join(fits)}" if fits else ""
+        text = f"{seen.beyond} of {seen.spikes} spikes lie after the recording's end ({high:.1f} s){what}"
+        yield Finding("spikes-not-in-seconds", "fail", "units/spike_times", text, "NWB wants seconds: correct the file")
+    elif seen.whole == seen.spikes and seen.spikes > 100:
+        text = "every spike time is a whole number, as if they were bins or samples"
+        yield Finding("spikes-not-in-seconds", "fail", "units/spike_times", text, "NWB wants seconds: correct the file")
+
+
+def _about_trains(seen: _Trains, count: int, low: float, high: float) -> Iterator[Finding]:
+    path = "units/spike_times"
+    if seen.silent:
+        mend = "they are kept; select with `spikes > 0` to leave them out"
+        yield Finding("units-silent", "pass", path, f"{_listed(seen.silent, count)} have no spikes", mend)
+    if seen.nan:
+        yield Finding("spikes-nan", "warn", path, f"{_listed(seen.nan, count)} have NaN spike times", "these are left out")
+    if seen.unsorted:
+        text = f"{_listed(seen.unsorted, count)} have spike times out of order"
+        yield Finding("spikes-unsorted", "warn", path, text, "they are sorted, or told apart by sweep")
+    if seen.repeated:
+        text = f"{_listed(seen.repeated, count)} have two spikes at the same time"
+        yield Finding("spikes-repeated", "warn", path, text, "both are counted; ask how the units were sorted")
+    if seen.violating:
+        text = f"{_listed(seen.violating, count)} have more than 1 % of intervals below 2 ms"
+        mend = "hardly single neurons, if cells: select with `refractory_violations < 0.01`"
+        yield Finding("refractory", "warn", path, text, mend)
+    if seen.outside and seen.beyond <= 0.5 * seen.spikes:
+        lost = sum(out for _, out in seen.outside)
+        text = (
+            f"{lost} of {seen.spikes} spikes ({_listed([unit for unit, _ in seen.outside], count)}) lie outside "
+            f"{low:.3f} to {high:.3f} s, which epochs and series cover"
+        )
+        level = "warn" if lost > 0.01 * seen.spikes else "pass"
+        yield Finding("spikes-outside", level, path, text, "spikes outside the epochs in use are not counted")
+    if seen.unobserved:
+        lost = sum(out for _, out in seen.unobserved)
+        text = f"{lost} spikes lie outside their unit's obs_intervals"
+        yield Finding("spikes-unobserved", "warn", path, text, "they are left out, since that time counts as unobserved")
+
+
+def _listed(units: Iterable, count: int) -> str:
+    units = [int(unit) for unit in units]
+    shown = ", ".join(str(unit) for unit in units[:8]) + (", ..." if len(units) > 8 else "")
+    return f"{len(units)} of {count} units ({shown})"
+
+
+def recording_span(recording: Recording) -> tuple[float, float]:
+    """Find when the recording began and ended by its series and interval tables, s; infinite where neither says."""
+    lows, highs = [], []
+    for series in recording.series.values():
+        if not series.problem and series.samples > 1 and np.isfinite(series.timing.first):
+            lows.append(series.timing.first)
+            highs.append(series.timing.last + (series.timing.interval if np.isfinite(series.timing.interval) else 0.0))
+    for table in recording.tables.values():
+        intervals, _ = recording.intervals(table)
+        if len(intervals):
+            lows.append(float(intervals.start.min()))
+            highs.append(float(intervals.stop.max()))
+    return (min(lows), max(highs)) if lows else (-np.inf, np.inf)
