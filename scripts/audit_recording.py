@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake, leave_out=False):
-    from nwbglm.recording import audit_recording
+    from nwbglm.audit import audit_recording
     from nwbglm.study import DataSettings
 
     audit = audit_recording(

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake, leave_out=snakemake.params.bad_sessions == "leave_out"):
+    from nwbglm.audit import read_audit
     from nwbglm.binning import bin_recording
-    from nwbglm.recording import open_recording, read_audit
+    from nwbglm.recording import open_recording
     from nwbglm.study import DataSettings
 
     audit = read_audit(snakemake.input.audit)

@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    from nwbglm.recording import audit_recording
+    from nwbglm.audit import audit_recording
 
     audit = audit_recording(arguments.file, None, session=Path(arguments.file).stem)
     print(audit.text())
