@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_sessions import binned_session
 
-from nwbglm import basis, features
+from nwbglm import basis, convolution, features
 from nwbglm.errors import ProblemError, StudyError
 from nwbglm.study import Term
 
@@ -41,7 +41,7 @@ def test_convolution_is_the_sum_it_stands_for(first, length):
     values, weights = rng.normal(size=(length, 3)), rng.normal(size=(30, 4))
     rows = np.flatnonzero(rng.random(length) < 0.7)
     got = np.empty((len(rows), 3, 4))
-    for where, made in features.convolve(values, basis.Kernel(weights, first), rows):
+    for where, made in convolution.convolve(values, basis.Kernel(weights, first), rows):
         got[where] = made
     expected = np.zeros((length, 3, 4))
     for t in range(length):
@@ -56,9 +56,9 @@ def test_convolution_in_small_pieces_is_the_same(monkeypatch):
     rng = np.random.default_rng(1)
     values, kernel = rng.poisson(0.1, size=(3000, 4)).astype(float), basis.Kernel(rng.normal(size=(40, 3)), 1)
     rows = np.arange(3000)
-    whole = np.concatenate([made for _, made in features.convolve(values, kernel, rows)])
-    monkeypatch.setattr(features, "GATHERED_BYTES", 1)
-    pieces = list(features.convolve(values, kernel, rows))
+    whole = np.concatenate([made for _, made in convolution.convolve(values, kernel, rows)])
+    monkeypatch.setattr(convolution, "GATHERED_BYTES", 1)
+    pieces = list(convolution.convolve(values, kernel, rows))
     assert len(pieces) > 10
     np.testing.assert_allclose(np.concatenate([made for _, made in pieces]), whole, rtol=0, atol=1e-14)
 
@@ -67,7 +67,7 @@ def test_silence_gives_features_of_exactly_zero():
     values = np.zeros((1000, 1))
     values[500] = 1.0
     weights = basis.raised_cosine_log(np.linspace(0, 1, 50), 6)
-    made = np.concatenate([m for _, m in features.convolve(values, basis.Kernel(weights, 1), np.arange(1000))])
+    made = np.concatenate([m for _, m in convolution.convolve(values, basis.Kernel(weights, 1), np.arange(1000))])
     assert np.count_nonzero(made[:501]) == 0
     assert np.count_nonzero(made[551:]) == 0
     np.testing.assert_allclose(made[501:551, 0], weights, atol=1e-15)
