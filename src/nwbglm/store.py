@@ -127,6 +127,17 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, **proven
     _write(dataset.assign_attrs(kind=kind, provenance=stamp), Path(path))
 
 
+def _native_texts(dataset: xr.Dataset) -> xr.Dataset:
+    """Return texts as numpy's own fixed-width strings: the variable-length type of zarr lacks most of numpy's methods."""
+    texts = {
+        name: (variable.dims, np.array(variable.values.tolist(), dtype=str), variable.attrs)
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind == "T"
+    }
+    coordinates = {name: text for name, text in texts.items() if name in dataset.coords}
+    return dataset.assign_coords(coordinates).assign({name: texts[name] for name in texts.keys() - coordinates.keys()})
+
+
 def write_derived(
     dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, *, of: xr.Dataset, **facts: Any
 ) -> None:
@@ -165,7 +176,7 @@ def read(path: str | os.PathLike[str], kind: str | None = None) -> xr.Dataset:
         raise StoreError(f"is a store of kind '{found}', not '{kind}'", where=str(path))
     if found in CONTRACTS:
         check(dataset, found, str(path))
-    return dataset
+    return _native_texts(dataset)
 
 
 def read_blocks(paths: Iterable[str | os.PathLike[str]], like: xr.Dataset) -> xr.Dataset:
