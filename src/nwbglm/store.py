@@ -128,7 +128,7 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, **proven
 
 
 def _native_texts(dataset: xr.Dataset) -> xr.Dataset:
-    """Return texts as numpy's own fixed-width strings: the variable-length type of zarr lacks most of numpy's methods."""
+    """Return texts as numpy's fixed-width strings; the variable-length type of zarr lacks most of numpy's methods."""
     texts = {
         name: (variable.dims, np.array(variable.values.tolist(), dtype=str), variable.attrs)
         for name, variable in dataset.variables.items()
