@@ -25,6 +25,14 @@ class Part(BaseModel):
         """Return plain data (JSON) that validates back to an equal part."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
+    @property
+    def changed(self) -> set[str]:
+        """Names of the fields that differ from their defaults.
+
+        Not pydantic's `model_fields_set`: a part that was dumped and read back has all its fields set.
+        """
+        return {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+
 
 class OneOf(Part):
     """A choice: exactly one key, which names the option and holds its settings.

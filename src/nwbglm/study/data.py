@@ -114,8 +114,8 @@ class Signal(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Signal:
-        rows = {"where", "time", "start", "stop", "value"} & self.model_fields_set
-        samples = {"column", "derive", "smooth", "max_gap", "period"} & self.model_fields_set
+        rows = {"where", "time", "start", "stop", "value"} & self.changed
+        samples = {"column", "derive", "smooth", "max_gap", "period"} & self.changed
         if self.resample in ("mean", "interpolate", "hold") and rows:
             raise ValueError(f"{', '.join(sorted(rows))} belongs to `resample: events` or `resample: boxcar`")
         if self.resample in ("events", "boxcar") and samples:
