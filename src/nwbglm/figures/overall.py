@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nwbglm.comparison import headline, summarise_pairs
@@ -14,7 +15,7 @@ from nwbglm.study import Study
 
 from .catalogue import OVERALL, split_name
 from .scores import draw_score_panels
-from .style import COLORS, INK, QUIET, NothingToDraw, line_styles, robust_floor, say, styled
+from .style import COLORS, INK, QUIET, NothingToDraw, line_styles, robust_limits, say, styled
 
 
 def draw_overall(name: str, *, study: Study, **tables: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -55,15 +56,17 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     rows = headline(pairs)
     summary = summarise_pairs(pairs, seed=study.seed)
     sessions = {name: COLORS[k % len(COLORS)] for k, name in enumerate(dict.fromkeys(rows.session))}
-    floor = robust_floor(rows.bits_per_spike.to_numpy(float))
+    limits = robust_limits(rows.bits_per_spike.to_numpy(float))
     figure = Figure(figsize=(9, 0.36 * len(summary) + 1.2))
     axes = figure.add_subplot()
     for position, line in enumerate(summary.itertuples()):
         part = rows[(rows.model == line.model) & (rows.other == line.other)]
-        _draw_points(axes, part, position, sessions, floor)
-        axes.vlines(max(line.bits_per_spike_median, floor), position - 0.32, position + 0.32, color=INK, linewidth=2)
+        _draw_points(axes, part, position, sessions, limits)
+        axes.vlines(
+            np.clip(line.bits_per_spike_median, *limits), position - 0.32, position + 0.32, color=INK, linewidth=2
+        )
         if np.isfinite(line.bits_per_spike_low):
-            ends = np.maximum([line.bits_per_spike_low, line.bits_per_spike_high], floor)
+            ends = np.clip([line.bits_per_spike_low, line.bits_per_spike_high], *limits)
             axes.hlines(position + 0.36, *ends, color=INK, linewidth=1.2)
     axes.axvline(0, color=QUIET, linewidth=0.8, zorder=0)
     labels = [f"{line.model} − {line.other}" for line in summary.itertuples()]
@@ -75,11 +78,12 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     return figure, rows
 
 
-def _draw_points(axes, part: pd.DataFrame, position: int, sessions: dict[str, str], floor: float) -> None:
-    part = part[np.isfinite(part.bits_per_spike)]
+def _draw_points(axes: Axes, part: pd.DataFrame, position: int, sessions: dict[str, str], limits) -> None:
+    """Draw the units of one pair; what lies outside the limits becomes a triangle at the edge."""
+    part = part[part.bits_per_spike.notna()]
     values = part.bits_per_spike.to_numpy(float)
-    y = position + np.linspace(-0.22, 0.22, len(values)) if len(values) > 1 else np.array([position])
+    y = position + np.linspace(-0.22, 0.22, len(values)) if len(values) > 1 else np.full(len(values), position)
     colors = part.session.map(sessions).to_numpy()
-    inside = values >= floor
-    axes.scatter(values[inside], y[inside], s=12, c=colors[inside], linewidths=0)
-    axes.scatter(np.full((~inside).sum(), floor), y[~inside], s=16, c=colors[~inside], marker="<", linewidths=0)
+    below, above = values < limits[0], values > limits[1]
+    for marker, chosen in (("o", ~below & ~above), ("<", below), (">", above)):
+        axes.scatter(np.clip(values[chosen], *limits), y[chosen], s=14, c=colors[chosen], marker=marker, linewidths=0)

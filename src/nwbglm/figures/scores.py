@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from nwbglm.comparison import POOLED, headline, score_fit
 
 from .session import Stores
-from .style import FAINT, INK, QUIET, NothingToDraw, robust_floor
+from .style import FAINT, INK, QUIET, NothingToDraw, robust_limits
 
 MEASURES = {"bits_per_spike": "Bits per spike", "pseudo_r2_cohen": "Pseudo-R² (Cohen)"}
 AGAINST = "against the mean rate of the training rows"
@@ -31,7 +31,7 @@ def draw_score_panels(table: pd.DataFrame, models: list[str], colors: dict[str, 
     in_sample = table[(table.kind == "in-sample") & (table.fold == POOLED)]
     figure = Figure(figsize=(9, 3.6))
     for axes, (measure, label) in zip(figure.subplots(1, 2), MEASURES.items(), strict=True):
-        floor = robust_floor(reported[measure].to_numpy(float))
+        floor = robust_limits(reported[measure].to_numpy(float))[0]
         _draw_group(axes, reported, measure, models, colors, -0.16, floor, join)
         _draw_group(axes, in_sample, measure, models, colors, 0.2, floor, False)
         _finish(axes, table, measure, models, floor)

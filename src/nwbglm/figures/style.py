@@ -110,16 +110,14 @@ def save(
     Path(csv_path).write_text(csv_text(table), encoding="utf-8")
 
 
-def robust_floor(values: np.ndarray, spread: float = 1.5) -> float:
-    """Return a lower limit for an axis: a diverging fit must not flatten everybody else.
+def robust_limits(values: np.ndarray) -> tuple[float, float]:
+    """Return limits for an axis of scores (bits per spike, pseudo-R2): one diverging fit must not flatten the others.
 
-    The limit lies `spread` ranges (of the best value above the lower quartile, or above 0) below 0 or below the lower
-    quartile, or at the smallest value where that is higher.
+    The limits hold all values up to three times the median size, at least 1 and at most 10: honest scores are of the
+    order of 1, while a diverging fit has been seen to reach -5e35.
     """
     finite = values[np.isfinite(values)]
     if not finite.size:
-        return 0.0
-    quartile = np.quantile(finite, 0.25)
-    reach = max(finite.max() - min(quartile, 0.0), 1e-3)
-    low = finite.min()
-    return float(max(low, min(quartile, 0.0) - spread * reach) if quartile > -10 * reach else max(low, -spread * reach))
+        return 0.0, 0.0
+    reach = float(np.clip(3 * np.median(np.abs(finite)), 1.0, 10.0))
+    return float(max(finite.min(), -reach)), float(min(finite.max(), reach))

@@ -1,0 +1,373 @@
+"""Figures: which a study has, that they are repeatable, and that the numbers behind them are the stores' numbers."""
+
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from synthetic_stores import head_direction_session, injected_current_session, study_of
+
+from nwbglm import comparison, figures
+from nwbglm.figures import coupling, filters, rates, style, truth
+from nwbglm.figures.session import interrupt, join_blocks, segment_breaks, smooth
+from nwbglm.figures.terms import find_moments
+from nwbglm.study import load_study
+
+HEAD_DIRECTION = [
+    "rates",
+    "tuning-heading",
+    "population-heading",
+    "basis",
+    "features-raw-history",
+    "features-history",
+    "filters-raw-history",
+    "filters-history",
+    "filters-heading",
+    "halves",
+    "coupling-coupling",
+    "coupling-full",
+    "scores",
+]
+CURRENT = [
+    "rates",
+    "tuning-current",
+    "basis",
+    "features-current-history",
+    "features-history",
+    "filters-current-history",
+    "filters-history",
+    "scores",
+]
+
+
+def stores(session):
+    return session._asdict() | {"study": study_of(session)}
+
+
+def draw(name, session, **changes):
+    given = {key: value for key, value in (stores(session) | changes).items() if key != "name"}
+    return figures.draw_session(name, **given)
+
+
+@pytest.fixture(scope="module")
+def ring():
+    return head_direction_session()
+
+
+@pytest.fixture(scope="module")
+def silent():
+    return head_direction_session("mouse-2", seed=3, silent_unit=True)
+
+
+@pytest.fixture(scope="module")
+def cell():
+    return injected_current_session()
+
+
+# ------------------------------------------------------------------------------------------------ the catalogue
+
+
+def test_a_study_names_its_figures_before_any_data(ring, cell):
+    assert figures.figures_of(study_of(ring)) == HEAD_DIRECTION
+    assert figures.figures_of(study_of(cell)) == CURRENT
+    assert figures.overall_figures_of(study_of(cell)) == ["scores", "differences"]
+
+
+def test_the_studies_of_the_project_have_their_figures(repository):
+    names = figures.figures_of(load_study(repository / "config" / "demo_head_direction.yaml"))
+    assert {"truth", "halves", "population-heading", "coupling-full", "coupling-coupling", "rates"} <= set(names)
+    assert len(names) == len(set(names))
+    assert "truth" not in figures.figures_of(load_study(repository / "config" / "head_direction.yaml"))
+    current = figures.figures_of(load_study(repository / "config" / "injected_current.yaml"))
+    assert {"rates", "tuning-current", "features-current-history", "filters-current-history"} <= set(current)
+
+
+def test_the_catalogue_loads_nothing_heavy():
+    code = (
+        "import sys, nwbglm.figures, nwbglm.report;"
+        "print([m for m in ('jax', 'numpy', 'pandas', 'xarray', 'matplotlib', 'jinja2') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_every_figure_has_words():
+    for registry in (figures.FIGURES, figures.OVERALL):
+        for family, spec in registry.items():
+            assert "-" not in family and "Good" in spec.caption and spec.needs
+
+
+# ------------------------------------------------------------------------------------------------ every figure
+
+
+@pytest.mark.parametrize("name", HEAD_DIRECTION)
+def test_head_direction_figures(name, ring):
+    check_figure(*draw(name, ring))
+
+
+@pytest.mark.parametrize("name", CURRENT)
+def test_injected_current_figures(name, cell):
+    check_figure(*draw(name, cell))
+
+
+def check_figure(figure, table):
+    """Axes have labels, the table has numbers, the SVG is well formed and carries no date."""
+    assert len(table) and "message" not in table
+    assert table.select_dtypes("number").notna().any().any()
+    words = [axes.get_xlabel() + axes.get_ylabel() for axes in figure.axes] + [figure.get_supxlabel()]
+    assert any(words)
+    text = style.svg_text(figure)
+    ElementTree.fromstring(text)
+    assert "<dc:date>" not in text and len(text) < 600_000
+
+
+@pytest.mark.parametrize("name", ["population-heading", "scores"])
+def test_the_same_numbers_give_the_same_bytes(name, ring):
+    first, second = (draw(name, ring) for _ in range(2))
+    assert style.svg_text(first[0]) == style.svg_text(second[0])
+    assert style.csv_text(first[1]) == style.csv_text(second[1])
+
+
+def test_a_users_matplotlib_settings_do_not_leak_in(ring):
+    import matplotlib as mpl
+
+    plain = style.svg_text(draw("basis", ring)[0])
+    with mpl.rc_context({"font.size": 22, "axes.grid": True, "svg.fonttype": "path"}):
+        assert style.svg_text(draw("basis", ring)[0]) == plain
+
+
+@pytest.mark.parametrize("name", HEAD_DIRECTION)
+def test_a_session_without_units_is_said_in_words(name, ring):
+    none = {"unit": slice(0)}
+    empty = ring._replace(
+        binned=ring.binned.isel(none),
+        tuning=ring.tuning.isel(none),
+        fits={m: f.isel(none) for m, f in ring.fits.items()},
+        predictions={m: p.isel(none) for m, p in ring.predictions.items()},
+    )
+    given = {key: value for key, value in empty._asdict().items() if key != "name"}
+    figure, table = figures.draw_session(name, study=study_of(ring), **given)
+    assert "No unit" in table.message[0] and "No unit" in style.svg_text(figure)
+
+
+@pytest.mark.parametrize("name", ["population-heading", "halves", "coupling-full", "scores"])
+def test_a_silent_unit_is_drawn_beside_the_others(name, silent):
+    check_figure(*draw(name, silent))
+
+
+# ------------------------------------------------------------------------------------------------ numbers behind them
+
+
+def test_filters_are_basis_functions_times_coefficients(ring):
+    fit = ring.fits["full"]
+    found = filters.filters_of(fit, "coupling")
+    kernel = fit.kernel_coupling.values
+    coef = fit.coef.sel(unit=8).values[(fit.term == "coupling").values & (fit.input == "11").values]
+    assert found.inputs == [str(u) for u in ring.binned.unit.values] and found.axis == "lag"
+    at = found.inputs.index("11")
+    assert found.values[list(fit.unit.values).index(8), at] == pytest.approx(kernel @ coef, abs=1e-14)
+
+
+def test_the_coupling_table_holds_every_pair_and_lag(ring):
+    _, table = draw("coupling-full", ring)
+    assert len(table) == 5 * 5 * 12
+    own = table[(table.receiver == 7) & (table.sender == "7")]
+    assert own.difference_of_preferred.eq(0).all()
+    assert table.difference_of_preferred.max() <= np.pi + 1e-12
+
+
+def test_the_coupling_figure_shows_each_filter_where_its_units_stand(ring):
+    figure, table = draw("coupling-full", ring)
+    axes = figure.axes[0]
+    receivers = [label.get_text() for label in axes.get_yticklabels()]
+    preferred = ring.tuning.preferred_heading.to_series()
+    assert receivers == [str(unit) for unit in preferred.sort_values().index]
+    lines = axes.collections[1].get_segments()
+    i, j = receivers.index("11"), receivers.index("3")
+    drawn = (i + 0.5 - lines[i * 5 + j][:, 1]) / coupling.ROOM
+    wanted = table[(table.receiver == 11) & (table.sender == "3")].log_gain.to_numpy()
+    assert np.corrcoef(drawn, wanted)[0, 1] == pytest.approx(1)
+
+
+def test_tuning_tables_equal_the_stores(ring):
+    _, table = draw("tuning-heading", ring)
+    mine = table[table.unit == 7]
+    assert mine.rate.to_numpy() == pytest.approx(ring.tuning.rate_heading.sel(unit=7).values, nan_ok=True)
+    model = ring.predictions["heading"].heldout_rate_heading.sel(unit=7).values
+    assert mine.heldout_rate_heading.to_numpy() == pytest.approx(model, nan_ok=True)
+
+
+def test_rates_show_held_out_predictions(ring):
+    figure, table = draw("rates", ring)
+    assert table.time.iloc[0] == ring.predictions["full"].time.values[0] and len(table) == 1000
+    assert table.spikes.sum() == ring.binned.spike_count.sel(unit=7).values[200:1200].sum()
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["data", *ring.fits]
+
+
+def test_without_held_out_predictions_the_label_says_so(cell):
+    blind = {m: p.assign(heldout_rate=p.heldout_rate * np.nan) for m, p in cell.predictions.items()}
+    figure, _ = draw("rates", cell._replace(predictions=blind))
+    assert [t.get_text() for t in figure.legends[0].get_texts()][1:] == [f"{m} (in-sample)" for m in cell.fits]
+
+
+def test_a_diverging_prediction_does_not_flatten_the_data(cell):
+    wild = dict(cell.predictions)
+    wild["current"] = wild["current"].copy(deep=True)
+    wild["current"]["heldout_rate"][100:200] = 1e30
+    figure, table = draw("rates", cell._replace(predictions=wild))
+    assert figure.axes[1].get_ylim()[1] < 4 * table.rate_data.max()
+
+
+def test_a_diverging_fit_does_not_flatten_the_scores(ring):
+    fits = dict(ring.fits)
+    fits["full"] = fits["full"].copy(deep=True)
+    fits["full"]["test_log_likelihood"][0] = -1e35
+    figure, table = draw("scores", ring._replace(fits=fits))
+    assert table.bits_per_spike.min() < -1e30
+    low, high = figure.axes[0].get_ylim()
+    assert low > -5 and high < 2
+    assert any(text.get_text() == "1" for text in figure.axes[0].texts)
+
+
+def test_halves_correlate_what_was_fitted_on_each(ring):
+    _, table = draw("halves", ring)
+    mine = table[(table.model == "history") & (table.unit == 7)]
+    a, b = (mine[mine.half == half].log_gain.to_numpy() for half in (0, 1))
+    assert mine.correlation.iloc[0] == pytest.approx(np.corrcoef(a, b)[0, 1])
+    fit = ring.fits["history"].sel(unit=7)
+    assert a == pytest.approx(fit.kernel_history.values @ fit.half_coef.values[0])
+
+
+def test_feature_moments_lie_where_features_are_valid(ring):
+    store = ring.features["history"]
+    counts = ring.binned.spike_count.sel(unit=7).values[store.row.values]
+    found = find_moments(counts, store, 12)
+    assert set(found) == {"after a silence", "busiest stretch"}
+    for first, last in found.values():
+        assert store.valid.values[first:last].all() and counts[first:last].any() and last - first == 31
+    assert find_moments(np.zeros_like(counts), store, 12) == {}
+
+
+def test_overall_figures(ring, silent):
+    tables = comparison.compare_models([*ring.fits.values(), *silent.fits.values()])
+    for name in figures.overall_figures_of(study_of(ring)):
+        figure, table = figures.draw_overall(name, study=study_of(ring), **tables)
+        check_figure(figure, table)
+        assert table.session.nunique() == 2
+    nothing = comparison.compare_models([])
+    assert "No session" in figures.draw_overall("scores", study=study_of(ring), **nothing)[1].message[0]
+
+
+# ------------------------------------------------------------------------------------------------ truth
+
+
+def truth_of(session, model="full"):
+    """Make a truth store that equals what a model estimated."""
+    fit = session.fits[model]
+    found = filters.filters_of(fit, "coupling")
+    ids = fit.unit.values
+    return xr.Dataset(
+        {
+            "coupling": (("receiver", "sender", "lag"), found.values),
+            "history": (("unit", "lag"), found.values[np.arange(5), np.arange(5)]),
+            "rate_heading": (("unit", "heading"), session.predictions[model].heldout_rate_heading.values),
+        },
+        coords={
+            "unit": ids,
+            "receiver": ids,
+            "sender": ids,
+            "lag": found.grid,
+            "heading": session.tuning.value_heading.values,
+        },
+        attrs={"simulation": "head_direction"},
+    )
+
+
+def test_an_exact_estimate_recovers_the_truth(ring):
+    figure, table = draw("truth", ring, truth=truth_of(ring))
+    full = table[table.model == "full"].drop_duplicates("quantity").set_index("quantity")
+    assert set(full.index) == {
+        "own history (log gain per spike)",
+        "coupling (log gain per spike)",
+        "rate by heading (Hz)",
+    }
+    assert full.correlation.to_numpy() == pytest.approx(1) and full.relative_error.to_numpy() == pytest.approx(0)
+    worse = table[(table.model == "coupling") & (table.quantity == "rate by heading (Hz)")]
+    assert worse.relative_error.iloc[0] > 0.1
+    check_figure(figure, table)
+
+
+def test_truth_is_matched_by_unit_ids_not_by_position(ring):
+    shuffled = truth_of(ring).isel(unit=[4, 2, 0, 1, 3], receiver=[1, 0, 3, 2, 4], sender=[3, 4, 0, 1, 2])
+    _, table = draw("truth", ring, truth=shuffled)
+    full = table[table.model == "full"]
+    assert full.relative_error.to_numpy() == pytest.approx(0, abs=1e-12)
+
+
+def test_recovery_measures_error_relative_to_the_truth():
+    table = pd.DataFrame({"quantity": "q", "model": "m", "true": [1.0, -1, 1, -1], "estimate": [1.5, -1.5, 1.5, -1.5]})
+    found = truth.recovery(table).iloc[0]
+    assert (found.correlation, found.relative_error) == (pytest.approx(1), pytest.approx(0.5))
+
+
+def test_recorded_sessions_have_no_truth(ring):
+    assert "recorded" in draw("truth", ring)[1].message[0]
+
+
+# ------------------------------------------------------------------------------------------------ pieces
+
+
+def test_smoothing_keeps_a_constant_and_its_edges():
+    assert smooth(np.full(200, 3.0), np.array([70]), 5, 20) == pytest.approx(3.0)
+
+
+def test_smoothing_is_a_gaussian_average():
+    values = np.zeros(401)
+    values[200] = 1.0
+    found = smooth(values, np.array([], int), 8.0, 20)
+    expected = np.exp(-0.5 * ((np.arange(401) - 200) / 8.0) ** 2)
+    inside = slice(125, 276)
+    assert found[inside] == pytest.approx((expected / expected.sum())[inside], abs=1e-12)
+
+
+def test_smoothing_crosses_no_segment_and_keeps_gaps():
+    values = np.r_[np.zeros(50), np.ones(50)]
+    values[10] = np.nan
+    found = smooth(values, np.array([50]), 5, 20)
+    assert np.isnan(found[10]) and np.nanmax(found[:50]) == pytest.approx(0, abs=1e-12)
+    assert found[50:] == pytest.approx(1)
+
+
+def test_lines_stop_at_jumps_and_segments():
+    breaks = segment_breaks(np.array([0, 1, 2, 7, 8]), np.array([0, 0, 0, 0, 1]))
+    assert breaks.tolist() == [3, 4]
+    assert np.isnan(interrupt(np.arange(5.0), breaks)).tolist() == [False, False, False, True, False, True, False]
+
+
+def test_the_envelope_keeps_extremes():
+    values = np.random.default_rng(0).normal(size=40_000)
+    time, thin = rates.envelope(np.arange(40_000.0), values)
+    assert len(thin) <= 2 * rates.ENVELOPE and np.all(np.diff(time) > 0)
+    assert thin.max() == values.max() and thin.min() == values.min()
+
+
+def test_distances_on_the_circle_take_the_shorter_way():
+    assert coupling.circular_distance(np.array(0.1), np.array(2 * np.pi - 0.1), 2 * np.pi) == pytest.approx(0.2)
+    assert coupling.circular_distance(np.array(350.0), np.array(20.0), 360.0) == pytest.approx(30.0)
+
+
+def test_the_limits_hide_only_what_would_flatten_the_rest():
+    assert style.robust_limits(np.array([0.1, 0.2, 0.3])) == pytest.approx((0.1, 0.3))
+    assert style.robust_limits(np.array([0.1, 0.2, 0.3, -1e30])) == pytest.approx((-1.0, 0.3))
+    assert style.robust_limits(np.array([-1e30, -1e20, 1e25])) == pytest.approx((-10, 10))
+    assert style.robust_limits(np.array([np.nan, np.inf])) == (0.0, 0.0)
+
+
+def test_blocks_are_joined_in_the_order_of_the_units(ring):
+    fit = ring.fits["full"]
+    joined = join_blocks([fit.isel(unit=slice(0, None, 2)), fit.isel(unit=slice(1, None, 2))], fit.unit.values)
+    xr.testing.assert_identical(joined.coef, fit.coef)
