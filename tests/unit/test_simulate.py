@@ -22,6 +22,7 @@ from nwbglm.simulate import (
     population_glm_simulate,
     simulate_recording,
 )
+from nwbglm.simulate.process import check_rates
 
 TURN = 2 * np.pi
 
@@ -112,6 +113,13 @@ def test_counts_are_poisson(mean):
 def test_runaway_excitation_is_an_error():
     with pytest.raises(ProblemError, match="runs away"):
         population_glm_simulate(np.full((5000, 2), np.log(0.2)), np.full((2, 2, 20), 0.4), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("rates", [[5.0, 80.0], [0.1, 0.2]])
+def test_odd_rates_are_an_error(rates):
+    with pytest.raises(ProblemError, match=r"not physiological.*unit 4"):
+        check_rates(np.array(rates), np.array([3, 4]), 0.5, 60.0)
+    check_rates(np.array([5.0, 0.1]), np.array([3, 4]), 0.5, 60.0)
 
 
 @pytest.mark.parametrize("width", [0.001, 0.01])

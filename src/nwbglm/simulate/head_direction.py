@@ -129,7 +129,7 @@ def draw_circuit(options: HeadDirection, rng: np.random.Generator) -> Circuit:
     """Draw the population's true parameters: areas, preferred directions, baselines, tuning, coupling."""
     role = np.array(["tuned"] * (options.adn + options.postsub))
     location = np.array(["adn"] * options.adn + ["postsub"] * options.postsub)
-    for at, name in ((3, "silent"), (7, "quiet")):  # among the others, so that ids and positions differ
+    for at, name in ((min(3, options.adn), "silent"), (min(7, options.adn + 1), "quiet")):  # so that ids are no rows
         role, location = np.insert(role.astype("<U6"), at, name), np.insert(location, at, "adn")
     preferred = np.zeros(role.size)
     for area in ("adn", "postsub"):
