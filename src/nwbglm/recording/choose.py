@@ -81,7 +81,7 @@ def choose_selection(
     """
     if selection.within is not None:
         frame = _choose(recording, settings, selection.within, above)
-        plain = {"within", "first", "last"} >= selection.model_fields_set
+        plain = {"within", "first", "last"} >= selection.changed
         chosen = frame if plain else epochs.intersect(_source(recording, selection, field), frame)
     else:
         chosen = _source(recording, selection, field)
