@@ -80,7 +80,7 @@ def test_all_mistakes_are_reported_at_once_with_their_paths(config):
         "signls": "did you mean 'signals'?",
         "models.full[1]": "did you mean 'heading'?",
         "models.None": "write it in quotes",
-        "fit.folds.blocks": "greater than or equal to 2",
+        "fit.folds": "one fold leaves nothing",
         "terms.heading.basis.cyclic_bspline": "give the signal a period",
     }.items():
         assert any(line.startswith(f"{path}: ") and hint in line for line in lines), (path, lines)
