@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from nwbglm import epochs
+from nwbglm.audit.contents import describe_contents
+from nwbglm.audit.findings import Finding, find_in_file, guarded
 from nwbglm.binning.exposure import blanked, silences
 from nwbglm.binning.grid import Grid
 from nwbglm.binning.signals import bin_signal
 from nwbglm.epochs import Epochs
 from nwbglm.errors import NwbGlmError, RecordingError
 from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
-from nwbglm.audit.contents import describe_contents
-from nwbglm.audit.findings import Finding, find_in_file, guarded
 from nwbglm.recording.model import Recording, open_recording
 from nwbglm.study.data import AuditPolicy, DataSettings
 
@@ -326,7 +326,9 @@ def _signal(
     empty = 1 - len(values) / len(grid)
     if empty > MOSTLY_EMPTY:
         slow = signal.resample == "mean" and empty > 0.3
-        mend = "the signal is slower than the bins: `resample: interpolate` or `hold`" if slow else "such bins are no rows"
+        mend = (
+            "the signal is slower than the bins: `resample: interpolate` or `hold`" if slow else "such bins are no rows"
+        )
         yield Finding("signal-gaps", "warn", field, f"{empty:.0%} of the bins have no value", mend)
     if spread[0] == spread[-1]:
         yield Finding("signal-constant", "warn", field, f"it is {spread[0]:g} everywhere", "it can explain nothing")

@@ -40,7 +40,9 @@ def _units(recording: Recording) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value) if not isinstance(value, int | float) else value
+    return (
+        value.item() if isinstance(value, np.generic) else str(value) if not isinstance(value, int | float) else value
+    )
 
 
 def _series(series: Series) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from nwbglm.recording.tables import Table
 Level = Literal["pass", "warn", "fail"]
 
 SAMPLING_RATES = (20_000.0, 24_414.0625, 25_000.0, 30_000.0, 32_000.0, 32_552.0, 40_000.0)
-"""Usual rates of acquisition systems, Hz: spike times that are sample numbers fit the recording after division by one of these."""
+"""Usual rates of acquisition systems, Hz: sample numbers fit the recording after division by one of these."""
 LARGEST = {"current": 1e-5, "voltage": 1e3, "length": 1e4, "angle": 1e4}
 """SI values beyond which a signal's unit is doubtful: nobody injects 10 microamperes into a neuron."""
 MANY_VIOLATIONS = 0.01
@@ -104,23 +104,27 @@ def _series(series: Series) -> Iterator[Finding]:
 def _times(series: Series) -> Iterator[Finding]:
     timing, path = series.timing, series.path
     if timing.dropped:
-        seen = f"{timing.dropped} times are not finite"
+        seen = f"{_times_are(timing.dropped)} not finite"
         if np.isfinite(timing.absurd):
-            seen = f"{timing.dropped} times are absurd, such as {timing.absurd:.6g} s"
+            seen = f"{_times_are(timing.dropped)} absurd, such as {timing.absurd:.6g} s"
         yield Finding("times-absurd", "warn", path, seen, "these samples are left out")
     if timing.restarts:
         seen = f"times run back to the start {len(timing.runs) - 1} times, over the same stretch"
         mend = "runs are kept apart; select epochs from a table that restarts as often, or that names its samples"
         yield Finding("times-restart", "warn", path, seen, mend)
     elif timing.backward:
-        seen = f"{timing.backward} times are earlier than the one before"
+        seen = f"{_times_are(timing.backward)} earlier than the one before"
         yield Finding("times-unsorted", "warn", path, seen, "samples are sorted by time, values with them")
     if timing.duplicates:
-        seen = f"{timing.duplicates} times repeat the one before"
+        seen = f"{_times_are(timing.duplicates)} the same as the one before"
         yield Finding("times-duplicated", "warn", path, seen, "all are averaged; interpolation takes the first")
     if timing.largest_gap > LONG_GAP * timing.interval:
         seen = f"the longest gap is {timing.largest_gap:.4g} s, the usual interval {timing.interval:.4g} s"
         yield Finding("times-gap", "pass", path, seen, "bins in gaps longer than `max_gap` are invalid")
+
+
+def _times_are(count: int) -> str:
+    return "1 time is" if count == 1 else f"{count} times are"
 
 
 def _unit(series: Series) -> Iterator[Finding]:
@@ -159,7 +163,9 @@ def _intervals(recording: Recording, table) -> Iterator[Finding]:
     late = int(epochs.overlapping(intervals).sum())
     if late:
         zero = len(intervals) > 1 and (intervals.start == intervals.start[0]).all()
-        seen = f"all rows start at {intervals.start[0]:g} s" if zero else f"{late} rows start before an earlier one ends"
+        seen = (
+            f"all rows start at {intervals.start[0]:g} s" if zero else f"{late} rows start before an earlier one ends"
+        )
         mend = "all rows are kept; where `use` takes rows that overlap they are joined, so that no spike counts twice"
         yield Finding("rows-overlap", "warn", table.path, seen, mend)
 
@@ -170,7 +176,9 @@ def _sweeps(recording: Recording) -> Iterator[Finding]:
     clamps = Counter(recording.sweeps.column("clamp").tolist())
     if len(clamps) > 1:
         seen = ", ".join(f"{count} in {clamp or 'unknown'} clamp" for clamp, count in sorted(clamps.items()))
-        yield Finding("clamps-mixed", "warn", "sweeps", f"sweeps of several kinds: {seen}", "select: `clamp == 'current'`")
+        yield Finding(
+            "clamps-mixed", "warn", "sweeps", f"sweeps of several kinds: {seen}", "select: `clamp == 'current'`"
+        )
 
 
 def _unit_columns(table: Table) -> Iterator[Finding]:
@@ -179,7 +187,9 @@ def _unit_columns(table: Table) -> Iterator[Finding]:
         kind = "" if array is None else str(array.attrs.get("neurodata_type", ""))
         if kind == "DynamicTableRegion" and table.target(name) is None:
             mend = f"select on {name!r} itself; `{name}.column` cannot be followed"
-            yield Finding("reference-lost", "warn", path, "the column refers to rows of a table that is not named", mend)
+            yield Finding(
+                "reference-lost", "warn", path, "the column refers to rows of a table that is not named", mend
+            )
         if array is not None and not table.is_ragged(name) and array.shape and array.shape[0] != len(table):
             seen = f"the column has {array.shape[0]} entries for {len(table)} units"
             yield Finding("column-misfit", "warn", path, seen, "do not select on it; its rows cannot be told apart")
@@ -220,7 +230,9 @@ def _spikes(recording: Recording) -> Iterator[Finding]:
     yield from _about_trains(seen, len(units), low, high)
 
 
-def _look_at_train(seen: _Trains, unit: int, times: np.ndarray, observed: np.ndarray | None, low: float, high: float) -> None:
+def _look_at_train(
+    seen: _Trains, unit: int, times: np.ndarray, observed: np.ndarray | None, low: float, high: float
+) -> None:
     finite = times[np.isfinite(times)]
     seen.spikes += len(finite)
     if len(finite) < len(times):
@@ -270,7 +282,9 @@ def _about_trains(seen: _Trains, count: int, low: float, high: float) -> Iterato
         mend = "they are kept; select with `spikes > 0` to leave them out"
         yield Finding("units-silent", "pass", path, f"{_listed(seen.silent, count)} have no spikes", mend)
     if seen.nan:
-        yield Finding("spikes-nan", "warn", path, f"{_listed(seen.nan, count)} have NaN spike times", "these are left out")
+        yield Finding(
+            "spikes-nan", "warn", path, f"{_listed(seen.nan, count)} have NaN spike times", "these are left out"
+        )
     if seen.unsorted:
         text = f"{_listed(seen.unsorted, count)} have spike times out of order"
         yield Finding("spikes-unsorted", "warn", path, text, "they are sorted, or told apart by sweep")
@@ -292,7 +306,9 @@ def _about_trains(seen: _Trains, count: int, low: float, high: float) -> Iterato
     if seen.unobserved:
         lost = sum(out for _, out in seen.unobserved)
         text = f"{lost} spikes lie outside their unit's obs_intervals"
-        yield Finding("spikes-unobserved", "warn", path, text, "they are left out, since that time counts as unobserved")
+        yield Finding(
+            "spikes-unobserved", "warn", path, text, "they are left out, since that time counts as unobserved"
+        )
 
 
 def _listed(units: Iterable, count: int) -> str:
