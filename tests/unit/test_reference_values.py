@@ -26,6 +26,8 @@ from nwbglm.glm.model import fit_model
 from nwbglm.recording import open_recording
 from nwbglm.study import DataSettings, Fit, Folds, Model, Term
 
+pytestmark = pytest.mark.data
+
 DATA = {
     "epochs": {
         "use": {"table": "epochs"},
