@@ -190,7 +190,7 @@ def tune_units(binned: xr.Dataset, settings: DataSettings, recording: Recording 
     labels = xr.Dataset(coords={name: array for name, array in binned.coords.items() if array.dims == ("unit",)})
     curves = [_tune(name, tuning, binned, settings, recording) for name, tuning in settings.tuning.items()]
     maps = [_map(name, entry, binned) for name, entry in settings.maps.items()]
-    merged = xr.merge([labels, *curves, *maps], combine_attrs="drop", compat="override", join="exact")
+    merged = xr.merge([labels, *curves, *maps], combine_attrs="drop_conflicts", compat="override", join="exact")
     return merged.assign_attrs(session=binned.attrs.get("session", ""))
 
 
