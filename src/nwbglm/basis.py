@@ -297,17 +297,45 @@ def functions(kind: str, settings: Any, x: np.ndarray) -> np.ndarray:
             return raised_cosine_log(x, settings.n, width=settings.width, **scaling)
         case "raised_cosine_linear":
             return raised_cosine_linear(x, settings.n, width=settings.width)
-        case "bspline":
-            return bspline(x, settings.n, order=settings.order)
-        case "cyclic_bspline":
-            return cyclic_bspline(x, settings.n, order=settings.order)
-        case "mspline":
-            return mspline(x, settings.n, order=settings.order)
+        case "bspline" | "cyclic_bspline" | "mspline":
+            family = {"bspline": bspline, "cyclic_bspline": cyclic_bspline, "mspline": mspline}[kind]
+            values = family(x, settings.n, order=settings.order)
+            return values @ without_constant(_sum_to_one(kind, settings)) if settings.full_rank else values
         case "fourier":
             return fourier(x, settings.n)
         case "polynomial":
             return polynomial(x, settings.degree)
     raise ValueError(f"'{kind}' is no family of functions of a position")
+
+
+def _sum_to_one(kind: str, settings: Any) -> np.ndarray:
+    """Return the weights with which a family of splines sums to 1 everywhere."""
+    if kind != "mspline":
+        return np.ones(settings.n)
+    knots = _clamped_knots(settings.n, settings.order)
+    return (knots[settings.order :] - knots[: -settings.order]) / settings.order
+
+
+def without_constant(weights: np.ndarray) -> np.ndarray:
+    """Return combinations of functions that leave out the one constant among them.
+
+    Orthonormal columns that are perpendicular to `weights`, by a Householder reflection: the ridge penalty on their
+    coefficients is that on the functions' own, held to a weighted sum of zero.
+
+    Parameters
+    ----------
+    weights
+        With these the functions sum to a constant, shape (functions,).
+
+    Returns
+    -------
+    np.ndarray
+        Shape (functions, functions - 1).
+    """
+    normal = weights / np.linalg.norm(weights)
+    normal = normal + np.eye(len(weights))[0] * (1.0 if normal[0] >= 0 else -1.0)
+    reflection = np.eye(len(weights)) - 2.0 * np.outer(normal, normal) / (normal @ normal)
+    return reflection[:, 1:]
 
 
 class Kernel(NamedTuple):

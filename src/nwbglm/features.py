@@ -82,7 +82,7 @@ def _over_values(factor: Factor, binned: xr.Dataset, rows: np.ndarray, bounds: S
         if kind == "identity":
             return value[..., None]
         if kind == "categorical":
-            return bases.categorical(value, np.array(bounds))
+            return bases.categorical(value, np.array(bounds))[..., int(settings.full_rank) :]
         return bases.functions(kind, settings, bases.positions(value, (bounds[0], bounds[1]), period=period))
 
     made = evaluate(series[rows])

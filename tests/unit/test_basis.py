@@ -130,3 +130,21 @@ def test_positions_wrap_circular_values_only():
     wrapped = basis.positions(np.array([-0.5, 2.5]), (0.0, 2.0), period=2.0)
     same(wrapped, [0.75, 0.25])
     assert np.isnan(basis.positions(np.array([-0.5, 2.5]), (0.0, 2.0))).all()
+
+
+@pytest.mark.parametrize(
+    ("family", "weights"),
+    [
+        (lambda x: basis.cyclic_bspline(x, 7), np.ones(7)),
+        (lambda x: basis.mspline(x, 6, order=3), np.array([1, 2, 3, 3, 2, 1]) / 12),
+    ],
+)
+def test_leaving_out_the_constant_gives_full_rank(family, weights):
+    full = family(GRID)
+    same(full @ weights, 1.0)
+    combinations = basis.without_constant(weights)
+    same(combinations.T @ combinations, np.eye(len(weights) - 1))
+    same(weights @ combinations, 0.0)
+    with_intercept = np.column_stack([np.ones(len(GRID)), full @ combinations])
+    assert np.linalg.matrix_rank(with_intercept) == len(weights)
+    assert np.linalg.matrix_rank(np.column_stack([np.ones(len(GRID)), full])) == len(weights)

@@ -208,6 +208,19 @@ def test_identity_and_categories():
     assert current["valid"].values.tolist() == [True, True, True, False, True, True]
 
 
+def test_full_rank_leaves_out_what_the_intercept_has():
+    rng = np.random.default_rng(8)
+    data = binned_session(
+        np.zeros(200), heading=(rng.uniform(0, 6, 200), {"period": 2 * np.pi}), state=rng.integers(0, 3, 200)
+    )
+    heading = features.build_features(data, term("heading", cyclic_bspline={"n": 8, "full_rank": True}), name="heading")
+    state = features.build_features(data, term("state", categorical={"full_rank": True}), name="state")
+    assert (heading.sizes["feature"], state.sizes["feature"]) == (7, 2)
+    assert heading["values_of_function"].shape[1] == 7
+    design = np.column_stack([np.ones(200), heading["features"].values, state["features"].values])
+    assert np.linalg.matrix_rank(design, tol=1e-4) == 10
+
+
 def test_products_multiply_every_function_with_every_other():
     rng = np.random.default_rng(7)
     data = binned_session(rng.poisson(0.4, size=(200, 2)), x=rng.random(200), y=rng.random(200))

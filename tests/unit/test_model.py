@@ -128,6 +128,51 @@ def test_explicit_test_epochs_are_scored_by_the_final_fit():
     assert alone["fold"].values.tolist() == ["test"]
 
 
+def test_smoothness_acts_on_neighbouring_functions(stages):
+    smooth = {"smoothness": {"strength": 0.3, "order": 1}}
+    fits = stages.fit("heading", "drive", penalty=smooth)
+    shared = stages.folds["shared"].values
+    x = np.concatenate([stages.design("heading"), stages.design("drive")], axis=1)[shared]
+    y, coef = stages.counts[shared, 0], fits["coef"].values[0]
+    slope = x.T @ (np.exp(x @ coef + fits["intercept"].values[0]) - y) / len(y)
+    heading = coef[:6]
+    # half the sum of squared differences round the circle, and nothing on the drive
+    pull = 0.3 * (2 * heading - np.roll(heading, 1) - np.roll(heading, -1))
+    np.testing.assert_allclose(slope, -np.append(pull, 0.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("observations", ["poisson_softplus", "bernoulli"])
+def test_every_observation_model_maximises_its_likelihood(observations):
+    binned = head_direction_session()
+    if observations == "bernoulli":
+        binned["spike_count"] = binned["spike_count"].clip(max=1)
+    stages = Stages(binned, ["coupling"])
+    fits = stages.fit("coupling", penalty="none", observations=observations)
+    shared = stages.folds["shared"].values
+    x, y = stages.design("coupling")[shared], stages.counts[shared, 0]
+    fit = fits.isel(unit=0)
+
+    def score(parameters):
+        eta = x @ parameters[1:] + parameters[0]
+        if observations == "poisson_softplus":
+            mu = np.logaddexp(0, eta)
+            return (y * np.log(mu) - mu - gammaln(y + 1)).sum()
+        return (y * eta - np.logaddexp(0, eta)).sum()
+
+    at = np.append(float(fit["intercept"]), fit["coef"].values)
+    best = score(at)
+    assert float(fit["log_likelihood"]) == pytest.approx(best, rel=1e-9)
+    for step in np.eye(len(at)) * 1e-2:
+        assert score(at + step) < best
+        assert score(at - step) < best
+    assert (fits["status"].values == 0).all()
+
+
+def test_bernoulli_refuses_counts_above_one(stages):
+    with pytest.raises(ProblemError, match=r"a bin holds [2-9] spikes"):
+        stages.fit("coupling", observations="bernoulli")
+
+
 # ---------------------------------------------------------------- hostile units
 
 

@@ -6,6 +6,7 @@ own columns are masked, not left out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ import xarray as xr
 from nwbglm.errors import ProblemError
 from nwbglm.study.terms import OTHER_SPIKES
 
+from .penalties import second_difference
+
+UNORDERED = ("identity", "categorical", "polynomial", "fourier", "orthogonal_exponentials")  # no neighbours
 OWN = "own"  # what a fit calls the input of its own columns
 
 
@@ -70,6 +74,26 @@ class Design:
                 allowed = np.array([[str(sender) != str(unit) for unit in units] for sender in inputs], bool)
             parts.append(allowed)
         return np.concatenate(parts)
+
+    def differences(self, order: int) -> np.ndarray:
+        """Return the differences between neighbouring functions of each input, shape (differences, features).
+
+        Terms whose functions have no order (the identity, categories, products) have none.
+        """
+        labels = self.labels
+        blocks = []
+        for store in self.stores:
+            name, bases = term_name(store), json.loads(store.attrs["basis"])
+            members = np.flatnonzero(labels["term"] == name)
+            kind = next(iter(bases[0]))
+            if len(bases) > 1 or kind in UNORDERED or bases[0][kind].get("full_rank"):
+                continue
+            cyclic = kind == "cyclic_bspline" and "window" not in bases[0][kind]
+            block = second_difference(labels["input"][members], order=order, cyclic=cyclic)
+            padded = np.zeros((len(block), len(labels["term"])))
+            padded[:, members] = block
+            blocks.append(padded)
+        return np.concatenate(blocks) if blocks else np.zeros((0, len(labels["term"])))
 
     @staticmethod
     def _columns(store: xr.Dataset, unit: object) -> np.ndarray:

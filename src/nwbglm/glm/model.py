@@ -21,11 +21,11 @@ from nwbglm.study import Penalty as PenaltySettings
 from .choice import choose_nested, choose_strength, choose_without_each_fold
 from .design import Design, pick_terms
 from .fit import SplitFits, Status, fit_splits
-from .observations import POISSON, Observations
+from .observations import BERNOULLI, POISSON, POISSON_SOFTPLUS, Observations
 from .penalties import Penalty, scale_of_strengths
 
 FINAL = "final"
-OBSERVATIONS: dict[str, Observations] = {"poisson": POISSON}
+OBSERVATIONS: dict[str, Observations] = {model.name: model for model in (POISSON, POISSON_SOFTPLUS, BERNOULLI)}
 
 
 class Splits(NamedTuple):
@@ -96,7 +96,7 @@ def fit_model(
     splits = splits._replace(train=splits.train[:, used], test=splits.test[:, used])
     design = Design(stores, used)
     counts, exposure = _responses(binned, folds["row"].values[used], unit_kept[used] if unit_kept is not None else None)
-    _refuse_impossible(design, splits, settings, where)
+    _refuse_impossible(design, counts, splits, settings, where)
     fits = _fit_units(design, counts, exposure, splits, settings, binned["unit"].values, units or [0])
     dataset = _assemble(fits, splits, settings, design)
     dataset = _describe(dataset, binned, folds, design, model, settings, units or [0], splits)
@@ -198,7 +198,7 @@ def plan_splits(folds: xr.Dataset, kept: np.ndarray, *, halves: bool, nested: bo
 # ---------------------------------------------------------------- the fits
 
 
-def _refuse_impossible(design: Design, splits: Splits, settings: Fit, where: str) -> None:
+def _refuse_impossible(design: Design, counts: np.ndarray, splits: Splits, settings: Fit, where: str) -> None:
     """Raise `ProblemError` for what no solver can mend, before anything is compiled."""
     rows = splits.train[: splits.final + 1].sum(axis=1)
     if not rows.min(initial=1):
@@ -220,6 +220,12 @@ def _refuse_impossible(design: Design, splits: Splits, settings: Fit, where: str
             where=where,
             mend="use a ridge penalty, fewer functions, or longer epochs",
         )
+    if settings.observations == "bernoulli" and counts.max(initial=0) > 1:
+        raise ProblemError(
+            f"Bernoulli observations are 0 or 1, and a bin holds {int(counts.max())} spikes",
+            where=where,
+            mend="use smaller bins, or observations: poisson",
+        )
     if settings.nested and len(splits.folds) < 3 and len(strengths) > 1:
         raise ProblemError(
             f"a nested choice of strength needs 3 folds or more, not {len(splits.folds)}",
@@ -238,7 +244,6 @@ def _fit_units(
     units: Sequence[int],
 ) -> SplitFits:
     """Fit all units in one batch, or one after the other where each has columns of its own."""
-    labels = design.labels
     groups = [[unit] for unit in units] if design.own else [list(units)]
     parts = []
     for group in groups:
@@ -250,7 +255,7 @@ def _fit_units(
                 splits.train,
                 splits.test,
                 strengths=settings.penalty.strengths,
-                penalty=_penalty(settings.penalty, x, splits.train[splits.final], labels["term"]),
+                penalty=_penalty(settings.penalty, x, splits.train[splits.final], design),
                 observations=OBSERVATIONS[settings.observations],
                 exposure=None if exposure is None else exposure[:, group],
                 mask=design.mask(ids[group]),
@@ -261,16 +266,19 @@ def _fit_units(
     return SplitFits(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _penalty(settings: PenaltySettings, x: np.ndarray, rows: np.ndarray, terms: np.ndarray) -> Penalty:
+def _penalty(settings: PenaltySettings, x: np.ndarray, rows: np.ndarray, design: Design) -> Penalty:
     """Resolve scale and relative strengths into the engine's penalty; `rows` give the scale."""
-    if settings.none is not None:
+    if settings.kind == "none":
         return Penalty("none")
-    chosen = settings.settings
+    chosen, terms = settings.settings, design.labels["term"]
     scale = np.ones(x.shape[1])
     if chosen.scale == "sd" and x.shape[1]:
         scale = _standard_deviations(x, rows)
     relative = np.array([chosen.relative.get(str(term), 1.0) for term in terms])
-    return Penalty(settings.kind, scale=scale_of_strengths(settings.kind, relative, scale))
+    scale = scale_of_strengths(settings.kind, relative, scale)
+    if settings.kind == "smoothness":
+        return Penalty("smoothness", differences=design.differences(chosen.order) * scale)
+    return Penalty(settings.kind, scale=scale)
 
 
 def _standard_deviations(x: np.ndarray, rows: np.ndarray, step: int = 16384) -> np.ndarray:
@@ -327,6 +335,7 @@ def _assemble(fits: SplitFits, splits: Splits, settings: Fit, design: Design) ->
         "log_likelihood": ("unit", fits.train_log_likelihood[at_final]),
         "null_log_likelihood": ("unit", fits.null_train_log_likelihood[:, splits.final]),
         "saturated_log_likelihood": ("unit", fits.saturated_train_log_likelihood[:, splits.final]),
+        "dispersion": ("unit", fits.dispersion[at_final]),
         "spikes": ("unit", fits.train_spikes[:, splits.final]),
         "rows": ("unit", fits.train_rows[:, splits.final]),
         "chosen": ("unit", final_chosen),

@@ -48,8 +48,8 @@ class NoPenalty(Part):
     """Maximum likelihood."""
 
 
-class Ridge(Part):
-    """Half the strength times the sum of squared coefficients; the intercept is free."""
+class Penalised(Part):
+    """What every penalty has: a path of strengths, and what coefficients are measured in."""
 
     strength: Strengths = Field(description="One strength, a list, or {log: [first, last, count]}.")
     scale: Literal["sd", "raw"] = Field(
@@ -61,11 +61,29 @@ class Ridge(Part):
     )
 
 
+class Ridge(Penalised):
+    """Half the strength times the sum of squared coefficients; the intercept is free."""
+
+
+class Smoothness(Penalised):
+    """Half the strength times the sum of squared differences between a term's neighbouring coefficients.
+
+    Neighbours are functions of one input that follow each other over lags or values (round the circle where the basis
+    is cyclic). Terms whose functions have no order (identity, polynomials, categories, products) are left free.
+    """
+
+    order: Annotated[int, Field(ge=1, le=4)] = Field(2, description="1: differences; 2: second differences.")
+    scale: Literal["sd", "raw"] = Field(
+        "raw", description="Differences of coefficients as they are, or of those per standard deviation."
+    )
+
+
 class Penalty(OneOf):
     """What is added to the mean negative log-likelihood of a unit."""
 
     none: NoPenalty | None = None
     ridge: Ridge | None = None
+    smoothness: Smoothness | None = None
 
     @property
     def strengths(self) -> tuple[float, ...]:
@@ -102,6 +120,13 @@ class Folds(Part):
         return self
 
 
+Observations = Literal["poisson", "poisson_softplus", "bernoulli"]
+OBSERVATIONS = (
+    "Distribution of a count given the rate, and its link: Poisson with exponential or softplus link, or Bernoulli "
+    "with logit link (counts of 0 and 1 only)."
+)
+
+
 class Model(Part):
     """Terms that act together on each unit (their sum, through the link)."""
 
@@ -110,6 +135,7 @@ class Model(Part):
     halves: bool = Field(False, description="Also fit each half of the fit epochs alone (descriptive, as in the seed).")
     rows: Literal["shared", "own"] | None = Field(None, description="Default: that of `fit`.")
     choose: Literal["best", "one_se"] | None = Field(None, description="Default: that of `fit`.")
+    observations: Observations | None = Field(None, description="Default: that of `fit`.")
 
     @model_validator(mode="before")
     @classmethod
@@ -120,9 +146,7 @@ class Model(Part):
 class Fit(Part):
     """How all models are fitted and scored."""
 
-    observations: Literal["poisson"] = Field(
-        "poisson", description="Distribution of a count, with its exponential link."
-    )
+    observations: Observations = Field("poisson", description=OBSERVATIONS)
     penalty: Penalty = Field(
         Penalty.model_validate({"ridge": {"strength": {"log": [1e-6, 1, 8]}}}),
         description="For models that name none.",
@@ -149,5 +173,5 @@ class Fit(Part):
 
     def of_model(self, model: Model) -> Fit:
         """Return these settings with what the model says differently."""
-        own = {name: getattr(model, name) for name in ("penalty", "rows", "choose")}
+        own = {name: getattr(model, name) for name in ("penalty", "rows", "choose", "observations")}
         return self.model_copy(update={name: value for name, value in own.items() if value is not None})

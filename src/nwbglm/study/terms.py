@@ -68,6 +68,22 @@ class Spline(Either):
         return self
 
 
+class Partition(Spline):
+    """Splines that sum to a constant over values, which is the intercept's already."""
+
+    full_rank: bool = Field(
+        False,
+        description="Over values: use n - 1 combinations that leave out the constant. Otherwise coefficients are "
+        "undetermined without a penalty (status rank_deficient), though rates are not.",
+    )
+
+    @model_validator(mode="after")
+    def _over_values(self) -> Partition:
+        if self.full_rank and self.window is not None:
+            raise ValueError("full_rank: goes with functions of a value; over lags nothing sums to a constant")
+        return self
+
+
 class Lags(OverLags):
     """One function a lag: the raw history."""
 
@@ -88,17 +104,17 @@ class RaisedCosineLinear(Either):
     width: Annotated[float, Field(gt=1)] = Field(2.0, description="Half-width in units of the spacing of the peaks.")
 
 
-class BSpline(Spline):
+class BSpline(Partition):
     """B-splines on clamped uniform knots."""
 
 
-class CyclicBSpline(Spline):
+class CyclicBSpline(Partition):
     """Cyclic B-splines: over the period of a circular signal they close without a seam."""
 
     order: Annotated[int, Field(ge=2, le=8)] = Field(4, description="Degree plus one (4: cubic).")
 
 
-class MSpline(Spline):
+class MSpline(Partition):
     """M-splines: B-splines that integrate to 1."""
 
     order: Annotated[int, Field(ge=1, le=8)] = Field(2, description="Degree plus one (2: linear).")
@@ -126,6 +142,7 @@ class Categorical(Part):
     """One column a level: the value is a label, not a size."""
 
     levels: tuple[Number, ...] | None = Field(None, description="The values to tell apart. Default: the session's.")
+    full_rank: bool = Field(False, description="Leave out the first level: the others are differences from it.")
 
 
 class Identity(Part):
