@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nwbglm import epochs
@@ -34,7 +36,10 @@ def blanked(recording: Recording, settings: DataSettings, use: Epochs) -> Epochs
 def _blank(recording: Recording, settings: DataSettings, name: str, blank: Blank, use: Epochs) -> Epochs:
     field = f"blank.{name}"
     if blank.silence is not None:
+        # The spikes at its ends were observed, and with them the bins around: a silence is shorter by those.
         found = silences(recording, use, blank.silence)
+        found = found.take(found.duration > 2 * settings.bin)
+        found = replace(found, start=found.start + settings.bin, stop=found.stop - settings.bin)
     elif blank.epochs is not None:
         found = choose_selection(recording, settings, blank.epochs, f"{field}.epochs")
     else:
@@ -54,11 +59,9 @@ def silences(recording: Recording, use: Epochs, longest: float) -> Epochs:
         spikes = np.sort(np.concatenate([*trains, np.empty(0)]))
         for span in spans:
             inside = spikes[(spikes >= span.start) & (spikes < span.stop)]
-            edges = np.concatenate([[span.start - NANOSECOND], inside, [span.stop]])
+            edges = np.concatenate([[span.start], inside, [span.stop]])
             silent = np.flatnonzero(np.diff(edges) >= longest)
-            # The spike that opens a silence was observed; the silence begins right after it.
-            starts = edges[silent] + NANOSECOND
-            parts.append(Epochs.of(starts, edges[silent + 1], clock=np.full(len(silent), clock)))
+            parts.append(Epochs.of(edges[silent], edges[silent + 1], clock=np.full(len(silent), clock)))
     return epochs.concatenate(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from nwbglm.recording.series import Series, is_series
 from nwbglm.recording.sweeps import Sweeps, find_sweeps
 from nwbglm.recording.tables import Table, is_interval_table, is_table
 from nwbglm.recording.units import Units
-from nwbglm.study.base import nearest
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +192,11 @@ def _find(name: str, known: dict, what: str, where: str):
     if found:
         mend = "give more of the path: " + ", ".join(found)
         raise RecordingError(f"there are {len(found)} objects called {name!r}", where=where, mend=mend)
-    raise RecordingError(f"there is no {what} called {name!r}", where=where, mend=nearest(name, known))
+    # The last part of a path is what people misspell.
+    close = difflib.get_close_matches(wanted.rpartition("/")[2], [path.rpartition("/")[2] for path in known], n=1)
+    meant = [path for path in known if close and path.rpartition("/")[2] == close[0]]
+    mend = (f"did you mean {' or '.join(meant)}? " if meant else "") + f"known here: {', '.join(known) or 'none'}"
+    raise RecordingError(f"there is no {what} called {name!r}", where=where, mend=mend)
 
 
 @contextmanager
