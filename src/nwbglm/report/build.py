@@ -304,8 +304,8 @@ def trouble_rows(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def finding_rows(audit: Mapping[str, Any]) -> pd.DataFrame:
-    """Return an audit's findings as they are shown."""
-    columns = {"severity": "severity", "path": "where", "seen": "what was seen", "mend": "what was or can be done"}
+    """Return an audit's findings as they are shown, worst first."""
+    columns = {"level": "level", "path": "where", "seen": "what was seen", "mend": "what to do"}
     findings: Sequence[Mapping[str, Any]] = audit.get("findings", [])
     return pd.DataFrame([{shown: _words(f.get(key, "")) for key, shown in columns.items()} for f in findings])
 
@@ -324,7 +324,7 @@ def provenance_rows(audits, provenance, sessions: pd.DataFrame) -> Markup:
         rows.append(
             {
                 "session": session,
-                "file": _words(audit.get("file", "")),
+                "file": _words(audit.get("recording", {}).get("file", "")),
                 "sha256": _words(audit.get("sha256", "")),
                 "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
                 "more": "; ".join(f"{key}: {_words(value)}" for key, value in sorted(known.items())),
