@@ -81,5 +81,5 @@ def test_more_features_than_rows():
 def test_too_few_iterations_are_not_converged():
     X, y = population(features=40, units=2)
     everything = np.ones((1, len(X)), bool)
-    fits = fit_splits(X, y, everything, ~everything, strengths=(1e-3,), penalty=RIDGE, max_iterations=2)
-    assert (fits.status == Status.not_converged).all() and (fits.gap > 1e-10).all()
+    fits = fit_splits(X, y, everything, ~everything, strengths=(1e-3,), penalty=RIDGE, max_iterations=1)
+    assert (fits.status == Status.not_converged).all() and (fits.gap > 1e-11).all()

@@ -122,10 +122,10 @@ def weighted_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alph
         xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha, limit)
         curvature = jnp.where(weight, observations.curvature(eta, *rest), 0)
 
-        def one(row):
-            return jnp.matmul(xb.T * row, xb, precision=jax.lax.Precision.HIGHEST)
-
-        return sums + jax.lax.map(one, curvature).astype(sums.dtype)
+        # one product for all columns: twice as fast in float64 as a product for each
+        stacked = (xb.T[None] * curvature[:, None, :]).reshape(columns * features, -1)
+        part = jnp.matmul(stacked, xb, precision=jax.lax.Precision.HIGHEST)
+        return sums + part.reshape(sums.shape).astype(sums.dtype)
 
     return jax.lax.fori_loop(0, count, body, jnp.zeros((columns, features, features), jnp.float64))
 

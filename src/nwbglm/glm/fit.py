@@ -20,7 +20,7 @@ from .columns import Columns, Solution
 from .observations import POISSON, Observations
 from .penalties import NO_PENALTY, Penalty
 from .problem import Problem, build_problem
-from .solve import solve
+from .solve import solve, works_mixed
 from .status import Status
 
 __all__ = ["SplitFits", "Status", "fit_splits", "predict"]
@@ -148,7 +148,7 @@ def fit_splits(
         splits = len(train)
         problem = build_problem(
             X, y, masks, union, penalty=penalty, observations=observations, exposure=exposure, allowed=mask,
-            dtype=dtype, columns=y.shape[1] * max(splits, 1) * len(strengths),
+            dtype=dtype, columns=y.shape[1] * max(splits, 1) * len(strengths), mixed=works_mixed(X.shape[1], dtype),
         )  # fmt: skip
         fits = _Fits(problem, index[:splits], index[splits : 2 * splits], strengths)
         solution, columns = solve(problem, fits.columns, int(index[-1]), gap=gap, max_iterations=max_iterations)

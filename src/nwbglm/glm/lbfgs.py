@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .columns import Columns, Point
@@ -9,6 +11,21 @@ from .metric import Metric
 from .problem import Problem
 
 __all__ = ["QuasiNewtonDirections"]
+
+
+class Memory(NamedTuple):
+    """Steps and changes of the gradient of n columns (n, memory, P), 1 / (step.change), and how many were seen."""
+
+    steps: np.ndarray
+    changes: np.ndarray
+    weights: np.ndarray
+    next: np.ndarray
+
+    @classmethod
+    def empty(cls, n: int, memory: int, width: int) -> Memory:
+        """Return room for n columns."""
+        shape = n, memory, width
+        return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape[:2]), np.zeros(n, int))
 
 
 class QuasiNewtonDirections:
@@ -26,11 +43,25 @@ class QuasiNewtonDirections:
         What each unit's metric is multiplied by.
     memory
         Steps remembered.
+    keep
+        Number of columns whose memory is kept (in ``kept``) when they are done.
+    inherited
+        The memory of other columns, and for each of ours the one to start with (-1 for none).
     """
 
     needs_hessian = False
 
-    def __init__(self, problem: Problem, metrics: list[Metric], metric_of, scale_of, *, memory: int = 8):
+    def __init__(
+        self,
+        problem: Problem,
+        metrics: list[Metric],
+        metric_of,
+        scale_of,
+        *,
+        memory: int = 8,
+        keep: int = 0,
+        inherited=None,
+    ):
         self.metrics, self.metric_of, self.scale_of = metrics, np.asarray(metric_of), np.asarray(scale_of, float)
         self.usable = problem.usable
         self.free_intercept = problem.observations.intercept_in_closed_form
@@ -40,11 +71,26 @@ class QuasiNewtonDirections:
         self.weights = np.zeros(shape[:2])
         self.next = np.zeros(problem.slots, int)
 
-    def restart(self, slots: np.ndarray) -> None:
-        """Forget the steps of these slots (a weight of zero makes a pair do nothing)."""
+        self.kept = Memory.empty(keep, memory, problem.width)
+        self.inherited = inherited
+
+    def restart(self, slots: np.ndarray, columns: np.ndarray) -> None:
+        """Forget the steps of these slots (a weight of zero makes a pair do nothing), or take over those inherited."""
         self.weights[slots] = 0.0
         self.steps[slots] = self.changes[slots] = 0.0
         self.next[slots] = 0
+        if self.inherited is None:
+            return
+        memory, of_column = self.inherited
+        known = of_column[columns] >= 0
+        slots, of = slots[known], of_column[columns[known]]
+        self.steps[slots], self.changes[slots] = memory.steps[of], memory.changes[of]
+        self.weights[slots], self.next[slots] = memory.weights[of], memory.next[of]
+
+    def retire(self, slots: np.ndarray, columns: np.ndarray) -> None:
+        """Keep what was learned in slots whose column is done."""
+        self.kept.steps[columns], self.kept.changes[columns] = self.steps[slots], self.changes[slots]
+        self.kept.weights[columns], self.kept.next[columns] = self.weights[slots], self.next[slots]
 
     def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
         """Remember a step; one along which the gradient did not grow is of no use."""

@@ -21,7 +21,10 @@ class NewtonDirections:
     def __init__(self, problem: Problem):
         self.usable = problem.usable
 
-    def restart(self, slots: np.ndarray) -> None:
+    def restart(self, slots: np.ndarray, columns: np.ndarray) -> None:
+        """Do nothing: there is no memory."""
+
+    def retire(self, slots: np.ndarray, columns: np.ndarray) -> None:
         """Do nothing: there is no memory."""
 
     def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -14,12 +14,14 @@ from .observations import Observations
 from .penalties import Penalty
 from .tally import Tally
 
-__all__ = ["Problem", "build_problem"]
+__all__ = ["Problem", "bucket", "build_problem", "padded_width"]
 
 LEAVE_OUT = "leave such rows out of train and test"
 
-PANEL_BLOCKS = 32
+PANEL_BLOCKS = 64
 """Blocks of the largest panel; longer data are several of them, all of one shape."""
+
+PANEL_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, PANEL_BLOCKS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,8 @@ class Problem:
         How often each count occurs, where responses are small counts.
     slots
         How many columns are worked on at once.
+    fast
+        The same with its data in float32, for the way to the optimum, or None.
     """
 
     panels: tuple[Panel, ...]
@@ -76,6 +80,7 @@ class Problem:
     moments: np.ndarray
     table: np.ndarray | None
     slots: int
+    fast: Problem | None
 
     @property
     def width(self) -> int:
@@ -144,7 +149,7 @@ def bucket(n: int, sizes) -> int:
     return next(size for size in sizes if size >= n)
 
 
-def _width(features: int) -> int:
+def padded_width(features: int) -> int:
     """Return the padded number of coefficients, intercept included."""
     step = 4 if features < 32 else 8 if features < 256 else 32
     return -(-(features + 1) // step) * step
@@ -169,6 +174,7 @@ def build_problem(
     allowed: np.ndarray | None,
     dtype: str,
     columns: int,
+    mixed: bool,
 ) -> Problem:
     """Standardise, cut into blocks, move to the device and take the sums.
 
@@ -184,10 +190,12 @@ def build_problem(
         Features of each unit.
     columns
         How many columns will be solved at once, at most.
+    mixed
+        Whether to keep a copy in float32, for the way to the optimum.
     """
     used = np.flatnonzero(masks.any(axis=0))
     units, features = y.shape[1], X.shape[1]
-    width = _width(features)
+    width = padded_width(features)
     mean, sd, varies = _scale(X, np.flatnonzero(fitted))
     usable = np.zeros((units, width), bool)
     allowed = np.ones((units, features), bool) if allowed is None else np.asarray(allowed, bool).T
@@ -200,17 +208,30 @@ def build_problem(
         absolute = np.pad(absolute, (0, width - features))
     tally = Tally(y, used, masks, width, observations, has_exposure=exposure is not None)
     rows = _block_rows(len(used), width, columns)
-    panels = []
+    panels, fast_panels = [], []
     blocks = max(-(-len(used) // rows), 1)
     for start in range(0, blocks, PANEL_BLOCKS):
         here = used[start * rows : (start + PANEL_BLOCKS) * rows]
-        count = bucket(-(-len(here) // rows) or 1, (1, 2, 4, 8, 16, PANEL_BLOCKS))
-        panels.append(_panel(X, y, masks, exposure, here, (count, rows, width), mean, sd, dtype, tally))
-    return Problem(
+        count = bucket(-(-len(here) // rows) or 1, PANEL_SIZES)
+        panel = _panel(X, y, masks, exposure, here, (count, rows, width), mean, sd, dtype, tally)
+        panels.append(panel)
+        if mixed:
+            fast_panels.append(_in_float32(panel))
+    problem = Problem(
         panels=tuple(panels), observations=observations, dtype=dtype, features=features, mean=mean, sd=sd,
-        usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, slots=min(columns, 128),
+        usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, slots=min(columns, 128), fast=None,
         **tally.result(),
     )  # fmt: skip
+    if not mixed:
+        return problem
+    return replace(problem, fast=replace(problem, panels=tuple(fast_panels), dtype="float32"))
+
+
+def _in_float32(panel: Panel) -> Panel:
+    """Return the panel with its real numbers in float32."""
+    x, _, exposure, y, _ = panel
+    narrow = [None if a is None else jax.device_put(np.asarray(a, np.float32)) for a in (x, exposure, y)]
+    return panel._replace(x=narrow[0], exposure=narrow[1], y=narrow[2])
 
 
 def _stretch(rows: np.ndarray) -> np.ndarray | slice:

@@ -20,7 +20,14 @@ from .problem import Problem
 
 __all__ = ["Directions", "descend"]
 
-MAX_CUTS = 40
+MAX_CUTS = {"float64": 40, "float32": 8}
+"""Shorter steps tried before a column is given up; in float32 that is where noise begins."""
+
+LEASH = 5.0
+"""Longest step in standardised coefficients, relative to 1 + the norm of the coefficients."""
+
+NOISE = {"float64": 1e-14, "float32": 3e-7}
+"""Error of an objective, relative to 1 + its size."""
 
 
 class Directions(Protocol):
@@ -28,8 +35,11 @@ class Directions(Protocol):
 
     needs_hessian: bool
 
-    def restart(self, slots: np.ndarray) -> None:
-        """Forget what was learned in slots that a new column takes."""
+    def restart(self, slots: np.ndarray, columns: np.ndarray) -> None:
+        """Forget what was learned in slots that new columns take."""
+
+    def retire(self, slots: np.ndarray, columns: np.ndarray) -> None:
+        """Take note that these slots' columns are done."""
 
     def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
         """Take note of accepted steps and the changes of the gradient."""
@@ -59,8 +69,8 @@ def descend(
     start: np.ndarray,
     directions: Directions,
     *,
-    gap: float,
-    max_iterations: int,
+    gap: float | np.ndarray,
+    max_iterations: int | np.ndarray,
 ) -> Solution:
     """Minimise the smooth objective of every column.
 
@@ -73,15 +83,17 @@ def descend(
     directions
         The rule for directions; knows at least ``problem.slots`` slots.
     gap
-        Stop a column when half the predicted decrease ``-g.d`` is below.
+        Stop a column when half the predicted decrease ``-g.d`` is below; one number, or one a column.
     max_iterations
-        Accepted steps of a column before it is given up.
+        Accepted steps of a column before it is given up; one number, or one a column.
     """
     n, width = start.shape
     result = Solution(
         start.copy(), np.full(n, np.nan), np.full(n, np.inf), np.full(n, np.inf), np.zeros(n, int), np.zeros(n, bool)
     )
     slots = _Slots(min(problem.slots, n), width)
+    gap = np.broadcast_to(np.asarray(gap, float), n)
+    max_iterations = np.broadcast_to(np.asarray(max_iterations), n)
     waiting = 0
     while True:
         free = np.flatnonzero(slots.column < 0)[: n - waiting]
@@ -92,15 +104,15 @@ def descend(
             slots.direction[free] = 0.0
             slots.iterations[free] = slots.cuts[free] = 0
             slots.step[free] = 1.0
-            directions.restart(free)
+            directions.restart(free, slots.column[free])
         busy = np.flatnonzero(slots.column >= 0)
         if not len(busy):
             return result
         here = columns.take(slots.column[busy])
         trial = slots.theta[busy] + slots.step[busy, None] * slots.direction[busy]
         point = evaluate(problem, here, trial, hessian=directions.needs_hessian)
-        accepted = _judge(slots, busy, point)
-        _cut(slots, busy[~accepted], result)
+        accepted = _judge(slots, busy, point, NOISE[problem.dtype])
+        _cut(slots, busy[~accepted], MAX_CUTS[problem.dtype])
         _advance(
             slots, busy[accepted], here.take(accepted), _take(point, accepted), directions, result, gap, max_iterations
         )
@@ -110,14 +122,14 @@ def _take(point: Point, index) -> Point:
     return Point(*(None if array is None else array[index] for array in point))
 
 
-def _judge(slots: _Slots, busy: np.ndarray, point: Point) -> np.ndarray:
+def _judge(slots: _Slots, busy: np.ndarray, point: Point, noise: float) -> np.ndarray:
     """Return which trials are accepted; prepare the step sizes of the others."""
     fresh = slots.direction[busy].any(axis=1) == 0
     before = slots.slope[busy]
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         after = np.einsum("np,np->n", point.gradient, slots.direction[busy])
         finite = np.isfinite(point.objective) & np.isfinite(point.gradient).all(axis=1)
-        noise = 1e-14 * (1 + np.abs(slots.objective[busy]))
+        noise = noise * (1 + np.abs(slots.objective[busy]))
         fell = point.objective <= slots.objective[busy] + noise
         accepted = finite & (fresh | (after <= 0) | (fell & (after <= -0.5 * before)))
         root = before / (before - after)
@@ -126,10 +138,16 @@ def _judge(slots: _Slots, busy: np.ndarray, point: Point) -> np.ndarray:
     return accepted
 
 
-def _cut(slots: _Slots, rejected: np.ndarray, result: Solution) -> None:
+def _leash(direction: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Return factors that keep steps within reach: where the likelihood is flat, its curvature says little."""
+    length = np.linalg.norm(direction, axis=1)
+    return np.minimum(1.0, LEASH * (1.0 + np.linalg.norm(theta, axis=1)) / np.maximum(length, np.finfo(float).tiny))
+
+
+def _cut(slots: _Slots, rejected: np.ndarray, limit: int) -> None:
     """Count rejected trials, and let go of columns that can go no further."""
     slots.cuts[rejected] += 1
-    stuck = rejected[slots.cuts[rejected] > MAX_CUTS]
+    stuck = rejected[slots.cuts[rejected] > limit]
     slots.column[stuck] = -1
 
 
@@ -148,8 +166,11 @@ def _advance(slots, moved, columns, point, directions, result, gap, max_iteratio
     result.gap[column] = np.maximum(-0.5 * slope, 0.0)
     result.gradient_norm[column] = np.linalg.norm(point.gradient, axis=1)
     result.iterations[column] = slots.iterations[moved]
-    done = -0.5 * slope <= gap
+    done = -0.5 * slope <= gap[column]
     result.converged[column] = done
-    slots.direction[moved], slots.slope[moved] = direction, slope
+    shrink = _leash(direction, point.theta)
+    slots.direction[moved], slots.slope[moved] = direction * shrink[:, None], slope * shrink
     slots.step[moved], slots.cuts[moved] = 1.0, 0
-    slots.column[moved[done | (slots.iterations[moved] >= max_iterations)]] = -1
+    leaving = moved[done | (slots.iterations[moved] >= max_iterations[column])]
+    directions.retire(leaving, slots.column[leaving])
+    slots.column[leaving] = -1
