@@ -1,0 +1,243 @@
+"""Simulate fitted models: draw the spikes that they predict, feeding each unit's spikes back where the model does.
+
+A coupled model is a dynamical system. With an exponential link, excitation that is a little too strong runs away: each
+spike brings more than one other. `loop_gain` says beforehand whether that is to be expected, to first order; `simulate`
+watches for it and says when it happened.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from nwbglm.errors import ProblemError
+from nwbglm.features import build_features, filters
+from nwbglm.study import Fit, Term
+
+from .design import Design
+
+log = logging.getLogger(__name__)
+
+RUNAWAY = 1000.0  # Hz: above this no neuron fires
+
+
+# ---------------------------------------------------------------- compute
+
+
+def draw_counts(expected: np.ndarray, *, seed: int) -> np.ndarray:
+    """Draw Poisson counts.
+
+    Parameters
+    ----------
+    expected
+        Expected counts per bin (not Hz), any shape; NaN where unknown.
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    np.ndarray
+        Counts of the same shape, int32; -1 where the expectation is unknown.
+    """
+    known = np.isfinite(expected)
+    with jax.enable_x64(True):
+        drawn = jax.random.poisson(jax.random.key(seed), jnp.where(known, expected, 0.0))
+    return np.where(known, np.asarray(drawn), -1).astype(np.int32)
+
+
+@partial(jax.jit, static_argnames=("observations",))
+def _simulate(keys, drive, weights, reset, limit, observations):
+    """Step through time once for each key; return counts (draws, time, unit) and whether a rate was above the limit."""
+    mean = {"poisson": jnp.exp, "poisson_softplus": jax.nn.softplus, "bernoulli": jax.nn.sigmoid}[observations]
+
+    def step(pending, inputs):
+        key, now, fresh = inputs
+        pending = jnp.where(fresh, 0.0, pending)
+        expected = mean(now + pending[0])
+        held = jnp.minimum(expected, limit)
+        if observations == "bernoulli":
+            count = jax.random.bernoulli(key, held).astype(now.dtype)
+        else:
+            count = jax.random.poisson(key, held).astype(now.dtype)
+        # what these spikes add to each of the bins to come: no buffer of past counts is kept
+        pending = jnp.concatenate([pending[1:], jnp.zeros_like(pending[:1])])
+        pending = pending + jnp.einsum("s,lsr->lr", count, weights)
+        return pending, (count, expected > limit)
+
+    def once(key):
+        steps = jax.random.split(key, drive.shape[0])
+        _, found = jax.lax.scan(step, jnp.zeros(weights.shape[::2]), (steps, drive, reset))
+        return found
+
+    return jax.lax.map(once, keys)
+
+
+def spectral_radius(rate: np.ndarray, weights: np.ndarray) -> float:
+    """Return the loop gain of a coupled model: how many spikes one spike brings, to first order.
+
+    The largest absolute eigenvalue of ``A[r, s] = rate_r sum_l (exp(h_rs(l)) - 1)``, with `rate` in expected counts per
+    bin: the spikes that a spike of s adds to r. Below 1 activity dies out, above 1 it grows until inhibition or
+    refractoriness holds it, or for ever.
+
+    Parameters
+    ----------
+    rate
+        Mean expected count per bin of each receiver, shape (unit,).
+    weights
+        Filters of the log rate, shape (lags, sender, receiver).
+
+    Returns
+    -------
+    float
+        The gain; infinite where a filter overflows.
+    """
+    with np.errstate(over="ignore"):
+        gain = rate[:, None] * np.expm1(weights).sum(axis=0).T
+    return float(np.abs(np.linalg.eigvals(gain)).max()) if np.isfinite(gain).all() else float("inf")
+
+
+# ---------------------------------------------------------------- stores
+
+
+def simulate(
+    fits: xr.Dataset, binned: xr.Dataset, *, draws: int = 1, seed: int = 0, limit: float = RUNAWAY
+) -> xr.Dataset:
+    """Draw spikes from a fitted model, driven by a recording's signals and by its own spikes.
+
+    Every segment begins with an empty history.
+
+    Parameters
+    ----------
+    fits
+        A ``fits`` store with all units of the session.
+    binned
+        The recording whose signals drive the model; its bin must be that of the fit. Its spikes are not used.
+    draws
+        How many independent simulations.
+    seed
+        Of the random numbers.
+    limit
+        Rate, Hz, above which the simulation is said to have run away; it is held there.
+
+    Returns
+    -------
+    xr.Dataset
+        ``spike_count (draw, time, unit)``; ``valid (time)``: whether all signals are known (elsewhere only the spikes
+        drive); ``ran_away (draw)``: time since the first bin, s, at which a rate first passed the limit, NaN where none
+        did; attribute ``loop_gain``.
+
+    Raises
+    ------
+    ProblemError
+        If the model has a product of spikes with something else, or the bins differ.
+    """
+    bin_width = float(fits.attrs["bin"])
+    if abs(float(binned.attrs["bin"]) - bin_width) > 1e-9:
+        raise ProblemError(
+            f"the fit has bins of {bin_width:g} s and the recording of {float(binned.attrs['bin']):g} s",
+            where=f"model {fits.attrs['model']}",
+            mend="bin the recording as the fit was",
+        )
+    settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
+    weights = feedback(fits)
+    drive, valid = signal_drive(fits, binned)
+    segment = binned["segment"].values
+    reset = np.concatenate([[True], segment[1:] != segment[:-1]])
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(seed), draws)
+        top = min(limit * bin_width, 1.0) if settings.observations == "bernoulli" else limit * bin_width
+        counts, above = _simulate(keys, drive, weights, reset, top, settings.observations)
+    counts, above = np.asarray(counts), np.asarray(above).any(axis=2)
+    ran_away = np.where(above.any(axis=1), above.argmax(axis=1) * bin_width, np.nan)
+    gain = loop_gain(fits)
+    if np.isfinite(ran_away).any():
+        log.warning(
+            "model %s ran away in %d of %d simulations, first after %.3g s (above %g Hz); its loop gain is %.3g",
+            fits.attrs["model"], np.isfinite(ran_away).sum(), draws, np.nanmin(ran_away), limit, gain,
+        )  # fmt: skip
+    return xr.Dataset(
+        {
+            "spike_count": (("draw", "time", "unit"), counts.astype(np.uint32)),
+            "valid": ("time", valid),
+            "ran_away": ("draw", ran_away, {"units": "s"}),
+        },
+        coords={"time": binned["time"].values, "unit": fits["unit"].values},
+        attrs={"model": fits.attrs["model"], "seed": seed, "loop_gain": gain, "limit": limit},
+    )
+
+
+def loop_gain(fits: xr.Dataset) -> float:
+    """Return the loop gain of a fitted model at its units' mean rates (see `spectral_radius`)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.nan_to_num(fits["spikes"].values / fits["rows"].values)
+    return spectral_radius(rate, feedback(fits))
+
+
+def feedback(fits: xr.Dataset) -> np.ndarray:
+    """Return what a spike adds to the linear predictors, lags 1, 2, ... bins later: shape (lags, sender, receiver)."""
+    units, bin_width = fits["unit"].values, float(fits.attrs["bin"])
+    total = np.zeros((1, len(units), len(units)))
+    for name, term in _terms(fits).items():
+        if not term.of_spikes:
+            continue
+        if term.product:
+            raise ProblemError(
+                f"term '{name}' multiplies spikes with something else", where=f"model {fits.attrs['model']}",
+                mend="simulate a model without such products",
+            )  # fmt: skip
+        found = filters(fits, name)
+        if float(found["lag"].values[0]) < 0.5 * bin_width:
+            raise ProblemError(
+                f"term '{name}' looks into the future", where=f"model {fits.attrs['model']}",
+                mend="simulate a model whose windows are causal",
+            )  # fmt: skip
+        lags = found.sizes["lag"]
+        total = np.concatenate([total, np.zeros((max(0, lags - len(total)), len(units), len(units)))])
+        if term.own:
+            total[:lags, np.arange(len(units)), np.arange(len(units))] += found.values.T
+        else:
+            missing = [int(sender) for sender in found["sender"].values if sender not in units]
+            if missing:
+                raise ProblemError(
+                    f"units {missing} drive the model and are not among its units",
+                    where=f"model {fits.attrs['model']}", mend="join all blocks of units before simulating",
+                )  # fmt: skip
+            ordered = found.sel(sender=units).transpose("lag", "sender", "receiver")
+            total[:lags] += np.nan_to_num(ordered.values)
+    return total
+
+
+def signal_drive(fits: xr.Dataset, binned: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return what intercept and signals add to the linear predictor, and where all signals are known.
+
+    Shapes (time, unit) and (time,). The bounds of the fit are used, not this recording's.
+    """
+    everywhere = binned.assign(in_epoch=binned["in_epoch"].copy(data=np.ones(binned["in_epoch"].shape, bool)))
+    silent = np.isneginf(fits["intercept"].values)
+    drive = np.broadcast_to(fits["intercept"].values, (binned.sizes["time"], fits.sizes["unit"])).copy()
+    valid = np.ones(binned.sizes["time"], bool)
+    bounds = {name: json.loads(entry["bounds"]) for name, entry in _entries(fits).items()}
+    for name, term in _terms(fits).items():
+        if term.of_spikes:
+            continue
+        store = build_features(everywhere, term, name=name, bounds=bounds[name])
+        mine = fits["term"].values == name
+        x = Design((store,), np.ones(store.sizes["time"], bool)).matrix().astype(float)
+        drive += x @ fits["coef"].values[:, mine].T
+        valid &= store["valid"].values
+    drive[:, silent] = -np.inf
+    return drive, valid
+
+
+def _entries(fits: xr.Dataset) -> dict[str, dict]:
+    return json.loads(fits.attrs["term_settings"])
+
+
+def _terms(fits: xr.Dataset) -> dict[str, Term]:
+    return {name: Term.model_validate_json(entry["term"]) for name, entry in _entries(fits).items()}
