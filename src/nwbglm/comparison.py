@@ -68,7 +68,7 @@ def compare_models(
         "scores": scores,
         "pairs": pair_models(scores, terms),
         "units": units,
-        "sessions": describe_sessions(units, binned, audits, excluded or {}),
+        "sessions": describe_sessions(scores, units, binned, audits, excluded or {}),
         "fits": _merge_blocks(fit_rows),
     }
 
@@ -295,6 +295,7 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_sessions(
+    scores: pd.DataFrame,
     units: pd.DataFrame,
     binned: Iterable[xr.Dataset],
     audits: Iterable[Mapping[str, Any]],
@@ -304,6 +305,9 @@ def describe_sessions(
     stores = {str(dataset.attrs["session"]): dataset for dataset in binned}
     seen = {str(audit["session"]): audit for audit in audits}
     counted = units.groupby("session").size() if len(units) else pd.Series(dtype=int)
+    fitted = (
+        scores[scores.kind == "in-sample"].groupby("session")["rows"].max() if len(scores) else pd.Series(dtype=float)
+    )
     names = list(dict.fromkeys([*seen, *stores, *counted.index, *excluded]))
     rows = []
     for name in names:
@@ -318,6 +322,7 @@ def describe_sessions(
                 "units": int(counted.get(name, 0)),
                 "bins": store.sizes["time"] if store is not None else np.nan,
                 "duration": store.sizes["time"] * float(store.attrs["bin"]) if store is not None else np.nan,
+                "rows_fitted": fitted.get(name, np.nan),
                 "sha256": str(audit.get("sha256", "")),
             }
         )

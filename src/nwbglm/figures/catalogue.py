@@ -129,7 +129,7 @@ FIGURES: dict[str, FigureSpec] = {
         _always,
     ),
     "tuning": FigureSpec(
-        "Tuning to {subject}",
+        "Tuning: {subject}",
         "Black: rate of each unit by value; grey: confidence limits of a Poisson count. Colours: the mean of the "
         "models' held-out predictions on the rows that were fitted. Good: a model that explains the tuning lies on the "
         "black line; the models' rows may be fewer than the data's.",
@@ -156,8 +156,8 @@ FIGURES: dict[str, FigureSpec] = {
     "features": FigureSpec(
         "Features of {subject}",
         "What the model is given for the example unit, around an isolated and a busy moment. Top: the input; the "
-        "shaded window is what predicts the bin at the line. Below: the features over time (each divided by its "
-        "largest value). Good: every feature answers the input, later functions later.",
+        "shaded window is what predicts the bin at the line. Below: the features over time (each scaled to its "
+        "range). Good: every feature answers the input, later functions later.",
         ("binned", "features"),
         "terms:draw_features",
         _shown_features,

@@ -65,13 +65,13 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     order, units = stores.order(), stores.fitted_units
     single = len(units) == 1
     figure, panels = grid(len(units), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
-    limit = _common_limit([filters.values for filters in found.values()])
+    limits = _common_limits([filters.values for filters in found.values()])
     for axes, position in zip(panels, order, strict=True):
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for model, filters in found.items():
             axes.plot(filters.grid, filters.values[position, 0], label=model, **stores.styles[model])
         axes.set_title(f"unit {units[position]}")
-        axes.set_ylim(-limit, limit)
+        axes.set_ylim(limits)
     names = {"lag": "Time since the input (s)", "value": f"{subject}"}
     figure.supxlabel(names[first.axis], fontsize=9)
     figure.supylabel("Log gain", fontsize=9)
@@ -82,10 +82,13 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     return figure, filter_table(found, units)
 
 
-def _common_limit(values: list[np.ndarray]) -> float:
-    """Return one scale for all panels: the largest filter but for the most extreme few (separable lags)."""
-    sizes = np.abs(np.concatenate([v[np.isfinite(v)] for v in values]))
-    return 1.1 * float(np.quantile(sizes, 0.995)) if sizes.size and sizes.max() > 0 else 1.0
+def _common_limits(values: list[np.ndarray]) -> tuple[float, float]:
+    """Return one scale for all panels, that holds all but the most extreme few values (separable lags), and 0."""
+    finite = np.concatenate([v[np.isfinite(v)] for v in values])
+    low, high = np.quantile(finite, [0.003, 0.997]) if finite.size else (0.0, 0.0)
+    low, high = min(low, 0.0), max(high, 0.0)
+    margin = 0.08 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def filter_table(found: dict[str, Filters], units: np.ndarray) -> pd.DataFrame:

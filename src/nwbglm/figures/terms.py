@@ -155,7 +155,9 @@ def _draw_input(axes: Axes, time: np.ndarray, values: np.ndarray, window: int, t
 
 
 def _draw_matrix(axes: Axes, time: np.ndarray, values: np.ndarray, store: xr.Dataset, bin_: float) -> None:
-    scaled = values / np.maximum(np.nanmax(np.abs(values), axis=0, initial=0, where=np.isfinite(values)), 1e-12)
+    low = np.nanmin(values, axis=0, initial=np.inf, where=np.isfinite(values))
+    high = np.nanmax(values, axis=0, initial=-np.inf, where=np.isfinite(values))
+    scaled = (values - low) / np.where(high > low, high - low, 1.0)
     axes.set_xlabel("Time (s)")
     if values.shape[1] <= FEW:
         for k, feature in enumerate(scaled.T):

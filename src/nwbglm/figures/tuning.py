@@ -85,13 +85,15 @@ def mark_circle(axes: Axes, attrs: dict) -> None:
 
 
 def value_label(stores: Stores, subject: str) -> str:
-    """Return the axis label of a tuning's value: its name and units."""
+    """Return the axis label of a tuning's value: the signal and its units."""
     units = stores.tuning[f"value_{subject}"].attrs.get("units", "")
-    return f"{subject} ({units})" if units else subject
+    signal = stores.study.tuning[subject].of
+    return f"{signal} ({units})" if units else signal
 
 
 def _label_outside(figure: Figure, panels: list[Axes], stores: Stores, subject: str) -> None:
-    figure.supxlabel(value_label(stores, subject), fontsize=9)
+    on = stores.tuning[f"rate_{subject}"].attrs.get("sampled_on", "bins")
+    figure.supxlabel(f"{value_label(stores, subject)}, data sampled on {on}", fontsize=9)
     figure.supylabel("Rate (Hz)", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     if len(panels) == 1:

@@ -12,7 +12,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from nwbglm.comparison import POOLED, headline, summarise_models, summarise_pairs
+from nwbglm.comparison import POOLED, ROUNDING, headline, summarise_models, summarise_pairs
 from nwbglm.figures import FIGURES, OVERALL, figures_of, overall_figures_of, split_name, title_of
 from nwbglm.figures.style import csv_text
 from nwbglm.study import Study, read_study
@@ -142,6 +142,7 @@ class _Pages:
                     "units in the file": line.get("units_in_file"),
                     "units analysed": line.get("units"),
                     "duration (s)": line.get("duration"),
+                    "bins fitted": line.get("rows_fitted"),
                     "audit findings": len(findings),
                 }
             )
@@ -165,6 +166,7 @@ class _Pages:
             truth=self.truth.get(session),
             audit=audit,
             findings=html_table(finding_rows(audit)),
+            taken=taken_lines(audit),
             models=html_table(model_rows(self.study, mine["scores"])),
             troubles=html_table(trouble_rows(mine["scores"])),
             fits=html_table(fit_rows(mine["fits"])),
@@ -209,7 +211,7 @@ def at_a_glance(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[tuple[
     return out
 
 
-KINDS = {"held-out": "held out (pooled folds)", "test": "test epochs", "in-sample": "in-sample"}
+KINDS = {"test": "test epochs", "held-out": "held out (folds)", "in-sample": "in-sample"}
 
 
 def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
@@ -225,9 +227,9 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
                 "units": line.units,
                 "above null": line.positive,
                 "bits per spike": _with_quartiles(line, "bits_per_spike"),
-                "deviance explained (Cohen)": _with_quartiles(line, "pseudo_r2_cohen"),
-                "McFadden": _with_quartiles(line, "pseudo_r2_mcfadden"),
-                "log-likelihood per bin": line.log_likelihood_per_row_median,
+                "Cohen's R²": _with_quartiles(line, "pseudo_r2_cohen"),
+                "McFadden's R²": _with_quartiles(line, "pseudo_r2_mcfadden"),
+                "nats per bin": line.log_likelihood_per_row_median,
             }
         )
     order = {kind: i for i, kind in enumerate(KINDS.values())}
@@ -236,7 +238,8 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_quartiles(line, name: str) -> str:
-    median, low, high = (getattr(line, f"{name}_{part}") for part in ("median", "q25", "q75"))
+    parts = (getattr(line, f"{name}_{part}") for part in ("median", "q25", "q75"))
+    median, low, high = (0.0 if abs(value) < ROUNDING else value for value in parts)
     return number(median) if line.units == 1 else f"{number(median, 3)} ({number(low, 3)} to {number(high, 3)})"
 
 
@@ -253,7 +256,7 @@ def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
                 "unique to the first": line.adds or "(not nested)",
                 "units": line.units,
                 "units better": line.units_better,
-                "median difference (bits per spike)": line.bits_per_spike_median,
+                "median (bits per spike)": line.bits_per_spike_median,
                 "95 % over sessions": interval if pd.notna(line.bits_per_spike_low) else "(one session)",
                 "same rows": "yes" if line.same_rows else "no",
             }
@@ -308,6 +311,22 @@ def finding_rows(audit: Mapping[str, Any]) -> pd.DataFrame:
     columns = {"level": "level", "path": "where", "seen": "what was seen", "mend": "what to do"}
     findings: Sequence[Mapping[str, Any]] = audit.get("findings", [])
     return pd.DataFrame([{shown: _words(f.get(key, "")) for key, shown in columns.items()} for f in findings])
+
+
+def taken_lines(audit: Mapping[str, Any]) -> list[str]:
+    """Say in sentences what the study takes of a recording, and which units it leaves."""
+    lines = []
+    for purpose, epochs in audit.get("takes", {}).get("epochs", {}).items():
+        labels = f" ({', '.join(map(str, epochs['labels']))})" if epochs.get("labels") else ""
+        lines.append(f"Epochs '{purpose}': {epochs['intervals']} intervals, {number(epochs['seconds'])} s{labels}.")
+    every = audit.get("contents", {}).get("units", {}).get("ids", [])
+    chosen = audit.get("takes", {}).get("units", {}).get("ids", [])
+    if chosen:
+        lines.append(f"Units taken ({len(chosen)}): {', '.join(map(str, chosen))}.")
+    left = [unit for unit in every if unit not in set(chosen)]
+    if left and chosen:
+        lines.append(f"Units left out by the study's selection ({len(left)}): {', '.join(map(str, left))}.")
+    return lines
 
 
 def _words(value: Any) -> str:

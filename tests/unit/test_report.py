@@ -1,0 +1,214 @@
+"""The report: complete, offline, true to the tables, and well formed."""
+
+import re
+from html.parser import HTMLParser
+from io import StringIO
+
+import pandas as pd
+import pytest
+from synthetic_report import small_report
+
+from nwbglm import comparison
+from nwbglm.report import build_report, methods, read_figures, report_files, write_files
+from nwbglm.report.build import at_a_glance, model_rows, trouble_rows
+from nwbglm.report.markup import html_table, inline_svg, number
+from nwbglm.study import load_study
+
+VOID = {"meta", "br", "link", "img", "input", "hr", "rect", "path", "use", "image", "line", "circle"}
+
+
+class Page(HTMLParser):
+    """Collects a page's ids, links and text, and checks that tags close."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.links, self.sources, self.words = [], [], [], [], []
+        self.feed(text)
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+        for key, value in attributes:
+            if key == "id":
+                self.ids.append(value)
+            elif key == "href" and tag == "a":
+                self.links.append(value)
+            elif key in ("src", "srcset", "action", "data") or (key.endswith("href") and tag != "a"):
+                self.sources.append(value)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag in VOID:
+            return
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def small():
+    return small_report()
+
+
+@pytest.fixture(scope="module")
+def pages(small):
+    return {name: Page(text) for name, text in small.files.items() if name.endswith(".html")}
+
+
+def test_the_files_are_those_that_the_study_announces(small):
+    assert sorted(small.files) == sorted(report_files(small.study))
+    assert report_files(small.study)[0] == "index.html"
+
+
+def test_pages_are_well_formed_and_ids_are_unique(pages):
+    for name, page in pages.items():
+        assert len(page.ids) == len(set(page.ids)), name
+
+
+def test_nothing_is_loaded_from_elsewhere(small, pages):
+    for name, page in pages.items():
+        assert all(source.startswith(("data:image/png;base64,", "#")) for source in page.sources), name
+        assert "@import" not in small.files[name] and "<script" not in small.files[name]
+        assert not re.search(r"url\((?!#)", small.files[name]), name
+
+
+def test_every_link_leads_to_a_file_or_a_place_of_the_report(small, pages):
+    for name, page in pages.items():
+        folder = name.rpartition("/")[0]
+        for link in page.links:
+            path, _, place = link.partition("#")
+            target = re.sub(r"[^/]+/\.\./", "", f"{folder}/{path}").lstrip("/") if path else name
+            assert target in small.files, (name, link)
+            assert not place or place in pages[target].ids, (name, link)
+
+
+def test_svg_references_point_into_their_own_figure(small, pages):
+    for name, page in pages.items():
+        used = set(re.findall(r"url\(#([^)]+)\)", small.files[name])) | set(
+            re.findall(r'xlink:href="#([^"]+)"', small.files[name])
+        )
+        assert used <= set(page.ids), name
+    assert any("url(#" in text for text in small.files.values())
+
+
+def test_a_session_that_was_left_out_is_named_with_its_reason(small, pages):
+    assert "mouse-3" in pages["index.html"].text and small.reason in pages["index.html"].text
+    assert small.reason in pages["sessions/mouse-3.html"].text
+    assert "This session was left out" not in pages["sessions/mouse-1.html"].text
+    assert pages["index.html"].text.count("2 of 3") == 1
+
+
+def test_the_comparison_shows_the_tables_medians(small, pages):
+    scores = small.tables["scores"]
+    rows = scores[(scores.kind == "held-out") & (scores.fold == "pooled") & (scores.model == "heading")]
+    median, low, high = rows.bits_per_spike.quantile([0.5, 0.25, 0.75])
+    assert f"{number(median, 3)} ({number(low, 3)} to {number(high, 3)})" in pages["index.html"].text
+
+
+def test_a_constant_model_scores_zero_not_rounding_noise(small):
+    rows = model_rows(small.study, small.tables["scores"])
+    assert set(rows[rows.model == "constant"]["bits per spike"]) == {"0 (0 to 0)"}
+
+
+def test_findings_and_their_markup_stay_text(small, pages):
+    assert "3 <spikes> repeat" in pages["sessions/mouse-1.html"].text
+    assert "<spikes>" not in small.files["sessions/mouse-1.html"]
+
+
+def test_units_left_out_are_listed(pages):
+    assert "Units left out by the study's selection (2): 1, 2." in pages["sessions/mouse-1.html"].text
+
+
+def test_silent_units_are_in_the_list_of_units_to_look_at(small, pages):
+    rows = trouble_rows(small.tables["scores"])
+    silent = rows[rows.status == "no_spikes"]
+    assert set(silent.session) == {"mouse-2"} and set(silent.unit) == {12}
+    assert "no_spikes" in pages["sessions/mouse-2.html"].text
+
+
+def test_tables_come_with_the_report(small):
+    table = pd.read_csv(StringIO(small.files["tables/scores.csv"]))
+    assert len(table) == len(small.tables["scores"])
+    merged = table.bits_per_spike.dropna().to_numpy()
+    assert merged == pytest.approx(small.tables["scores"].bits_per_spike.dropna().to_numpy(), rel=1e-6, abs=1e-12)
+    assert small.files["tables/mouse-1/scores.csv"] == small.figures["mouse-1"]["scores"][1]
+
+
+def test_the_same_inputs_give_the_same_report(small):
+    again = small.build()
+    assert again == small.files
+
+
+def test_a_study_without_any_result_still_has_a_report(small):
+    tables = comparison.compare_models([], excluded=dict.fromkeys(small.study.recordings, "no wake"))
+    files = build_report(small.study, tables, {}, {}, small.overall)
+    assert sorted(files) == sorted(report_files(small.study))
+    assert "No session was fitted" in Page(files["index.html"]).text
+    assert at_a_glance(small.study, tables)[0] == ("sessions", "0 of 3")
+
+
+def test_files_are_written_and_figures_read_back(small, tmp_path):
+    write_files({"sessions/a.html": "x", "index.html": "y"}, tmp_path)
+    assert (tmp_path / "sessions" / "a.html").read_text() == "x"
+    for session in ("a", "b"):
+        write_files({f"{session}/rates.svg": f"<svg>{session}</svg>", f"{session}/rates.csv": "t\n1\n"}, tmp_path)
+    svg, csv = ([tmp_path / s / f"rates.{kind}" for s in ("a", "b")] for kind in ("svg", "csv"))
+    assert read_figures(svg, csv) == {s: {"rates": (f"<svg>{s}</svg>", "t\n1\n")} for s in ("a", "b")}
+
+
+def test_methods_say_what_the_seed_studies_do(repository):
+    text = " ".join(methods.paragraphs(load_study(repository / "config" / "head_direction.yaml")))
+    for fact in (
+        "bins of 10 ms",
+        "location == 'adn' and rate > 1.0",
+        "the first 3 min",
+        "8 raised cosines on a logarithmic axis",
+        "the unit's own spikes over the last 0.8 s",
+        "ridge, strength 0.1 on the features' own scale for 'coupling'",
+        "no penalty for 'raw-history' and 'history'",
+        "8 strengths from 1e-06 to 1",
+        "5 contiguous blocks",
+    ):
+        assert fact in text, fact
+    current = " ".join(methods.paragraphs(load_study(repository / "config" / "demo_injected_current.yaml")))
+    assert "trained on the epochs 'train' and scored on the epochs 'test'" in current and "in pA" in current
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.123456, "0.1235"),
+        (3.0, "3"),
+        (-1.5, "−1.5"),
+        (float("nan"), "–"),
+        (None, "–"),
+        (1e-9, "1e-09"),
+        (True, "yes"),
+    ],
+)
+def test_numbers_are_written_for_readers(value, text):
+    assert number(value).replace("e-0", "e-0") == text
+
+
+def test_tables_escape_and_align():
+    text = html_table(pd.DataFrame({"a": ["<b>"], "n": [1.5]}))
+    assert "&lt;b&gt;" in text and '<td class="n">1.5</td>' in text
+    assert html_table(pd.DataFrame()) == ""
+
+
+def test_inline_svg_renames_identifiers():
+    svg = '<?xml version="1.0"?>\n<svg><clipPath id="p1"/><g clip-path="url(#p1)"><use xlink:href="#p1"/></g></svg>'
+    text = inline_svg(svg, prefix="rates", label='a "b"')
+    assert text.count("rates-p1") == 3 and "<?xml" not in text and "&#34;b&#34;" in text
