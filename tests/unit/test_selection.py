@@ -16,7 +16,7 @@ COLUMNS = {
     "rate": np.array([0.5, 3.0, np.nan, 7.0]),
     "group": np.array([1, 1, 2, 2]),
     "good": np.array([True, False, True, True]),
-    "tags": [np.array(["wake", "box"], dtype=object), np.array(["sleep"], dtype=object), np.array([], dtype=object), np.array(["wake"], dtype=object)],
+    "tags": [np.array(tags, dtype=object) for tags in (["wake", "box"], ["sleep"], [], ["wake"])],
     "codes": [np.array([1, 2]), np.array([3]), np.array([], dtype=int), np.array([2])],
     "Spike Quality": np.array([1.0, 2.0, 3.0, 4.0]),
 }  # fmt: skip

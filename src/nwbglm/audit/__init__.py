@@ -15,7 +15,7 @@ import numpy as np
 from nwbglm import epochs
 from nwbglm.audit.contents import describe_contents
 from nwbglm.audit.findings import Finding, find_in_file, guarded
-from nwbglm.binning.exposure import blanked, silences
+from nwbglm.binning.exposure import blanked, pooled_spikes, silences
 from nwbglm.binning.grid import Grid
 from nwbglm.binning.signals import bin_signal
 from nwbglm.epochs import Epochs
@@ -29,6 +29,10 @@ MOSTLY_EMPTY = 0.05
 """A signal without a value in more than this share of the bins is reported."""
 IMPROBABLE = 25.0
 """A silence during which this many spikes of the population were expected is no chance (e^-25)."""
+
+
+OUT_OF_LINE = 5.0
+"""How many times the pause that only one in a thousand exceeds."""
 
 
 @dataclass(frozen=True)
@@ -291,15 +295,19 @@ def _units(recording: Recording, settings: DataSettings, use: Epochs, takes: dic
 
 
 def _lost_tracking(recording: Recording, use: Epochs, columns: UnitColumns) -> Iterator[Finding]:
-    """Report silences of the whole population that are too long for chance."""
+    """Report silences of the whole population that are too long for chance, and out of line with its other pauses."""
     rate = float(columns.spikes.sum()) / use.total
     if rate <= 0:
         return
-    longest = IMPROBABLE / rate
+    pauses = np.concatenate(
+        [np.diff(pooled_spikes(recording, use.take(use.clock == clock), int(clock))) for clock in np.unique(use.clock)]
+    )
+    usual = float(np.quantile(pauses, 0.999)) if len(pauses) else 0.0
+    longest = max(IMPROBABLE / rate, OUT_OF_LINE * usual)
     found = silences(recording, use, longest)
     if len(found):
         seen = (
-            f"{len(found)} times no unit fires for {longest:.3g} s or longer (up to {found.duration.max():.3g} s, from "
+            f"{'once' if len(found) == 1 else f'{len(found)} times'} no unit fires for {longest:.3g} s or longer (up to {found.duration.max():.3g} s, from "
             f"{found.start.min():.3f} s on), where {rate:.3g} spikes a second are usual"
         )
         mend = f"if these are lost data, not silence: `blank: {{lost: {{silence: {longest:.2g} s}}}}`"

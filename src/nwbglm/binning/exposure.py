@@ -55,14 +55,19 @@ def silences(recording: Recording, use: Epochs, longest: float) -> Epochs:
     parts = [epochs.empty()]
     for clock in np.unique(use.clock):
         spans = use.take(use.clock == clock)
-        trains = [recording.train(unit, int(clock), spans) for unit in range(len(recording.units))]
-        spikes = np.sort(np.concatenate([*trains, np.empty(0)]))
+        spikes = pooled_spikes(recording, spans, int(clock))
         for span in spans:
             inside = spikes[(spikes >= span.start) & (spikes < span.stop)]
             edges = np.concatenate([[span.start], inside, [span.stop]])
             silent = np.flatnonzero(np.diff(edges) >= longest)
             parts.append(Epochs.of(edges[silent], edges[silent + 1], clock=np.full(len(silent), clock)))
     return epochs.concatenate(parts)
+
+
+def pooled_spikes(recording: Recording, spans: Epochs, clock: int = 0) -> np.ndarray:
+    """Read the spike times of all units of the file on one clock, s, sorted."""
+    trains = [recording.train(unit, clock, spans) for unit in range(len(recording.units))]
+    return np.sort(np.concatenate([*trains, np.empty(0)]))
 
 
 def observed_spikes(times: np.ndarray, intervals: np.ndarray | None, blank: Epochs) -> np.ndarray:

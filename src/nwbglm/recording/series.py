@@ -177,25 +177,34 @@ class Series:
         return rounded(self.starting_time + np.arange(start, stop) / self.rate)
 
     def values(self, start: int = 0, stop: int | None = None, column: int | None = None) -> np.ndarray:
-        """Read the values of samples ``start:stop`` in `unit`, float64: (samples,) or (samples, columns)."""
+        """Read the values of samples ``start:stop`` in `unit`, float64.
+
+        Parameters
+        ----------
+        start, stop
+            Range of samples.
+        column
+            Which column; further dimensions count as columns, the last running fastest.
+
+        Returns
+        -------
+        (samples,), or (samples, columns) where there are several and none is named.
+        """
         if self.problem:
             raise self._unreadable()
-        stop = self.samples if stop is None else min(stop, self.samples)
-        selection: tuple | slice = slice(start, stop)
-        factor: float | np.ndarray = self.conversion
-        if len(self.data.shape) == 2 and column is not None:
-            if not 0 <= column < self.data.shape[1]:
-                raise RecordingError(
-                    f"there is no column {column}",
-                    where=f"{self.where}: {self.path}",
-                    mend=f"columns are 0 to {self.data.shape[1] - 1}",
-                )
-            selection = (selection, column)
-        if self.channel_conversion is not None:
-            chosen = slice(None) if len(self.data.shape) < 2 or column is None else column
-            factor = factor * self.channel_conversion[chosen]
-        raw = self.data.read(selection).astype(np.float64)
-        return raw * factor + self.offset
+        rows = slice(start, self.samples if stop is None else min(stop, self.samples))
+        if column is None and self.columns > 1:
+            raw = self.data.read(rows).astype(np.float64).reshape(rows.stop - rows.start, -1)
+            return raw * self._factor(slice(None)) + self.offset
+        column = column or 0
+        if not 0 <= column < self.columns:
+            where, mend = f"{self.where}: {self.path}", f"columns are 0 to {self.columns - 1}"
+            raise RecordingError(f"there is no column {column}", where=where, mend=mend)
+        place = np.unravel_index(column, self.data.shape[1:]) if len(self.data.shape) > 1 else ()
+        return self.data.read((rows, *map(int, place))).astype(np.float64) * self._factor(column) + self.offset
+
+    def _factor(self, column: int | slice) -> float | np.ndarray:
+        return self.conversion * (1.0 if self.channel_conversion is None else self.channel_conversion[column])
 
     def _unreadable(self) -> RecordingError:
         problem = self.problem or "it has neither timestamps nor a rate"
