@@ -172,8 +172,30 @@ def build_features(
     for part in parts[1:]:
         values, valid, inputs = _multiply(whole, part)
         whole = whole._replace(values=values, valid=valid, inputs=inputs)
+    _refuse_unusable(whole.valid, binned, term, name)
     dataset = _label(whole, binned, rows, term, name)
     return _tabulate(dataset, parts)
+
+
+def _refuse_unusable(valid: np.ndarray, binned: xr.Dataset, term: Term, name: str) -> None:
+    """Raise `ProblemError` where no row at all has the term's features."""
+    usable = valid.any(axis=1) if term.own else valid.all(axis=1)
+    if usable.any():
+        return
+    segments = np.unique(binned["segment"].values, return_counts=True)[1]
+    longest = segments.max(initial=0) * float(binned.attrs["bin"])
+    where = f"session {binned.attrs.get('session', '')}, term {name}"
+    if term.window >= longest:
+        raise ProblemError(
+            f"the window of {term.window:g} s is longer than every segment (the longest has {longest:g} s)",
+            where=where,
+            mend="use a shorter window, or longer epochs",
+        )
+    raise ProblemError(
+        f"no fitted bin has all of its values: {term.inputs} is missing in each, or outside its bounds",
+        where=where,
+        mend="look at the audit for gaps in the signal and in the observed times, and at the term's bounds",
+    )
 
 
 def analysis_rows(binned: xr.Dataset) -> np.ndarray:

@@ -157,8 +157,9 @@ def test_impossible_folds_are_said_before_any_fit():
         split(session(segment=np.repeat([0, 1], 500)), blocks=5, cut="epochs")
     with pytest.raises(ProblemError, match="no row to train on"):
         split(session(), history(), blocks=2, gap="100 s")
+    start = np.where(np.arange(1000) < 15, 1.0, np.nan)
     with pytest.raises(ProblemError, match=r"no row to .* 0 rows are valid"):
-        split(session(100), history("2 s"), blocks=2)
+        split(session(drive=start), history(), Term.model_validate({"of": "drive", "basis": "identity"}), blocks=2)
 
 
 def test_the_store_survives_the_disk(tmp_path):

@@ -257,3 +257,13 @@ def test_constant_signals_have_no_range():
     data = binned_session(np.zeros(50), speed=np.ones(50))
     with pytest.raises(ProblemError, match="constant"):
         features.build_features(data, term("speed", bspline={"n": 4}), name="speed")
+
+
+def test_a_term_without_a_single_usable_row_says_why():
+    short = binned_session(np.zeros((90, 2)), segment=np.repeat(np.arange(6), 15))
+    with pytest.raises(ProblemError, match=r"0.2 s is longer than every segment \(the longest has 0.15 s\)") as error:
+        features.build_features(short, history(), name="coupling")
+    assert "session small, term coupling" in str(error.value)
+    missing = binned_session(np.zeros(90), drive=np.where(np.arange(90) % 10 == 0, np.nan, 1.0))
+    with pytest.raises(ProblemError, match="no fitted bin has all of its values: drive"):
+        features.build_features(missing, history("drive"), name="drive")

@@ -1,6 +1,7 @@
 """A model's fits equal scikit-learn's on the same rows; strengths are chosen without the rows that are then scored."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -212,6 +213,23 @@ def test_a_units_unobserved_bins_are_no_rows_for_it_alone():
     y, e = stages.counts[shared, 2], exposure[shared, 2]
     slope = x.T @ (e * np.exp(x @ fits["coef"].values[2] + fits["intercept"].values[2]) - y) / len(y)
     np.testing.assert_allclose(slope, -1e-3 * fits["coef"].values[2], atol=1e-7)
+
+
+def test_silent_units_and_constant_features_are_in_the_log(caplog):
+    healthy = head_direction_session()
+    counts = healthy["spike_count"].values.copy()
+    counts[:, 1] = 0
+    counts[1000:, 2] = 0
+    stages = Stages(binned_session(counts, drive=np.ones(4000)), ["coupling", "drive"])
+    with caplog.at_level(logging.WARNING):
+        fits = stages.fit("coupling", "drive")
+    assert "session small, model model: unit 2 has no spikes in the fitted rows" in caplog.text
+    assert "unit 3 has no spikes in the training rows of fold 0" in caplog.text
+    assert "features of term drive from drive do not vary" in caplog.text
+    assert "features of term coupling from 2 do not vary" in caplog.text
+    dead = (fits["input"].values == "2") | (fits["term"].values == "drive")
+    assert (fits["coef"].values[:, dead] == 0).all()
+    assert fits["status"].values[0, 0, 0] == 0
 
 
 # ---------------------------------------------------------------- blocks and stores

@@ -59,8 +59,16 @@ class Design:
 
     def matrix(self, unit: int | None = None) -> np.ndarray:
         """Return a unit's features (or those that all share) on the rows in use, shape (rows, features), float32."""
-        parts = [store["features"].isel(feature=self._columns(store, unit)).values[self.rows] for store in self.stores]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((int(self.rows.sum()), 0), np.float32)
+        columns = [self._columns(store, unit) for store in self.stores]
+        rows = np.flatnonzero(self.rows)
+        made = np.empty((len(rows), sum(map(len, columns))), np.float32)
+        at = 0
+        for store, chosen in zip(self.stores, columns, strict=True):
+            # one input at a time, as the store is chunked: a big store is never in memory twice
+            for piece in np.split(chosen, _where_inputs_change(store["input"].values[chosen])):
+                made[:, at : at + len(piece)] = store["features"].isel(feature=piece).values[rows]
+                at += len(piece)
+        return made
 
     def mask(self, units: Sequence[int]) -> np.ndarray | None:
         """Return which features each unit may use, shape (features, units); None where that is all."""
@@ -100,6 +108,10 @@ class Design:
         if not store.attrs["own"]:
             return np.arange(store.sizes["feature"])
         return np.flatnonzero([str(sender) == str(unit) for sender in store["input"].values])
+
+
+def _where_inputs_change(inputs: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(inputs[1:] != inputs[:-1]) + 1
 
 
 def term_name(store: xr.Dataset) -> str:

@@ -1,0 +1,105 @@
+"""What is impossible, said before anything is compiled; what is odd, said in the log."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from nwbglm.errors import ProblemError
+from nwbglm.study import Fit
+
+from .design import OWN, Design
+from .splits import Splits
+
+log = logging.getLogger(__name__)
+
+
+def refuse_impossible(design: Design, counts: np.ndarray, splits: Splits, settings: Fit, where: str) -> None:
+    """Raise `ProblemError` for what no solver can mend, before anything is compiled."""
+    rows = splits.train[: splits.final + 1].sum(axis=1)
+    if not rows.min(initial=1):
+        raise ProblemError(
+            "some fold has no row to train on that the model can use",
+            where=where,
+            mend="use fewer folds, a shorter window, or longer epochs",
+        )
+    strengths, features = settings.penalty.strengths, len(design.labels["term"])
+    if len(strengths) > 1 and not splits.folds:
+        raise ProblemError(
+            f"a path of {len(strengths)} strengths cannot be chosen from without folds",
+            where=where,
+            mend="give one strength, or fit.folds.blocks of 2 or more",
+        )
+    if features >= rows.min(initial=np.iinfo(int).max) and min(strengths) == 0:
+        raise ProblemError(
+            f"{features} features cannot be fitted to {rows.min()} rows without a penalty",
+            where=where,
+            mend="use a ridge penalty, fewer functions, or longer epochs",
+        )
+    if settings.observations == "bernoulli" and counts.max(initial=0) > 1:
+        raise ProblemError(
+            f"Bernoulli observations are 0 or 1, and a bin holds {int(counts.max())} spikes",
+            where=where,
+            mend="use smaller bins, or observations: poisson",
+        )
+    if settings.nested and len(splits.folds) < 3 and len(strengths) > 1:
+        raise ProblemError(
+            f"a nested choice of strength needs 3 folds or more, not {len(splits.folds)}",
+            where=where,
+            mend="use fit.folds.blocks: 3",
+        )
+
+
+def report_silent_units(counts: np.ndarray, ids: np.ndarray, splits: Splits, where: str) -> None:
+    """Log the units that have no spikes to learn from in some training rows.
+
+    Parameters
+    ----------
+    counts
+        Shape (rows, units).
+    ids
+        The units' NWB ids.
+    splits
+        What is fitted.
+    where
+        Session and model.
+    """
+    names = [*splits.folds, "the final fit"]
+    for unit, count in zip(ids, counts.T, strict=True):
+        silent = [name for name, rows in zip(names, splits.train, strict=False) if not count[rows].any()]
+        if len(silent) == len(names):
+            log.warning("%s: unit %s has no spikes in the fitted rows", where, unit)
+        elif silent:
+            log.warning("%s: unit %s has no spikes in the training rows of fold %s", where, unit, ", ".join(silent))
+
+
+def report_constant_features(x: np.ndarray, rows: np.ndarray, design: Design, unit: object, where: str) -> None:
+    """Log the terms and inputs whose features do not vary on the fitted rows: their coefficients stay 0.
+
+    Parameters
+    ----------
+    x
+        Shape (rows, features).
+    rows
+        Those of the final fit.
+    design
+        Names the columns.
+    unit
+        Whose columns they are, where a term has own ones.
+    where
+        Session and model.
+    """
+    used = np.flatnonzero(rows)
+    if not len(used) or not x.shape[1]:
+        return
+    varies = np.zeros(x.shape[1], bool)
+    first = x[used[0]]
+    for start in range(0, len(used), 16384):
+        varies |= (x[used[start : start + 16384]] != first).any(axis=0)
+    labels = design.labels
+    for term, sender in dict.fromkeys(zip(labels["term"][~varies], labels["input"][~varies], strict=True)):
+        of = f"unit {unit}" if sender == OWN else str(sender)
+        columns = (labels["term"] == term) & (labels["input"] == sender)
+        share = "" if not varies[columns].any() else f"{(~varies[columns]).sum()} of {columns.sum()} "
+        log.warning("%s: %sfeatures of term %s from %s do not vary in the fitted rows", where, share, term, of)
