@@ -3,7 +3,8 @@
 A *column* is one fit: a unit, a set of rows, a strength. All columns share one pair of matrix products a block of rows,
 ``eta = theta X'`` and ``slope X``; coefficients are row-major (column, feature), the layout in which XLA reaches the
 speed of BLAS. Nothing of size rows x columns outlives a block. Data are arguments, never constants of the compiled
-program, and shapes come in a few sizes, so that nothing is compiled twice.
+program, and shapes come in a few sizes, so that nothing is compiled twice. A predictor that overflows makes its own
+column's sums infinite, which the search takes as a step too far.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 __all__ = ["Panel", "column_extremes", "column_sums", "packed_index", "weighted_grams"]
-
-ETA_LIMIT = {"float64": 300.0, "float32": 60.0}
-"""Largest linear predictor that is exponentiated: finite, and so bad that a line search turns back."""
 
 
 class Panel(NamedTuple):
@@ -48,13 +46,12 @@ def packed_index(features: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(features)
 
 
-def _rows(panel, j, theta, unit, mask, alpha, limit):
+def _rows(panel, j, theta, unit, mask, alpha):
     """Return the block's features and, for each column: linear predictor, weight, exposure, response."""
     x, masks, exposure, y = panel
     xb = jax.lax.dynamic_index_in_dim(x, j, keepdims=False)
     take = partial(jax.lax.dynamic_index_in_dim, index=j, keepdims=False)
     eta = jnp.matmul(theta, xb.T, precision=jax.lax.Precision.HIGHEST)
-    eta = jnp.clip(eta, -limit, limit)
     weight = take(masks)[mask]
     e = jnp.ones((), eta.dtype)
     if exposure is not None:
@@ -90,10 +87,9 @@ def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, 
     """
     columns, features = theta.shape
     first, second = packed_index(features)
-    limit = ETA_LIMIT[theta.dtype.name]
 
     def body(i, sums):
-        xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha, limit)
+        xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
         parts = [jnp.where(weight, observations.loss(eta, *rest), 0).sum(axis=1)]
         product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
         if order >= 1:
@@ -116,10 +112,9 @@ def weighted_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alph
     Parameters are those of `column_sums`; returns float64 ``(columns, features, features)``.
     """
     columns, features = theta.shape
-    limit = ETA_LIMIT[theta.dtype.name]
 
     def body(i, sums):
-        xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha, limit)
+        xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
         curvature = jnp.where(weight, observations.curvature(eta, *rest), 0)
 
         # one product for all columns: twice as fast in float64 as a product for each
@@ -133,10 +128,9 @@ def weighted_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alph
 @partial(jax.jit, static_argnames=("observations",))
 def column_extremes(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations):
     """Return the least and the largest linear predictor of each column over the blocks listed (columns, 2)."""
-    limit = ETA_LIMIT[theta.dtype.name]
 
     def body(i, found):
-        _, eta, weight, _ = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha, limit)
+        _, eta, weight, _ = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
         low = jnp.where(weight, eta, jnp.inf).min(axis=1)
         high = jnp.where(weight, eta, -jnp.inf).max(axis=1)
         return jnp.minimum(found[0], low), jnp.maximum(found[1], high)

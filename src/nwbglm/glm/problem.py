@@ -140,7 +140,7 @@ class Problem:
             yield part if isinstance(part, tuple) else (part,)
 
 
-COLUMN_BUCKETS = (1, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 2048, 4096, 8192)
+COLUMN_BUCKETS = (1, 8, 24, 48, 104, 128, 256, 512, 1024, 2048, 4096, 8192)
 """Numbers of columns that are compiled for; others are filled up with zeros."""
 
 

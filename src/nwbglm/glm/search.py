@@ -147,6 +147,8 @@ def _leash(direction: np.ndarray, theta: np.ndarray) -> np.ndarray:
 def _cut(slots: _Slots, rejected: np.ndarray, limit: int) -> None:
     """Count rejected trials, and let go of columns that can go no further."""
     slots.cuts[rejected] += 1
+    first = slots.direction[rejected].any(axis=1) == 0
+    slots.theta[rejected[first]] *= 0.5  # a starting point that overflows
     stuck = rejected[slots.cuts[rejected] > limit]
     slots.column[stuck] = -1
 
