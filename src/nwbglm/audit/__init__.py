@@ -306,8 +306,9 @@ def _lost_tracking(recording: Recording, use: Epochs, columns: UnitColumns) -> I
     longest = max(IMPROBABLE / rate, OUT_OF_LINE * usual)
     found = silences(recording, use, longest)
     if len(found):
+        times = "once" if len(found) == 1 else f"{len(found)} times"
         seen = (
-            f"{'once' if len(found) == 1 else f'{len(found)} times'} no unit fires for {longest:.3g} s or longer (up to {found.duration.max():.3g} s, from "
+            f"{times} no unit fires for {longest:.3g} s or longer (up to {found.duration.max():.3g} s, from "
             f"{found.start.min():.3f} s on), where {rate:.3g} spikes a second are usual"
         )
         mend = f"if these are lost data, not silence: `blank: {{lost: {{silence: {longest:.2g} s}}}}`"

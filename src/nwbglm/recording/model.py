@@ -15,6 +15,7 @@ from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
 from nwbglm.recording.clocks import Clocks
 from nwbglm.recording.files import Group, check_nwb, external_links, open_hdf5, walk
+from nwbglm.recording.remote import RangeFile, is_remote, resolve_dandi
 from nwbglm.recording.series import Series, is_series
 from nwbglm.recording.sweeps import Sweeps, find_sweeps
 from nwbglm.recording.tables import Table, is_interval_table, is_table
@@ -206,7 +207,7 @@ def open_recording(path: str | Path, *, session: str = "", external: str = "refu
     Parameters
     ----------
     path
-        The file.
+        The file, or an address: http(s) with byte ranges, or ``dandi://000056/path``.
     session
         Its name in the study.
     external
@@ -215,11 +216,10 @@ def open_recording(path: str | Path, *, session: str = "", external: str = "refu
     Raises
     ------
     RecordingError
-        If the file is absent, empty, cut off, no HDF5, no NWB 2, or leads to other files.
+        If the file is absent, empty, cut off, no HDF5, no NWB 2, or leads to other files; if an address cannot be read.
     """
     where = str(path)
-    with open_hdf5(path, where) as file:
-        root = Group(file["/"])
+    with open_root(path, where) as root:
         version = check_nwb(root, where)
         outside = external_links(root) if external == "refuse" else []
         if outside:
@@ -230,3 +230,20 @@ def open_recording(path: str | Path, *, session: str = "", external: str = "refu
                 mend="copy the data into one file (nwb export), or set `audit: {external_links: allow}`",
             )
         yield Recording(root, session, where, version)
+
+
+@contextmanager
+def open_root(path: str | Path, where: str) -> Iterator[Group]:
+    """Open a file's root group, wherever and whatever it is."""
+    if is_remote(path):
+        url = resolve_dandi(where) if where.startswith("dandi:") else where
+        with RangeFile(url) as remote:
+            try:
+                with open_hdf5(remote, where) as file:
+                    yield Group(file["/"])
+            except (OSError, RuntimeError, KeyError, RecordingError) as error:
+                # HDF5 tells of a failed read in its own words; the transfer knows the reason.
+                raise (remote.failure or error) from error
+    else:
+        with open_hdf5(path, where) as file:
+            yield Group(file["/"])
