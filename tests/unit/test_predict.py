@@ -8,7 +8,7 @@ from small_sessions import Stages, head_direction_session
 from nwbglm import store
 from nwbglm.errors import ProblemError
 from nwbglm.glm import predict as module
-from nwbglm.glm.predict import predict_rates
+from nwbglm.glm.predict import predict_rates, predict_recording
 from nwbglm.study import Window
 from nwbglm.tuning import tuning_curve
 
@@ -108,3 +108,32 @@ def test_stores_from_the_disk_serve_as_well(stages, tmp_path):
 def test_a_window_outside_the_fitted_rows_is_refused(stages):
     with pytest.raises(ProblemError, match="no fitted or tested bin"):
         predictions(stages, stages.fit("heading"), {"start": "100 s", "length": "10 s"})
+
+
+# ---------------------------------------------------------------- another recording
+
+
+def test_a_stored_fit_predicts_its_own_recording(stages, tmp_path):
+    fits = stages.fit("heading", "coupling", "history")
+    store.write(fits, tmp_path / "fits.zarr.zip", "fits")
+    rate = predict_recording(store.read(tmp_path / "fits.zarr.zip"), stages.binned)
+    inside, _ = expected_rates(stages, fits, ("heading", "coupling", "history"))
+    np.testing.assert_allclose(rate.values, inside, rtol=1e-5)
+
+
+def test_a_stored_fit_predicts_another_recording_with_its_own_bounds(stages):
+    drive = Stages(stages.binned, ["drive", "coupling"])
+    fits = drive.fit("coupling", "drive")
+    other = head_direction_session(rows=500, seed=9)
+    more = xr.concat([other["spike_count"], other["spike_count"].isel(unit=[0]).assign_coords(unit=[9])], "unit")
+    wider = other.drop_vars(["spike_count", "unit"]).assign(spike_count=more).isel(unit=[3, 1, 0, 2])
+    rate = predict_recording(fits, wider)
+    np.testing.assert_allclose(rate.values, predict_recording(fits, other).values, rtol=1e-5)
+    assert rate["unit"].values.tolist() == [1, 2, 3]
+    assert np.isnan(rate.values[:10]).all() and np.isfinite(rate.values[10:]).all()
+    with pytest.raises(ProblemError, match="units that the recording does not have: 3"):
+        predict_recording(fits, other.isel(unit=[0, 1]))
+    with pytest.raises(ProblemError, match="no signal drive"):
+        predict_recording(fits, other.drop_vars("drive"))
+    alone = Stages(stages.binned, ["heading"]).fit("heading")
+    assert predict_recording(alone, other.isel(unit=[0])).shape == (500, 3)

@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 
 from nwbglm.errors import ProblemError
-from nwbglm.study import Fit, Window
+from nwbglm.features import build_features
+from nwbglm.study import Fit, Term, Window
 from nwbglm.tuning import value_index
 
-from .design import Design, pick_terms
+from .design import OWN, Design, pick_terms
 from .fit import predict
 from .model import OBSERVATIONS
 
@@ -67,6 +68,94 @@ def predict_rates(
         attrs={"session": session, "model": fits.attrs["model"]},
     )
     return dataset.merge(xr.merge([curve.dataset() for curve in curves.values()]) if curves else xr.Dataset())
+
+
+def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
+    """Predict rates on any recording from a store of fits alone.
+
+    The features are made anew from the terms, bases and bounds that the store holds.
+
+    Parameters
+    ----------
+    fits
+        A ``fits`` store.
+    binned
+        A recording with the fit's bin, the signals of its terms and, where terms are of spikes, its units.
+
+    Returns
+    -------
+    xr.DataArray
+        Rate (time, unit), Hz, by the final fit; NaN where the model has no valid features.
+
+    Raises
+    ------
+    ProblemError
+        Where the recording lacks what the model needs.
+    """
+    _refuse_other_recordings(fits, binned)
+    settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
+    everywhere = binned.assign(in_epoch=binned["in_epoch"].copy(data=np.ones(binned["in_epoch"].shape, bool)))
+    stores = tuple(
+        build_features(
+            everywhere, Term.model_validate_json(entry["term"]), name=name, bounds=json.loads(entry["bounds"])
+        )
+        for name, entry in json.loads(fits.attrs["term_settings"]).items()
+    )
+    rate = np.full((binned.sizes["time"], fits.sizes["unit"]), np.nan)
+    design = Design(stores, np.ones(binned.sizes["time"], bool))
+    valid = np.logical_and.reduce([design.rows, *(store["valid"].values for store in stores)])
+    units = np.arange(fits.sizes["unit"])
+    for group in units[:, None] if design.own else [units]:
+        x = _align(fits, design, fits["unit"].values[group[0]])
+        rate[:, group] = predict(
+            x,
+            fits["coef"].values[group],
+            fits["intercept"].values[group],
+            observations=OBSERVATIONS[settings.observations],
+        )
+    rate[~valid] = np.nan
+    for store in stores:
+        if "input_valid" in store:
+            known = store["input_valid"].sel(input_unit=[str(unit) for unit in fits["unit"].values]).values
+            rate[~known] = np.nan
+    return xr.DataArray(
+        rate / float(fits.attrs["bin"]),
+        dims=("time", "unit"),
+        coords={"time": binned["time"].values, "unit": fits["unit"].values},
+        name="rate",
+        attrs={"units": "Hz", "model": fits.attrs["model"]},
+    )
+
+
+def _refuse_other_recordings(fits: xr.Dataset, binned: xr.Dataset) -> None:
+    """Raise `ProblemError` where a recording lacks the bin, a signal or a unit that a model needs."""
+    where = f"model {fits.attrs['model']}, session {binned.attrs.get('session', '')}"
+    if abs(float(binned.attrs["bin"]) - float(fits.attrs["bin"])) > 1e-9:
+        raise ProblemError(
+            f"the fit has bins of {float(fits.attrs['bin']):g} s and the recording of {float(binned.attrs['bin']):g} s",
+            where=where,
+            mend="bin the recording as the fit was",
+        )
+    terms = [Term.model_validate_json(entry["term"]) for entry in json.loads(fits.attrs["term_settings"]).values()]
+    missing = [signal for term in terms for signal in term.signals if signal not in binned]
+    if missing:
+        raise ProblemError(f"the recording has no signal {', '.join(missing)}", where=where)
+    needed = {str(sender) for sender in fits["input"].values} - {OWN} - {of for term in terms for of in term.signals}
+    if any(term.own for term in terms):
+        needed |= {str(unit) for unit in fits["unit"].values}
+    lost = sorted(needed - {str(unit) for unit in binned["unit"].values}) if any(t.of_spikes for t in terms) else []
+    if lost:
+        raise ProblemError(
+            f"the model needs the spikes of units that the recording does not have: {', '.join(lost)}", where=where
+        )
+
+
+def _align(fits: xr.Dataset, design: Design, unit: object) -> np.ndarray:
+    """Return a unit's features in the order of the fit's columns: another recording may hold more units."""
+    labels = design.labels
+    place = {key: i for i, key in enumerate(zip(labels["term"], labels["input"], labels["function"], strict=True))}
+    wanted = zip(*(fits[name].values.tolist() for name in ("term", "input", "function")), strict=True)
+    return design.matrix(unit)[:, [place[(str(term), str(sender), int(k))] for term, sender, k in wanted]]
 
 
 def window_rows(folds: xr.Dataset, window: Window, bin_width: float) -> slice:
