@@ -37,6 +37,7 @@ CURRENT = [
     "basis",
     "features-current-history",
     "features-history",
+    "filters-current",
     "filters-current-history",
     "filters-history",
     "scores",
@@ -169,6 +170,20 @@ def test_filters_are_basis_functions_times_coefficients(ring):
     assert found.inputs == [str(u) for u in ring.binned.unit.values] and found.axis == "lag"
     at = found.inputs.index("11")
     assert found.values[list(fit.unit.values).index(8), at] == pytest.approx(kernel @ coef, abs=1e-14)
+
+
+def test_the_filter_of_the_value_itself_is_its_coefficient(cell):
+    _, table = draw("filters-current", cell)
+    assert set(table.model) == {"current"}
+    slope = np.polyfit(table.value, table.log_gain, 1)[0]
+    assert slope == pytest.approx(cell.fits["current"].coef.item())
+
+
+def test_enlarged_moments_are_three_different_ones():
+    rate = np.zeros(3000)
+    rate[[995, 1005, 2500]] = 50, 60, 40
+    found = rates.busy_moments(pd.DataFrame({"rate_data": rate}))
+    assert found == [(700, 1000), (1000, 1300), (2350, 2650)]
 
 
 def test_the_coupling_table_holds_every_pair_and_lag(ring):

@@ -80,9 +80,7 @@ def _filters(study: Study) -> tuple[str, ...]:
     return tuple(
         name
         for name in study.used_terms
-        if (factor := _single(study, name))
-        and (factor.of == OWN_SPIKES or not factor.of_spikes)
-        and factor.basis.kind != "identity"
+        if (factor := _single(study, name)) and (factor.of == OWN_SPIKES or not factor.of_spikes)
     )
 
 
@@ -154,7 +152,7 @@ FIGURES: dict[str, FigureSpec] = {
         _with_basis,
     ),
     "features": FigureSpec(
-        "Features of {subject}",
+        "Features: {subject}",
         "What the model is given for the example unit, around an isolated and a busy moment. Top: the input; the "
         "shaded window is what predicts the bin at the line. Below: the features over time (each scaled to its "
         "range). Good: every feature answers the input, later functions later.",
@@ -163,7 +161,7 @@ FIGURES: dict[str, FigureSpec] = {
         _shown_features,
     ),
     "filters": FigureSpec(
-        "Filters of {subject}",
+        "Filters: {subject}",
         "The fitted sum of basis functions of each unit, in log rate per unit of input (log gain): 0 changes nothing, "
         "0.69 doubles the rate. Colours: models that use the term. Good: smooth, alike between models.",
         ("fits",),
@@ -180,8 +178,8 @@ FIGURES: dict[str, FigureSpec] = {
         _halves,
     ),
     "coupling": FigureSpec(
-        "Coupling filters of {subject}",
-        "Rows: receivers; columns: senders; each cell runs from the shortest to the longest lag; thin line: 0. "
+        "Coupling filters: {subject}",
+        "Rows: receivers; columns: senders; each cell runs over the lags, logarithmically; thin line: 0. "
         "All cells share one scale; the diagonal (own history, grey) has its own. The margins show tuning. "
         "Good, in a ring of head-direction units: neighbours excite, opposites inhibit.",
         ("tuning", "fits", "predictions"),

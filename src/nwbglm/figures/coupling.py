@@ -34,7 +34,7 @@ def draw_coupling(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     figure = Figure(figsize=(size + 0.8, size))
     axes = figure.add_subplot()
     scale, own_scale = cell_scales(values)
-    _draw_cells(axes, values, apart, scale, own_scale)
+    _draw_cells(axes, _log_lags(filters.grid), values, apart, (scale, own_scale))
     _draw_margins(axes, stores, subject, name, order)
     _finish(axes, figure, units[order], apart, scale, own_scale)
     table = filter_table({subject: filters}, fit.unit.values).rename(columns={"unit": "receiver", "input": "sender"})
@@ -67,9 +67,16 @@ def circular_distance(a: np.ndarray, b: np.ndarray, period: float) -> np.ndarray
     return np.abs(np.mod(a - b + period / 2, period) - period / 2)
 
 
-def _draw_cells(axes: Axes, values: np.ndarray, apart, scale: float, own_scale: float) -> None:
-    count, _, points = values.shape
-    x = np.linspace(0.08, 0.92, points)
+def _log_lags(lags: np.ndarray) -> np.ndarray:
+    """Return where in a cell each lag stands: on a logarithmic axis, since what happens happens at short lags."""
+    if len(lags) < 2 or lags[0] <= 0:
+        return np.linspace(0.08, 0.92, len(lags))
+    return 0.08 + 0.84 * np.log(lags / lags[0]) / np.log(lags[-1] / lags[0])
+
+
+def _draw_cells(axes: Axes, x: np.ndarray, values: np.ndarray, apart, scales: tuple[float, float]) -> None:
+    count = len(values)
+    scale, own_scale = scales
     lines, colors = [], []
     largest = np.nanmax(apart) if apart is not None and np.isfinite(apart).any() else 1.0
     for i in range(count):

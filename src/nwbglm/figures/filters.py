@@ -72,9 +72,10 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
             axes.plot(filters.grid, filters.values[position, 0], label=model, **stores.styles[model])
         axes.set_title(f"unit {units[position]}")
         axes.set_ylim(limits)
-    names = {"lag": "Time since the input (s)", "value": f"{subject}"}
-    figure.supxlabel(names[first.axis], fontsize=9)
-    figure.supylabel("Log gain", fontsize=9)
+    of = stores.study.terms[subject].inputs
+    units_of = stores.fits[next(iter(found))][f"{first.axis}_{subject}"].attrs.get("units", "")
+    figure.supxlabel("Time since the input (s)" if first.axis == "lag" else f"{of} ({units_of})", fontsize=9)
+    figure.supylabel("Log gain per unit of input" if first.axis == "lag" else "Log gain", fontsize=9)
     if single:
         panels[0].legend()
     else:

@@ -88,10 +88,10 @@ def busy_moments(table: pd.DataFrame, share: float = 0.1) -> list[tuple[int, int
     width = max(10, int(len(rate) * share))
     out = []
     for part in np.array_split(np.arange(len(rate)), ZOOMS):
-        if not part.size:
-            continue
-        first = int(np.clip(part[np.argmax(rate[part])] - width // 2, 0, max(0, len(rate) - width)))
-        out.append((first, min(first + width, len(rate))))
+        if part.size:
+            latest = max(part[0], part[-1] + 1 - width)
+            first = int(np.clip(part[np.argmax(rate[part])] - width // 2, part[0], latest))
+            out.append((first, min(first + width, int(part[-1]) + 1)))
     return out
 
 

@@ -174,5 +174,8 @@ def _draw_example(axes: Axes, stores: Stores, part: pd.DataFrame) -> None:
     axes.plot(first["at"], first.true, color=INK, linewidth=1.8, label="true")
     for model, line in mine.groupby("model", sort=False):
         axes.plot(line["at"], line.estimate, label=model, **stores.styles[model])
-    axes.set(title=title, xlabel="Lag (s) or value")
+    over = part.quantity.iloc[0].removeprefix("rate by ").split(" ")[0]
+    axes.set(
+        title=title, xlabel=over if "tuning" in part.quantity.iloc[0] or "Hz" in part.quantity.iloc[0] else "Lag (s)"
+    )
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
