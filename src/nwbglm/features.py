@@ -10,20 +10,23 @@ which a sender was not observed counts as missing.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from xarray.core import indexing
 
 from nwbglm import basis as bases
-from nwbglm.convolution import convolve, window_validity
+from nwbglm.convolution import Lagged
 from nwbglm.errors import ProblemError
 from nwbglm.study import Factor, Term
 from nwbglm.study.terms import OTHER_SPIKES
 
 FITTED = ("fit", "train", "test")
+IN_MEMORY = 256 * 2**20  # bytes of features above which they are made one input at a time, when asked for
 GRID = 121  # values at which functions of a value are tabulated
 
 
@@ -33,8 +36,8 @@ GRID = 121  # values at which functions of a value are tabulated
 class Part(NamedTuple):
     """The features of one input of a term."""
 
-    values: np.ndarray
-    """Shape (rows, inputs, functions), zero where invalid."""
+    values: np.ndarray | indexing.LazilyIndexedArray
+    """Shape (rows, inputs x functions), input-major, zero where invalid."""
     valid: np.ndarray
     """Shape (rows, inputs)."""
     inputs: list[str]
@@ -51,26 +54,15 @@ class Part(NamedTuple):
     """Of the grid."""
 
 
-def _spikes(binned: xr.Dataset) -> tuple[np.ndarray, list[str]]:
-    counts = binned["spike_count"].values.astype(float)
-    if "exposure" in binned:
-        counts[binned["exposure"].values == 0] = np.nan
-    return counts, [str(unit) for unit in binned["unit"].values]
-
-
-def _over_lags(factor: Factor, binned: xr.Dataset, rows: np.ndarray) -> Part:
-    series, inputs = _spikes(binned) if factor.of_spikes else (binned[factor.of].values[:, None], [factor.of])
-    series = np.asarray(series, dtype=float)
-    kernel = bases.kernel(factor.basis, float(binned.attrs["bin"]))
-    lags, count = kernel.weights.shape
-    missing = np.isnan(series)
-    valid = window_validity(missing, binned["segment"].values, kernel.first, kernel.first + lags - 1)[rows]
-    values = np.empty((len(rows), len(inputs), count), dtype=np.float32)
-    for where, made in convolve(np.where(missing, 0.0, series), kernel, rows):
-        values[where] = made
-    values[~valid] = 0.0
-    grid = (kernel.first + np.arange(lags)) * float(binned.attrs["bin"])
-    return Part(values, valid, inputs, "lag", grid, kernel.weights, [], "s")
+def _over_lags(factor: Factor, binned: xr.Dataset, rows: np.ndarray, lazy: bool) -> Part:
+    lagged = Lagged(binned, factor, rows)
+    if not lazy or lagged.shape[0] * lagged.shape[1] * 4 <= IN_MEMORY:
+        values = np.concatenate([lagged.make(column, rows) for column in range(len(lagged.inputs))], axis=1)
+    else:
+        values = indexing.LazilyIndexedArray(lagged)
+    kernel = lagged.kernel
+    grid = (kernel.first + np.arange(len(kernel.weights))) * float(binned.attrs["bin"])
+    return Part(values, lagged.valid(), lagged.inputs, "lag", grid, kernel.weights, [], "s")
 
 
 def _over_values(factor: Factor, binned: xr.Dataset, rows: np.ndarray, bounds: Sequence[float]) -> Part:
@@ -87,7 +79,7 @@ def _over_values(factor: Factor, binned: xr.Dataset, rows: np.ndarray, bounds: S
 
     made = evaluate(series[rows])
     valid = np.isfinite(made).all(axis=1)
-    values = np.where(valid[:, None], made, 0.0).astype(np.float32)[:, None, :]
+    values = np.where(valid[:, None], made, 0.0).astype(np.float32)
     ends = bounds or (np.nanmin(series), np.nanmax(series))
     grid = np.array(bounds) if kind == "categorical" else np.linspace(*ends, GRID)
     # the last value of a circular signal is its first: it would be wrapped to where it belongs all the same
@@ -121,13 +113,13 @@ def _units(binned: xr.Dataset, signal: str) -> str:
     return str(binned[signal].attrs.get("units", ""))
 
 
-def _multiply(left: Part, right: Part) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _multiply(left: Part, right: Part) -> Part:
     """Multiply every function of one part with every one of another; at most one of them has several inputs."""
-    values = left.values[:, :, None, :, None] * right.values[:, None, :, None, :]
-    rows, many, few, *_ = values.shape
-    inputs = left.inputs if len(left.inputs) >= len(right.inputs) else right.inputs
+    a, b = (part.values.reshape(len(part.values), len(part.inputs), -1) for part in (left, right))
+    values = a[:, :, None, :, None] * b[:, None, :, None, :]
     valid = left.valid[:, :, None] & right.valid[:, None, :]
-    return values.reshape(rows, many * few, -1), valid.reshape(rows, -1), inputs
+    inputs = left.inputs if len(left.inputs) >= len(right.inputs) else right.inputs
+    return left._replace(values=values.reshape(len(values), -1), valid=valid.reshape(len(values), -1), inputs=inputs)
 
 
 # ---------------------------------------------------------------- the store
@@ -165,13 +157,12 @@ def build_features(
     rows = analysis_rows(binned)
     given = bounds or [()] * len(term.factors)
     parts = [
-        _over_lags(factor, binned, rows) if factor.basis.window else _over_values(factor, binned, rows, limits)
+        _over_lags(factor, binned, rows, lazy=len(term.factors) == 1)
+        if factor.basis.window
+        else _over_values(factor, binned, rows, limits)
         for factor, limits in zip(term.factors, given, strict=True)
     ]
-    whole = parts[0]
-    for part in parts[1:]:
-        values, valid, inputs = _multiply(whole, part)
-        whole = whole._replace(values=values, valid=valid, inputs=inputs)
+    whole = functools.reduce(_multiply, parts)
     _refuse_unusable(whole.valid, binned, term, name)
     dataset = _label(whole, binned, rows, term, name)
     return _tabulate(dataset, parts)
@@ -207,13 +198,13 @@ def analysis_rows(binned: xr.Dataset) -> np.ndarray:
 
 def _label(whole: Part, binned: xr.Dataset, rows: np.ndarray, term: Term, name: str) -> xr.Dataset:
     """Name the axes of a term's features."""
-    count = whole.values.shape[2]
+    count = whole.values.shape[1] // len(whole.inputs)
     own = term.own
     # a term of own spikes fails a unit alone, any other fails everybody
     valid = whole.valid.any(axis=1) if own else whole.valid.all(axis=1)
     dataset = xr.Dataset(
         {
-            "features": (("time", "feature"), whole.values.reshape(len(rows), -1)),
+            "features": (("time", "feature"), whole.values),
             "valid": ("time", valid),
             "row": ("time", rows.astype(np.int64)),
         },

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_sessions import binned_session
 
-from nwbglm import basis, convolution, features
+from nwbglm import basis, convolution, features, store
 from nwbglm.errors import ProblemError, StudyError
 from nwbglm.study import Term
 
@@ -78,20 +78,20 @@ def test_silence_gives_features_of_exactly_zero():
 
 def test_coupling_features_are_nemos_within_every_segment():
     counts = np.random.default_rng(2).poisson(0.3, size=(700, 3))
-    store = features.build_features(binned_session(counts, segment=np.arange(700) // 350), history(), name="coupling")
+    built = features.build_features(binned_session(counts, segment=np.arange(700) // 350), history(), name="coupling")
     theirs = np.concatenate(
         [
             nemos_features(nemos.basis.RaisedCosineLogConv(5, window_size=20), counts[part].astype(float))
             for part in (slice(0, 350), slice(350, 700))
         ]
     )
-    assert store["features"].shape == theirs.shape == (700, 15)
-    np.testing.assert_array_equal(store["valid"].values, ~np.isnan(theirs).any(axis=1))
-    valid = store["valid"].values
+    assert built["features"].shape == theirs.shape == (700, 15)
+    np.testing.assert_array_equal(built["valid"].values, ~np.isnan(theirs).any(axis=1))
+    valid = built["valid"].values
     # the store is float32
-    np.testing.assert_allclose(store["features"].values[valid], theirs[valid], rtol=2e-7, atol=1e-12)
-    assert store["input"].values.tolist() == ["1"] * 5 + ["2"] * 5 + ["3"] * 5
-    assert store["function"].values.tolist() == [0, 1, 2, 3, 4] * 3
+    np.testing.assert_allclose(built["features"].values[valid], theirs[valid], rtol=2e-7, atol=1e-12)
+    assert built["input"].values.tolist() == ["1"] * 5 + ["2"] * 5 + ["3"] * 5
+    assert built["function"].values.tolist() == [0, 1, 2, 3, 4] * 3
 
 
 @pytest.mark.filterwarnings("ignore:With `acausal` filter")
@@ -101,22 +101,22 @@ def test_signal_history_is_nemos_nan_included(direction, lags):
     signal = np.random.default_rng(3).normal(size=500)
     signal[[100, 250, 251]] = np.nan
     spec = history("drive", 4, f"{lags * 10} ms", direction=direction)
-    store = features.build_features(binned_session(np.zeros(500), drive=signal), spec, name="drive")
+    built = features.build_features(binned_session(np.zeros(500), drive=signal), spec, name="drive")
     theirs = nemos_features(
         nemos.basis.RaisedCosineLogConv(4, window_size=lags, conv_kwargs={"predictor_causality": direction}), signal
     )
-    np.testing.assert_array_equal(store["valid"].values, ~np.isnan(theirs).any(axis=1))
-    valid = store["valid"].values
-    np.testing.assert_allclose(store["features"].values[valid], theirs[valid], rtol=2e-6, atol=2e-7)
+    np.testing.assert_array_equal(built["valid"].values, ~np.isnan(theirs).any(axis=1))
+    valid = built["valid"].values
+    np.testing.assert_allclose(built["features"].values[valid], theirs[valid], rtol=2e-6, atol=2e-7)
 
 
 def test_raw_lags_are_nemos():
     counts = np.random.default_rng(4).poisson(0.3, size=(300, 2))
-    store = features.build_features(binned_session(counts), term("all spikes", lags={"window": "80 ms"}), name="lags")
+    built = features.build_features(binned_session(counts), term("all spikes", lags={"window": "80 ms"}), name="lags")
     theirs = nemos_features(nemos.basis.HistoryConv(8), counts.astype(float))
-    valid = store["valid"].values
+    valid = built["valid"].values
     assert valid.sum() == 292
-    np.testing.assert_array_equal(store["features"].values[valid], theirs[valid])
+    np.testing.assert_array_equal(built["features"].values[valid], theirs[valid])
 
 
 def test_anticausal_windows_mirror_causal_ones():
@@ -138,12 +138,12 @@ def test_a_window_never_crosses_segments_or_missing_values():
     signal = np.ones(400)
     signal[300] = np.nan
     segment = np.repeat([0, 1, 2], [100, 290, 10])
-    store = features.build_features(
+    built = features.build_features(
         binned_session(np.zeros(400), segment=segment, drive=signal), history("drive"), name="drive"
     )
     expected = np.ones(400, bool)
     expected[:20] = expected[100:120] = expected[301:321] = expected[390:] = False
-    np.testing.assert_array_equal(store["valid"].values, expected)
+    np.testing.assert_array_equal(built["valid"].values, expected)
 
 
 def test_unobserved_senders_invalidate_for_all_in_coupling_and_for_themselves_in_own_history():
@@ -177,19 +177,19 @@ def test_only_rows_that_are_fitted_are_stored_with_the_history_before_them():
 def test_value_functions_take_the_period_and_the_bounds_of_the_study():
     angle = np.linspace(-7, 7, 300)
     data = binned_session(np.zeros(300), heading=(angle, {"period": 2 * np.pi}))
-    store = features.build_features(data, term("heading", cyclic_bspline={"n": 12}), name="heading")
+    built = features.build_features(data, term("heading", cyclic_bspline={"n": 12}), name="heading")
     theirs = nemos_features(nemos.basis.CyclicBSplineEval(12, bounds=(0, 2 * np.pi)), np.mod(angle, 2 * np.pi))
-    np.testing.assert_allclose(store["features"].values, theirs, atol=1e-7)
-    assert json.loads(store.attrs["bounds"]) == [[0.0, 2 * np.pi]]
-    assert store["valid"].values.all()
-    assert store["values_of_function"].shape == (features.GRID, 12)
+    np.testing.assert_allclose(built["features"].values, theirs, atol=1e-7)
+    assert json.loads(built.attrs["bounds"]) == [[0.0, 2 * np.pi]]
+    assert built["valid"].values.all()
+    assert built["values_of_function"].shape == (features.GRID, 12)
 
 
 def test_values_outside_the_bounds_are_invalid_rows():
     value = np.linspace(0, 10, 101)
     data = binned_session(np.zeros(101), speed=value)
-    store = features.build_features(data, term("speed", bspline={"n": 5, "bounds": [2, 8]}), name="speed")
-    np.testing.assert_array_equal(store["valid"].values, (value >= 2) & (value <= 8))
+    built = features.build_features(data, term("speed", bspline={"n": 5, "bounds": [2, 8]}), name="speed")
+    np.testing.assert_array_equal(built["valid"].values, (value >= 2) & (value <= 8))
     free = features.build_features(data, term("speed", bspline={"n": 5}), name="speed")
     assert json.loads(free.attrs["bounds"]) == [[0.0, 10.0]]
     again = features.build_features(data, term("speed", bspline={"n": 5}), name="speed", bounds=[[0.0, 20.0]])
@@ -226,12 +226,12 @@ def test_products_multiply_every_function_with_every_other():
     data = binned_session(rng.poisson(0.4, size=(200, 2)), x=rng.random(200), y=rng.random(200))
     x, y = term("x", bspline={"n": 4}), term("y", polynomial={"degree": 2})
     both = Term.model_validate({"product": [x.dump(), y.dump()]})
-    store = features.build_features(data, both, name="xy")
+    built = features.build_features(data, both, name="xy")
     left, right = (features.build_features(data, one, name="one")["features"].values for one in (x, y))
     np.testing.assert_allclose(
-        store["features"].values, (left[:, :, None] * right[:, None, :]).reshape(200, 8), atol=1e-6
+        built["features"].values, (left[:, :, None] * right[:, None, :]).reshape(200, 8), atol=1e-6
     )
-    assert store["values_of_function_0"].shape == (features.GRID, 4)
+    assert built["values_of_function_0"].shape == (features.GRID, 4)
     gain = features.build_features(
         data, Term.model_validate({"product": [history("own spikes").dump(), x.dump()]}), name="gain"
     )
@@ -243,6 +243,35 @@ def test_products_multiply_every_function_with_every_other():
     np.testing.assert_allclose(
         gain["features"].values[valid][:, 21], (past["features"].values[:, 5] * left[:, 1])[valid], atol=1e-6
     )
+
+
+# ---------------------------------------------------------------- large stores
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+def test_large_features_are_made_as_they_are_written(tmp_path, monkeypatch, exposed):
+    counts = np.random.default_rng(9).poisson(0.3, size=(900, 4))
+    exposure = np.ones((900, 4))
+    exposure[200:210, 2] = 0
+    data = binned_session(counts, segment=np.arange(900) // 300, **({"exposure": exposure} if exposed else {}))
+    whole = features.build_features(data, history(), name="coupling")
+    monkeypatch.setattr(features, "IN_MEMORY", 0)
+    monkeypatch.setattr(store, "STREAM_BYTES", 40_000)
+    made = []
+    make = convolution.Lagged.make
+    monkeypatch.setattr(convolution.Lagged, "make", lambda self, *args: made.append(args[0]) or make(self, *args))
+    lazy = features.build_features(data, history(), name="coupling")
+    assert made == []
+    np.testing.assert_array_equal(lazy["valid"].values, whole["valid"].values)
+    np.testing.assert_array_equal(lazy["features"][50:60, 7].values, whole["features"][50:60, 7].values)
+    np.testing.assert_array_equal(lazy["features"][120, [19, 3]].values, whole["features"][120, [19, 3]].values)
+    made.clear()
+    store.write(lazy, tmp_path / "features.zarr.zip", "features")
+    assert made == [0, 1, 2, 3]
+    again = store.read(tmp_path / "features.zarr.zip", "features")
+    np.testing.assert_array_equal(again["features"].values, whole["features"].values)
+    assert again["input"].values.tolist() == whole["input"].values.tolist()
+    assert again["features"].dtype == np.float32
 
 
 # ---------------------------------------------------------------- errors
