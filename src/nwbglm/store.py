@@ -28,7 +28,7 @@ SUFFIX = ".zarr.zip"
 CHUNK_BYTES = 4 * 2**20
 IN_MEMORY_BYTES = 200 * 2**20  # above, the dataset goes through a temporary directory: half the peak memory
 STREAM_BYTES = 256 * 2**20  # above, a variable is written piece by piece, made as it is written where it is lazy
-PIECE_BYTES = 32 * 2**20  # an array that is made as it is read is written in pieces of this size
+PIECE_BYTES = 32 * 2**20  # a variable in one column of chunks is written in pieces of this size
 VERSIONED = ("nwbglm", "numpy", "scipy", "jax", "xarray", "zarr", "pynwb")
 
 
@@ -257,7 +257,11 @@ def _write(dataset: xr.Dataset, path: Path) -> None:
 
 
 def _stream(variable: xr.DataArray, target: zarr.storage.LocalStore, chunks: tuple[int, ...]) -> None:
-    """Write a large variable one column of chunks after the other: it may be made as it is read (features, counts)."""
+    """Write a large variable piece by piece: it may be made as it is read.
+
+    One column of chunks after the other where there are several (features, made input by input), else a few rows of
+    chunks at once (counts, made from the spikes of a stretch of time).
+    """
     array = zarr.open_group(target, mode="a").create_array(
         str(variable.name),
         shape=variable.shape,
@@ -266,32 +270,12 @@ def _stream(variable: xr.DataArray, target: zarr.storage.LocalStore, chunks: tup
         dimension_names=variable.dims,
         attributes=variable.attrs,
     )
-    if variable.ndim == 1:
-        array[:] = variable.values
-        return
-    for start in range(0, variable.shape[1], chunks[1]):
-        piece = slice(start, min(start + chunks[1], variable.shape[1]))
-        array[:, piece] = variable.isel({variable.dims[1]: piece}).values
-
-
-def _is_large(array: xr.DataArray) -> bool:
-    return array.ndim > 0 and array.nbytes > IN_MEMORY_BYTES
-
-
-def _write_pieces(target: Any, array: xr.DataArray, chunks: tuple[int, ...]) -> None:
-    """Write an array that is not in memory, a few chunks along its first axis at once."""
-    group = zarr.open_group(target, mode="a", zarr_format=3)
-    written = group.create_array(
-        str(array.name),
-        shape=array.shape,
-        dtype=array.dtype,
-        chunks=chunks,
-        dimension_names=[str(dim) for dim in array.dims],
-        attributes=dict(array.attrs),
-    )
-    step = chunks[0] * max(1, PIECE_BYTES // max(1, array[: chunks[0]].nbytes))
-    for start in range(0, array.shape[0], step):
-        written[start : start + step] = array[start : start + step].values
+    several = variable.ndim > 1 and chunks[1] < variable.shape[1]
+    row = chunks[0] * (variable.nbytes // max(1, variable.shape[0]))
+    axis, step = (1, chunks[1]) if several else (0, chunks[0] * max(1, PIECE_BYTES // max(1, row)))
+    for start in range(0, variable.shape[axis], step):
+        piece = slice(start, min(start + step, variable.shape[axis]))
+        array[(slice(None),) * axis + (piece,)] = variable.isel({variable.dims[axis]: piece}).values
 
 
 def _plain(dataset: xr.Dataset) -> xr.Dataset:
