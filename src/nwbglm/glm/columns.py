@@ -8,7 +8,16 @@ import numpy as np
 
 from .problem import Problem
 
-__all__ = ["Columns", "Point", "Solution", "evaluate", "unpack_hessians"]
+__all__ = [
+    "Columns",
+    "Point",
+    "Solution",
+    "evaluate",
+    "mean_response",
+    "null_point",
+    "penalty_values",
+    "unpack_hessians",
+]
 
 
 class Columns(NamedTuple):
@@ -100,6 +109,30 @@ def evaluate(problem: Problem, columns: Columns, theta: np.ndarray, *, hessian: 
     if hessian:
         curvature = curvature / rows[:, None, None] + columns.strength[:, None, None] * problem.quadratic
     return Point(theta, objective, gradient, curvature)
+
+
+def penalty_values(problem: Problem, columns: Columns, theta: np.ndarray) -> np.ndarray:
+    """Return the penalty of each column (n,), its absolute part included."""
+    value = 0.5 * np.einsum("np,np->n", theta @ problem.quadratic, theta)
+    if problem.absolute is not None:
+        value = value + problem.absolute_sum(theta)
+    return columns.strength * value
+
+
+def null_point(problem: Problem, columns: Columns) -> np.ndarray:
+    """Return coefficients of zero with the intercept of the mean."""
+    theta = np.zeros((len(columns.unit), problem.width))
+    where = columns.unit, columns.mask
+    theta[:, -1] = problem.observations.link(mean_response(problem, *where))
+    return theta
+
+
+def mean_response(problem: Problem, unit, mask) -> np.ndarray:
+    """Return the mean of the responses, kept inside what the link allows."""
+    mean = problem.spikes[unit, mask] / np.maximum(problem.exposure[unit, mask], np.finfo(float).tiny)
+    if problem.observations.name == "bernoulli":
+        return np.clip(mean, 1e-6, 1 - 1e-6)
+    return np.maximum(mean, 1e-9) if problem.observations.name != "gaussian" else mean
 
 
 def unpack_hessians(packed: np.ndarray, features: int) -> np.ndarray:

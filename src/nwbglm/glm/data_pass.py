@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Panel", "column_extremes", "column_sums", "packed_index", "weighted_grams"]
+__all__ = ["Panel", "column_extremes", "column_sums", "dispersion_slopes", "packed_index", "weighted_grams"]
 
 
 class Panel(NamedTuple):
@@ -125,8 +125,8 @@ def weighted_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alph
     return jax.lax.fori_loop(0, count, body, jnp.zeros((columns, features, features), jnp.float64))
 
 
-@partial(jax.jit, static_argnames=("observations",))
-def column_extremes(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations):
+@jax.jit
+def column_extremes(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha):
     """Return the least and the largest linear predictor of each column over the blocks listed (columns, 2)."""
 
     def body(i, found):
@@ -138,3 +138,16 @@ def column_extremes(x, masks, exposure, y, blocks, count, theta, unit, mask, alp
     start = jnp.full(len(theta), jnp.inf, theta.dtype)
     low, high = jax.lax.fori_loop(0, count, body, (start, -start))
     return jnp.stack([low, high], axis=1)
+
+
+@jax.jit
+def dispersion_slopes(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha):
+    """Sum the derivative in the dispersion of the negative binomial's loss of each column (columns,)."""
+
+    def body(i, total):
+        _, eta, weight, (response, e, a) = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
+        mu = e * jnp.exp(eta)
+        each = -jnp.log1p(a * mu) / a**2 + (response + 1 / a) * mu / (1 + a * mu) - response / a
+        return total + jnp.where(weight, each, 0).sum(axis=1).astype(jnp.float64)
+
+    return jax.lax.fori_loop(0, count, body, jnp.zeros(len(theta), jnp.float64))

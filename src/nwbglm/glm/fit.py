@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from scipy.special import xlogy
 
 from ..errors import ProblemError
 from .certify import find_rank_deficient, find_separable
-from .columns import Columns, Solution
+from .columns import Columns, Solution, penalty_values
 from .observations import POISSON, Observations
 from .penalties import NO_PENALTY, Penalty
 from .problem import Problem, build_problem
@@ -213,13 +214,14 @@ class _Fits:
         test_score = _log_likelihood(problem, columns, self.test_mask, solution.theta)
         silent_test = np.where(self._tests("spikes") > 0, -np.inf, self._tests("constant"))[:, :, None]
         fill = self._fill
+        dispersion = fill(columns.alpha, 1.0)
         return SplitFits(
             coef=fill(coef, 0.0),
             intercept=fill(intercept, -np.inf if problem.observations.counts else np.nan),
             train_log_likelihood=fill(train_score, 0.0),
             test_log_likelihood=fill(test_score, silent_test),
-            **self._summaries(),
-            dispersion=fill(columns.alpha, 1.0),
+            **self._summaries(dispersion),
+            dispersion=dispersion,
             objective=fill(solution.objective, 0.0),
             gap=fill(solution.gap, 0.0),
             gradient_norm=fill(solution.gradient_norm, 0.0),
@@ -239,26 +241,52 @@ class _Fits:
     def _tests(self, name: str) -> np.ndarray:
         return getattr(self.problem, name)[:, self.test]
 
-    def _summaries(self) -> dict[str, np.ndarray]:
-        """Return what depends on the data alone (U, K)."""
+    def _summaries(self, dispersion: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what depends on the data alone (U, K); nulls at the dispersion of the last strength."""
         trains, tests = self._trains, self._tests
+        alpha = dispersion[:, :, -1]
         train_mean = _ratio(trains("spikes"), trains("exposure"))
         test_mean = _ratio(tests("spikes"), tests("exposure"))
         return {
             "null_rate": train_mean,
-            "null_test_log_likelihood": self._constant_rate(train_mean, tests),
-            "test_mean_log_likelihood": self._constant_rate(test_mean, tests),
-            "null_train_log_likelihood": self._constant_rate(train_mean, trains),
-            "saturated_train_log_likelihood": trains("saturated"),
-            "saturated_test_log_likelihood": tests("saturated"),
+            "null_test_log_likelihood": self._constant_rate(train_mean, self.test, alpha),
+            "test_mean_log_likelihood": self._constant_rate(test_mean, self.test, alpha),
+            "null_train_log_likelihood": self._constant_rate(train_mean, self.train, alpha),
+            "saturated_train_log_likelihood": self._saturated(self.train, alpha),
+            "saturated_test_log_likelihood": self._saturated(self.test, alpha),
             "train_rows": trains("rows").astype(np.int64),
             "test_rows": tests("rows").astype(np.int64),
             "train_spikes": trains("spikes"),
             "test_spikes": tests("spikes"),
         }
 
-    def _constant_rate(self, rate, sums) -> np.ndarray:
-        return self.problem.constant_rate_log_likelihood(rate, sums)
+    def _saturated(self, masks: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        if not self.problem.observations.has_dispersion:
+            return self.problem.saturated[:, masks]
+        table = self.problem.table[:, masks]
+        return (table * self.problem.observations.saturated(np.arange(table.shape[-1]), alpha[..., None])).sum(axis=-1)
+
+    def _constant_rate(self, rate: np.ndarray, masks: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """Return the log-likelihood of sets of rows (K,) under constant rates (U, K)."""
+        problem = self.problem
+        rows, spikes, exposure = (getattr(problem, name)[:, masks] for name in ("rows", "spikes", "exposure"))
+        constant = _constant(problem, *np.broadcast_arrays(np.arange(len(rate))[:, None], masks), alpha)
+        if problem.observations.offset:  # Poisson
+            return constant + xlogy(spikes, rate) - rate * exposure
+        if problem.observations.name == "bernoulli":
+            return constant + xlogy(spikes, rate) + xlogy(rows - spikes, 1 - rate)
+        theta = np.zeros((*rate.shape, problem.width))
+        known = rate > 0 if problem.observations.name != "gaussian" else rows > 0
+        theta[..., -1] = problem.observations.link(np.where(known, rate, 1.0))
+        unit, split = (array.ravel() for array in np.indices(rate.shape))
+        wanted = np.flatnonzero((rows > 0).ravel())
+        total = np.zeros(rate.size)
+        for start in range(0, len(wanted), problem.slots):
+            part = wanted[start : start + problem.slots]
+            of = unit[part], masks[split[part]]
+            total[part] = problem.sums(theta.reshape(rate.size, -1)[part], *of, alpha.ravel()[part], order=0)[0]
+        silent = np.where(spikes > 0, -np.inf, 0.0)
+        return np.where(known | (rows == 0), constant - total.reshape(rate.shape), silent)
 
 
 def _distinct(sets: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -275,9 +303,17 @@ def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _train_log_likelihood(problem: Problem, columns: Columns, solution: Solution) -> np.ndarray:
     """Return the summed log-likelihood of the training rows: what the objective is without its penalty."""
     where = columns.unit, columns.mask
-    penalty = 0.5 * columns.strength * np.einsum("np,np->n", solution.theta @ problem.quadratic, solution.theta)
-    loss = problem.rows[where] * (solution.objective - penalty)
-    return problem.constant[where] - loss - (problem.log_exposure[where] if problem.observations.offset else 0.0)
+    loss = problem.rows[where] * (solution.objective - penalty_values(problem, columns, solution.theta))
+    constant = _constant(problem, *where, columns.alpha)
+    return constant - loss - (problem.log_exposure[where] if problem.observations.offset else 0.0)
+
+
+def _constant(problem: Problem, unit: np.ndarray, mask: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return the sum over rows of what the loss leaves out of the log-likelihood."""
+    if not problem.observations.has_dispersion:
+        return problem.constant[unit, mask]
+    table = problem.table[unit, mask]
+    return (table * problem.observations.constant(np.arange(table.shape[-1]), alpha[..., None])).sum(axis=-1)
 
 
 def _log_likelihood(problem: Problem, columns: Columns, mask: np.ndarray, theta: np.ndarray) -> np.ndarray:
@@ -289,7 +325,7 @@ def _log_likelihood(problem: Problem, columns: Columns, mask: np.ndarray, theta:
         chosen = order[start : start + problem.slots]
         unit, rows = columns.unit[chosen], mask[chosen]
         (loss,) = problem.sums(theta[chosen], unit, rows, columns.alpha[chosen], order=0)
-        result[chosen] = problem.constant[unit, rows] - loss
+        result[chosen] = _constant(problem, unit, rows, columns.alpha[chosen]) - loss
         if problem.observations.linear:
             result[chosen] += np.einsum("np,np->n", problem.moments[unit, rows], theta[chosen])
     return result

@@ -50,6 +50,8 @@ class Observations:
         ``(eta) -> mu`` at full exposure, for numpy arrays.
     link
         ``(mu) -> eta``, for numpy arrays.
+    flat_curvature
+        ``(mu, a) -> array``: expected curvature of a row at a constant mean, for numpy arrays.
     constant
         ``(y, a) -> array``: what to add to minus the loss (with its linear part) to get the log-likelihood, but for
         ``y log e`` where ``offset``.
@@ -71,6 +73,7 @@ class Observations:
     curvature: Callable = field(repr=False)
     mean: Callable = field(repr=False)
     link: Callable = field(repr=False)
+    flat_curvature: Callable = field(repr=False)
     constant: Callable = field(repr=False)
     saturated: Callable = field(repr=False)
     offset: bool = False
@@ -99,6 +102,7 @@ POISSON = Observations(
     curvature=lambda eta, y, e, a: e * jnp.exp(eta),
     mean=np.exp,
     link=np.log,
+    flat_curvature=lambda mu, a: mu,
     constant=_poisson_constant,
     saturated=_poisson_saturated,
     offset=True,
@@ -135,6 +139,7 @@ POISSON_SOFTPLUS = Observations(
     curvature=_softplus_curvature,
     mean=lambda eta: np.logaddexp(0.0, eta),
     link=lambda mu: mu + np.log(-np.expm1(-mu)),
+    flat_curvature=lambda mu, a: np.expm1(-mu) ** 2 / mu,
     constant=_poisson_constant,
     saturated=_poisson_saturated,
     offset=True,
@@ -150,6 +155,7 @@ BERNOULLI = Observations(
     curvature=lambda eta, y, e, a: sigmoid(eta) * sigmoid(-eta),
     mean=lambda eta: 0.5 * (1.0 + np.tanh(0.5 * eta)),
     link=lambda mu: np.log(mu) - np.log1p(-mu),
+    flat_curvature=lambda mu, a: mu * (1 - mu),
     constant=_zero,
     saturated=lambda y, a: xlogy(y, y) + xlogy(1 - y, 1 - y),
 )
@@ -164,6 +170,7 @@ GAUSSIAN = Observations(
     curvature=lambda eta, y, e, a: jnp.full_like(eta, 2.0),
     mean=lambda eta: eta,
     link=lambda mu: mu,
+    flat_curvature=lambda mu, a: np.full_like(mu, 2.0),
     constant=_zero,
     saturated=_zero,
     counts=False,
@@ -180,6 +187,7 @@ GAMMA = Observations(
     curvature=lambda eta, y, e, a: y * jnp.exp(-eta),
     mean=np.exp,
     link=np.log,
+    flat_curvature=lambda mu, a: np.ones_like(mu),
     constant=_zero,
     saturated=lambda y, a: -1.0 - np.log(y),
 )
@@ -219,6 +227,7 @@ NEGATIVE_BINOMIAL = Observations(
     curvature=_binomial_curvature,
     mean=np.exp,
     link=np.log,
+    flat_curvature=lambda mu, a: mu / (1 + a * mu),
     constant=_binomial_constant,
     saturated=_binomial_saturated,
     has_dispersion=True,

@@ -72,10 +72,40 @@ class Penalty:
             total += rows.T @ rows
         return total
 
-    def absolute(self, sd: np.ndarray) -> np.ndarray | None:
-        """Return (p,) factors of ``|v|`` for ``v = sd w``, or None where there is no such part."""
+    def norms(self, sd: np.ndarray, width: int) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        """Return the absolute part ``strength sum_g weight_g |v_g|`` for ``v = sd w``.
+
+        Returns
+        -------
+        tuple
+            Factor of each coefficient (width,), or None where there is no such part; members of the groups (G, k)
+            padded with ``width``; weights (G,).
+        """
         share = {"lasso": 1.0, "elastic_net": self.ratio, "group_lasso": 1.0}.get(self.kind, 0.0)
-        return share * self._scale(len(sd)) / sd if share else None
+        if not share:
+            return None, np.zeros((0, 1), int), np.zeros(0)
+        factor = share * self._scale(len(sd)) / sd
+        padded = np.pad(factor, (0, width - len(sd)))
+        if self.kind != "group_lasso":
+            members = np.flatnonzero(factor > 0)
+            return padded, members[:, None], factor[members]
+        labels = np.asarray(self.groups)
+        sets = [np.flatnonzero((labels == label) & (factor > 0)) for label in np.unique(labels)]
+        sets = [members for members in sets if len(members)]
+        groups = np.full((len(sets), max((len(members) for members in sets), default=1)), width)
+        for i, members in enumerate(sets):
+            groups[i, : len(members)] = members
+        return padded, groups, np.array([np.sqrt(len(members)) * factor[members[0]] for members in sets])
+
+    def group_scale(self, sd: np.ndarray) -> np.ndarray:
+        """Return what to divide features by so that a group's penalty is the plain norm of its coefficients."""
+        scale = self._scale(len(sd))
+        own = np.array(sd, float)
+        for label in np.unique(self.groups):
+            members = np.flatnonzero((np.asarray(self.groups) == label) & (scale > 0))
+            if len(members):
+                own[members] = scale[members] * np.exp(np.mean(np.log(sd[members] / scale[members])))
+        return own
 
     def _scale(self, features: int) -> np.ndarray:
         if self.scale is None:

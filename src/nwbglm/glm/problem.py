@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
-from scipy.special import xlogy
 
 from ..errors import ProblemError
-from .data_pass import Panel, column_extremes, column_sums, weighted_grams
+from .data_pass import Panel, column_extremes, column_sums, dispersion_slopes, weighted_grams
 from .observations import Observations
 from .penalties import Penalty
 from .tally import Tally
@@ -48,6 +47,13 @@ class Problem:
         The quadratic part of the penalty.
     absolute : (P,) or None
         The factors of its absolute part.
+    groups : (G, k)
+        Coefficients whose norms the absolute part sums, padded with P.
+    weights : (G,)
+        The weights of these norms.
+    to_standard : (P,)
+        Turns gradients into those for features of standard deviation 1 (other than 1 only for groups, whose features
+        are scaled as their penalty is).
     rows, spikes, exposure, log_exposure, constant, saturated : (U, M)
         Sums over each unit's existing rows in each set: 1, y, e, y log e, and the constant and saturated parts of the
         log-likelihood.
@@ -71,6 +77,9 @@ class Problem:
     allowed: np.ndarray
     quadratic: np.ndarray
     absolute: np.ndarray | None
+    groups: np.ndarray
+    weights: np.ndarray
+    to_standard: np.ndarray
     rows: np.ndarray
     spikes: np.ndarray
     exposure: np.ndarray
@@ -87,23 +96,20 @@ class Problem:
         """Number of coefficients of a column, with padding and the intercept."""
         return self.usable.shape[1]
 
-    def constant_rate_log_likelihood(self, rate: np.ndarray, sums) -> np.ndarray:
-        """Return the log-likelihood of rows that all have the expected response ``rate`` (times exposure)."""
-        spikes, rows, constant = sums("spikes"), sums("rows"), sums("constant")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if self.observations.name.startswith("poisson"):
-                return constant + xlogy(spikes, rate) - rate * sums("exposure")
-            if self.observations.name == "bernoulli":
-                return constant + xlogy(spikes, rate) + xlogy(rows - spikes, 1 - rate)
-        raise NotImplementedError(self.observations.name)
+    def absolute_sum(self, theta: np.ndarray) -> np.ndarray:
+        """Return the weighted sum of the norms of groups of coefficients (n,)."""
+        extended = np.pad(theta, ((0, 0), (0, 1)))
+        return np.linalg.norm(extended[:, self.groups], axis=2) @ self.weights
 
     def sums(self, theta, unit, mask, alpha, *, order: int, stride: int = 1) -> list[np.ndarray]:
         """Sum loss, gradient and Hessian of columns over their rows (see `data_pass.column_sums`)."""
-        return self._over_panels(column_sums, theta, unit, mask, alpha, stride, order=order)
+        return self._over_panels(
+            column_sums, theta, unit, mask, alpha, stride, observations=self.observations, order=order
+        )
 
     def grams(self, theta, unit, mask, alpha, *, stride: int = 1) -> np.ndarray:
         """Sum the Hessians of columns over their rows (every ``stride``-th block), scaled up to all of them."""
-        (total,) = self._over_panels(weighted_grams, theta, unit, mask, alpha, stride)
+        (total,) = self._over_panels(weighted_grams, theta, unit, mask, alpha, stride, observations=self.observations)
         return total
 
     def extremes(self, theta, unit, mask) -> tuple[np.ndarray, np.ndarray]:
@@ -111,6 +117,11 @@ class Problem:
         parts = list(self._each_panel(column_extremes, theta, unit, mask, np.ones(len(theta)), 1))
         both = np.stack([np.asarray(part) for (part,) in parts])[:, : len(theta)]
         return both[..., 0].min(axis=0), both[..., 1].max(axis=0)
+
+    def dispersion_slopes(self, theta, unit, mask, alpha) -> np.ndarray:
+        """Sum the derivative of the negative binomial's loss in its dispersion."""
+        (total,) = self._over_panels(dispersion_slopes, theta, unit, mask, alpha, 1)
+        return total
 
     def _over_panels(self, kernel, theta, unit, mask, alpha, stride, **options):
         total = None
@@ -136,7 +147,7 @@ class Problem:
             listed = np.zeros(panel.x.shape[0], np.int32)
             listed[: len(blocks)] = blocks
             data = panel.x, panel.masks, panel.exposure, panel.y, listed, len(blocks)
-            part = kernel(*data, padded, *labels, shape, observations=self.observations, **options)
+            part = kernel(*data, padded, *labels, shape, **options)
             yield part if isinstance(part, tuple) else (part,)
 
 
@@ -201,11 +212,13 @@ def build_problem(
     allowed = np.ones((units, features), bool) if allowed is None else np.asarray(allowed, bool).T
     usable[:, :features] = varies & allowed
     usable[:, -1] = True
+    to_standard = np.ones(width)
+    if penalty.kind == "group_lasso":
+        own = penalty.group_scale(sd)
+        to_standard[:features], sd = own / sd, own
     quadratic = np.zeros((width, width))
     quadratic[:features, :features] = penalty.quadratic(sd)
-    absolute = penalty.absolute(sd)
-    if absolute is not None:
-        absolute = np.pad(absolute, (0, width - features))
+    absolute, groups, weights = penalty.norms(sd, width)
     tally = Tally(y, used, masks, width, observations, has_exposure=exposure is not None)
     rows = _block_rows(len(used), width, columns)
     panels, fast_panels = [], []
@@ -219,7 +232,8 @@ def build_problem(
             fast_panels.append(_in_float32(panel))
     problem = Problem(
         panels=tuple(panels), observations=observations, dtype=dtype, features=features, mean=mean, sd=sd,
-        usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, slots=min(columns, 128), fast=None,
+        usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, groups=groups, weights=weights,
+        to_standard=to_standard, slots=min(columns, 128), fast=None,
         **tally.result(),
     )  # fmt: skip
     if not mixed:

@@ -141,7 +141,7 @@ def _judge(slots: _Slots, busy: np.ndarray, point: Point, noise: float) -> np.nd
 def _leash(direction: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Return factors that keep steps within reach: where the likelihood is flat, its curvature says little."""
     length = np.linalg.norm(direction, axis=1)
-    return np.minimum(1.0, LEASH * (1.0 + np.linalg.norm(theta, axis=1)) / np.maximum(length, np.finfo(float).tiny))
+    return np.minimum(1.0, LEASH * (1.0 + np.linalg.norm(theta, axis=1)) / np.maximum(length, 1e-200))
 
 
 def _cut(slots: _Slots, rejected: np.ndarray, limit: int) -> None:

@@ -11,11 +11,13 @@ import jax
 import numpy as np
 
 from .certify import free_coefficients
-from .columns import Columns, Solution
+from .columns import Columns, Solution, mean_response, null_point
+from .dispersion import best_dispersion, first_dispersion
 from .lbfgs import Memory, QuasiNewtonDirections
 from .metric import factorise
 from .newton import NewtonDirections
 from .problem import Problem, padded_width
+from .proximal import Proximal
 from .search import descend
 
 __all__ = ["solve", "works_mixed"]
@@ -33,6 +35,12 @@ CURVATURE_SHARE = 3.2
 """Passes that own curvature may cost, for each column that it helps."""
 
 
+DISPERSION_TURNS = 12
+"""Turns of coefficients and dispersion."""
+
+DISPERSION_TOLERANCE = 1e-6
+"""Change of the logarithm of the dispersion that ends them: its effect on the objective is quadratic."""
+
 FLOAT32_GAP = 1e-13
 """Smallest gap that is asked of passes in float32."""
 
@@ -45,35 +53,54 @@ def works_mixed(features: int, dtype: str) -> bool:
 def solve(
     problem: Problem, columns: Columns, union: int, *, gap: float, max_iterations: int
 ) -> tuple[Solution, Columns]:
-    """Fit all columns: first each unit and strength on all rows (``union``), then each split from there.
-
-    Returns the solution, and the columns with the dispersion that was found.
-    """
+    """Fit all columns; return the solution, and the columns with the dispersion that was found."""
     n = len(columns.unit)
-    result = _empty(n, problem.width)
     if not n:
-        return result, columns
+        return _empty(0, problem.width), columns
+    if not problem.observations.has_dispersion:
+        return _solve(problem, columns, union, None, gap=gap, max_iterations=max_iterations), columns
+    columns = columns._replace(alpha=first_dispersion(problem, columns))
+    start, spent = None, np.zeros(n, int)
+    for _ in range(DISPERSION_TURNS):
+        found = _solve(problem, columns, union, start, gap=gap, max_iterations=max_iterations)
+        alpha = best_dispersion(problem, columns, found.theta)
+        moved = np.abs(np.log(alpha / columns.alpha)).max()
+        spent = spent + found.iterations
+        if moved < DISPERSION_TOLERANCE:
+            break
+        columns, start = columns._replace(alpha=alpha), found.theta
+    return found._replace(iterations=spent), columns
+
+
+def _solve(problem, columns, union, start, *, gap, max_iterations) -> Solution:
+    """Fit all columns: first each unit and strength on all rows (``union``), then each split from there."""
+    result = _empty(len(columns.unit), problem.width)
     whole = columns.mask == union
     pairs, of_column = np.unique(np.stack([columns.unit, columns.strength]), axis=1, return_inverse=True)
     of_column = of_column.ravel()
-    reference = Columns(pairs[0].astype(int), np.full(pairs.shape[1], union), pairs[1], np.ones(pairs.shape[1]))
-    has_reference = bool(whole.any()) or len(np.unique(columns.mask)) > 2
-    solver = _Newton(problem) if problem.width <= NEWTON_WIDTH else _QuasiNewton(problem, reference, n)
-    if has_reference:
-        start = solver.start(reference)
-        shared = solver.solve(reference, start, gap=gap, max_iterations=max_iterations)
+    alpha = np.exp(np.bincount(of_column, np.log(columns.alpha)) / np.bincount(of_column))
+    alpha[of_column[whole]] = columns.alpha[whole]
+    reference = Columns(pairs[0].astype(int), np.full(pairs.shape[1], union), pairs[1], alpha)
+    if problem.absolute is not None:
+        solver = Proximal(problem)
+    else:
+        solver = _Newton(problem) if problem.width <= NEWTON_WIDTH else _QuasiNewton(problem, reference, len(whole))
+    shared = None
+    if start is None and (whole.any() or len(np.unique(columns.mask)) > 2):
+        shared = solver.solve(reference, solver.start(reference), gap=gap, max_iterations=max_iterations)
         _store(result, np.flatnonzero(whole), shared, of_column[whole])
         start = shared.theta[of_column]
+        whole_done = whole
     else:
-        start = solver.start(columns)
-    rest = np.flatnonzero(~whole)
+        start = solver.start(columns) if start is None else start
+        whole_done = np.zeros_like(whole)
+    rest = np.flatnonzero(~whole_done)
     rest = rest[np.lexsort((columns.strength[rest], columns.unit[rest], columns.mask[rest]))]
     if len(rest):
-        part = solver.solve(
-            columns.take(rest), start[rest], gap=gap, max_iterations=max_iterations, inherit=of_column[rest]
-        )
+        inherit = None if shared is None else of_column[rest]
+        part = solver.solve(columns.take(rest), start[rest], gap=gap, max_iterations=max_iterations, inherit=inherit)
         _store(result, rest, part, slice(None))
-    return result, columns
+    return result
 
 
 def _empty(n: int, width: int) -> Solution:
@@ -85,17 +112,6 @@ def _store(result: Solution, index, part: Solution, of) -> None:
         into[index] = values[of]
 
 
-def _null(problem: Problem, columns: Columns) -> np.ndarray:
-    """Return coefficients of zero with the intercept of the mean."""
-    theta = np.zeros((len(columns.unit), problem.width))
-    where = columns.unit, columns.mask
-    rate = problem.spikes[where] / problem.exposure[where]
-    if problem.observations.name == "bernoulli":
-        rate = np.clip(rate, 1e-6, 1 - 1e-6)
-    theta[:, -1] = problem.observations.link(rate)
-    return theta
-
-
 class _Newton:
     """Exact Newton."""
 
@@ -104,7 +120,7 @@ class _Newton:
 
     def start(self, columns: Columns) -> np.ndarray:
         """Return first points."""
-        return _null(self.problem, columns)
+        return null_point(self.problem, columns)
 
     def solve(self, columns, start, *, gap, max_iterations, inherit=None) -> Solution:
         """Fit columns from these points."""
@@ -123,29 +139,35 @@ class _QuasiNewton:
         self.problem, self.fast = problem, problem.fast or problem
         self.floor = float(reference.strength.min())
         self.units = np.unique(reference.unit)
-        self.rate = np.maximum(problem.spikes[:, reference.mask[0]], 1) / problem.exposure[:, reference.mask[0]]
+        alpha = np.ones(len(problem.rows))
+        alpha[reference.unit] = reference.alpha
+        mean = mean_response(problem, np.arange(len(alpha)), reference.mask[0])
+        self.scale = problem.observations.flat_curvature(mean, alpha)
         gram = self._gram(np.zeros((1, problem.width)), reference.take(slice(1)))
         usable = problem.usable[self.units].any(axis=0)
         self.metrics = [factorise(gram, problem.quadratic, 0.0, usable)]
-        self.metric_of = np.zeros(len(self.rate), int)
-        self.scale_of = self.rate
+        self.metric_of = np.zeros(len(self.scale), int)
+        self.scale_of = self.scale
         self.stride = int(np.ceil(0.5 * problem.width / (CURVATURE_SHARE * n / len(self.units))))
         self.memory: Memory | None = None
 
     def start(self, columns: Columns) -> np.ndarray:
         """Return first points; where it pays, those of pilot fits at the middle strength, with the curvature there."""
         if self.stride > 8:
-            return _null(self.problem, columns)
+            return null_point(self.problem, columns)
         union = np.full(len(self.units), columns.mask[0])
         middle = np.full(len(self.units), np.sort(columns.strength)[len(columns.strength) // 2])
-        pilots = Columns(self.units, union, middle, np.ones(len(union)))
-        found = self._descend(self.fast, pilots, _null(self.problem, pilots), PILOT_GAP * self.rate[self.units], 50)
+        first = np.searchsorted(columns.unit, self.units)
+        pilots = Columns(self.units, union, middle, columns.alpha[first])
+        found = self._descend(
+            self.fast, pilots, null_point(self.problem, pilots), PILOT_GAP * self.scale[self.units], 50
+        )
         for i, unit in enumerate(self.units):
-            gram = self._gram(found.theta[[i]], pilots.take([i]), self.stride) * self.rate[unit]
+            gram = self._gram(found.theta[[i]], pilots.take([i]), self.stride) * self.scale[unit]
             self.metric_of[unit] = len(self.metrics)
             self.metrics.append(factorise(gram, self.problem.quadratic, self.floor, self.problem.usable[unit]))
-        self.scale_of = np.ones(len(self.rate))
-        place = np.zeros(len(self.rate), int)
+        self.scale_of = np.ones(len(self.scale))
+        place = np.zeros(len(self.scale), int)
         place[self.units] = np.arange(len(self.units))
         return found.theta[place[columns.unit]]
 
