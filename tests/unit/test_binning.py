@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pynwb.epoch import TimeIntervals
 
-from nwbglm import binning
+from nwbglm import binning, store
 from nwbglm.binning import Grid, bin_recording, count_in_bins, resample, smooth
 from nwbglm.binning.grid import coverage
 from nwbglm.epochs import Epochs, rounded
@@ -468,3 +468,19 @@ def test_no_epoch_as_long_as_a_bin_is_an_error(tmp_path):
 
     with pytest.raises(RecordingError, match="as long as a bin"):
         binned(built(tmp_path / "a.nwb", fill))
+
+
+def test_counts_that_are_made_as_they_are_written_come_back_whole(tmp_path, monkeypatch):
+    def fill(file):
+        one_epoch(file)
+        add_units(file, [np.arange(0.05, 10, 0.07), np.arange(0.05, 5, 0.1)])
+
+    path = built(tmp_path / "a.nwb", fill)
+    monkeypatch.setattr(binning.counts, "IN_MEMORY", 10)
+    for name, least in [("STREAM_BYTES", 10), ("PIECE_BYTES", 500), ("CHUNK_BYTES", 100)]:
+        monkeypatch.setattr(store, name, least)
+    with open_recording(path, session="s") as recording:
+        store.write(bin_recording(recording, settings()), tmp_path / "b.zarr.zip", "binned")
+    monkeypatch.undo()
+    back = store.read(tmp_path / "b.zarr.zip", "binned")
+    assert (back.spike_count.values == binned(path).spike_count.values).all()

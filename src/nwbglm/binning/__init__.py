@@ -74,10 +74,13 @@ def _count_units(
         # Units observed at the same times share one computation (and most files hold one such list for all).
         key = None if intervals is None else intervals.tobytes()
         if key not in shared:
-            shared[key] = exposure(intervals, blank, grid, settings.min_exposure)
-        if not (shared[key] == 1.0).all():
-            fractions[column] = shared[key]
-        bins.append(_spike_bins(recording, unit, intervals, blank, grid, shared[key]))
+            fraction = exposure(intervals, blank, grid, settings.min_exposure)
+            shared[key] = fraction, bool((fraction == 1.0).all())
+        fraction, whole = shared[key]
+        if not whole:
+            fractions[column] = fraction
+        found = _spike_bins(recording, unit, intervals, blank, grid)
+        bins.append(found if whole else found[fraction[found] > 0])
     if not fractions:
         return bins, None
     exposures = np.ones((len(grid), len(units)), dtype=np.float32)
@@ -87,9 +90,9 @@ def _count_units(
 
 
 def _spike_bins(
-    recording: Recording, unit: int, intervals: np.ndarray | None, blank: Epochs, grid: Grid, fraction: np.ndarray
+    recording: Recording, unit: int, intervals: np.ndarray | None, blank: Epochs, grid: Grid
 ) -> np.ndarray:
-    """Find the bins of one unit's spikes, ascending; spikes of unobserved bins are left out."""
+    """Find the bins of one unit's spikes in observed time, ascending."""
     parts = []
     for clock in np.unique(grid.segments.clock):
         spans = grid.segments.take(grid.segments.clock == clock)
@@ -97,8 +100,7 @@ def _spike_bins(
         times = observed_spikes(times, intervals, blank.take(blank.clock == clock))
         index = grid.index(times, int(clock))
         parts.append(index[index >= 0])
-    found = np.sort(np.concatenate(parts))
-    return found[fraction[found] > 0].astype(np.int32 if len(grid) < 2**31 else np.int64)
+    return np.sort(np.concatenate(parts)).astype(np.int32 if len(grid) < 2**31 else np.int64)
 
 
 def _unit_coordinates(columns: UnitColumns, units: np.ndarray) -> dict:

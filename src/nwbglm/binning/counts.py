@@ -42,15 +42,20 @@ class SparseCounts(BackendArray):
         chosen = self.bins[units]
         alone = not isinstance(chosen, list)
         low, high = (min(span), max(span) + 1) if len(span) else (0, 0)
-        block = np.zeros((len([chosen] if alone else chosen), high - low), dtype=self.dtype)
-        for index, bins in enumerate([chosen] if alone else chosen):
-            first, last = np.searchsorted(bins, [low, high])
-            np.add.at(block[index], bins[first:last] - low, 1)
-        picked = block[:, :: span.step]
-        table = np.ascontiguousarray(picked.T)
+        table = self._block([chosen] if alone else chosen, low, high)[:: span.step]
         if single:
             table = table[0]
         return table[..., 0] if alone else table
+
+    def _block(self, trains: list[np.ndarray], low: int, high: int) -> np.ndarray:
+        """Count the spikes of bins ``low:high``, (bins, trains)."""
+        block = np.zeros((high - low, len(trains)), dtype=self.dtype)
+        cells = [np.empty(0, np.int64)]
+        for column, bins in enumerate(trains):
+            first, last = np.searchsorted(bins, [low, high])
+            cells.append((bins[first:last].astype(np.int64) - low) * len(trains) + column)
+        np.add.at(block.reshape(-1), np.concatenate(cells), self.dtype.type(1))
+        return block
 
 
 def count_type(bins: list[np.ndarray]) -> np.dtype:
