@@ -125,6 +125,34 @@ def test_what_cannot_be_simulated_is_refused(stages):
         simulate(fits.isel(unit=[0, 2]), stages.binned)
 
 
+@pytest.mark.parametrize(
+    ("observations", "variance"),
+    [
+        ("poisson_softplus", lambda mu: mu),
+        ("bernoulli", lambda mu: mu * (1 - mu)),
+        ("negative_binomial", lambda mu: mu + 0.8 * mu**2),
+    ],
+)
+def test_counts_spread_as_their_distribution_says(stages, observations, variance):
+    fits = stages.fit("heading")
+    settings = json.loads(fits.attrs["settings"]) | {"observations": observations}
+    fits = with_coefficients(fits, np.zeros((3, 6)), np.full(3, -0.5)).assign_attrs(settings=json.dumps(settings))
+    fits["dispersion"] = ("unit", np.full(3, 0.8))
+    counts = simulate(fits, stages.binned, draws=5, seed=4, limit=1e4)["spike_count"].values.astype(float)
+    mu = {"poisson_softplus": np.log1p(np.exp(-0.5)), "bernoulli": 1 / (1 + np.exp(0.5))}.get(
+        observations, np.exp(-0.5)
+    )
+    assert counts.mean() == pytest.approx(mu, rel=0.02)
+    assert counts.var() == pytest.approx(variance(mu), rel=0.03)
+
+
+def test_gaussian_models_make_no_spikes(stages):
+    fits = stages.fit("heading")
+    settings = json.loads(fits.attrs["settings"]) | {"observations": "gaussian"}
+    with pytest.raises(ProblemError, match="gaussian observations are no spikes"):
+        simulate(fits.assign_attrs(settings=json.dumps(settings)), stages.binned)
+
+
 def test_a_silent_unit_stays_silent(stages):
     silent = head_direction_session()
     silent["spike_count"][:, 1] = 0

@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.special import gammaln
 from sklearn.linear_model import PoissonRegressor
 from small_sessions import RIDGE, TERMS, Stages, binned_session, head_direction_session
@@ -142,7 +143,7 @@ def test_smoothness_acts_on_neighbouring_functions(stages):
     np.testing.assert_allclose(slope, -np.append(pull, 0.0), atol=1e-6)
 
 
-@pytest.mark.parametrize("observations", ["poisson_softplus", "bernoulli"])
+@pytest.mark.parametrize("observations", ["poisson_softplus", "negative_binomial", "bernoulli", "gaussian"])
 def test_every_observation_model_maximises_its_likelihood(observations):
     binned = head_direction_session()
     if observations == "bernoulli":
@@ -158,7 +159,12 @@ def test_every_observation_model_maximises_its_likelihood(observations):
         if observations == "poisson_softplus":
             mu = np.logaddexp(0, eta)
             return (y * np.log(mu) - mu - gammaln(y + 1)).sum()
-        return (y * eta - np.logaddexp(0, eta)).sum()
+        if observations == "negative_binomial":
+            a = float(fit["dispersion"])
+            return scipy.stats.nbinom.logpmf(y, 1 / a, 1 / (1 + a * np.exp(eta))).sum()
+        if observations == "bernoulli":
+            return (y * eta - np.logaddexp(0, eta)).sum()
+        return -((y - eta) ** 2).sum()
 
     at = np.append(float(fit["intercept"]), fit["coef"].values)
     best = score(at)
@@ -167,6 +173,48 @@ def test_every_observation_model_maximises_its_likelihood(observations):
         assert score(at + step) < best
         assert score(at - step) < best
     assert (fits["status"].values == 0).all()
+
+
+@pytest.mark.parametrize("scale", ["sd", "raw"])
+@pytest.mark.parametrize("kind", ["lasso", "elastic_net"])
+def test_sparse_penalties_meet_their_conditions(stages, kind, scale):
+    strength, ratio = 0.02, {"lasso": 1.0, "elastic_net": 0.3}[kind]
+    settings = {"strength": strength, "scale": scale} | ({"ratio": ratio} if kind == "elastic_net" else {})
+    fits = stages.fit("heading", "coupling", penalty={kind: settings})
+    shared = stages.folds["shared"].values
+    x = np.concatenate([stages.design("heading"), stages.design("coupling")], axis=1)[shared]
+    y, coef = stages.counts[shared, 0], fits["coef"].values[0]
+    sd = x.std(axis=0) if scale == "sd" else np.ones(x.shape[1])
+    slope = x.T @ (np.exp(x @ coef + fits["intercept"].values[0]) - y) / len(y) / sd
+    slope += strength * (1 - ratio) * coef * sd
+    zero = coef == 0
+    assert 0 < zero.sum() < len(coef)
+    assert np.abs(slope[zero]).max() <= strength * ratio * (1 + 1e-6)
+    np.testing.assert_allclose(slope[~zero], -strength * ratio * np.sign(coef[~zero]), atol=1e-6)
+
+
+@pytest.mark.parametrize("groups", ["input", "term"])
+def test_group_lasso_drops_whole_groups(stages, groups):
+    settings = {"group_lasso": {"strength": 0.012, "groups": groups, "scale": "raw", "relative": {"heading": 0.5}}}
+    fits = stages.fit("heading", "coupling", penalty=settings)
+    labels = list(zip(fits["term"].values, fits["input"].values, strict=True))
+    keys = [key if groups == "input" else key[0] for key in labels]
+    norms = np.array([
+        [np.linalg.norm(coef[[k == key for k in keys]]) for key in dict.fromkeys(keys)] for coef in fits["coef"].values
+    ])  # fmt: skip
+    zero = np.array([
+        [(coef[[k == key for k in keys]] == 0).all() for key in dict.fromkeys(keys)] for coef in fits["coef"].values
+    ])  # fmt: skip
+    np.testing.assert_array_equal(zero, norms == 0)
+    assert zero.any() and not zero.all()
+    shared = stages.folds["shared"].values
+    x = np.concatenate([stages.design("heading"), stages.design("coupling")], axis=1)[shared]
+    y, coef = stages.counts[shared, 0], fits["coef"].values[0]
+    slope = x.T @ (np.exp(x @ coef + fits["intercept"].values[0]) - y) / len(y)
+    heading = np.array([key[0] == "heading" for key in labels])
+    if norms[0, 0] > 0:
+        pull = 0.012 * 0.5 * np.sqrt(heading.sum()) / norms[0, 0]
+        np.testing.assert_allclose(slope[heading], -pull * coef[heading], atol=1e-6)
 
 
 def test_bernoulli_refuses_counts_above_one(stages):

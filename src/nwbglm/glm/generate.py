@@ -51,20 +51,35 @@ def draw_counts(expected: np.ndarray, *, seed: int) -> np.ndarray:
     return np.where(known, np.asarray(drawn), -1).astype(np.int32)
 
 
+MEANS = {
+    "poisson": jnp.exp,
+    "poisson_softplus": jax.nn.softplus,
+    "negative_binomial": jnp.exp,
+    "bernoulli": jax.nn.sigmoid,
+}
+
+
+def _draw(key: jax.Array, expected: jax.Array, dispersion: jax.Array, observations: str) -> jax.Array:
+    """Draw the counts of one bin."""
+    if observations == "bernoulli":
+        return jax.random.bernoulli(key, expected).astype(expected.dtype)
+    if observations == "negative_binomial":  # a Poisson count whose rate is Gamma distributed
+        key, other = jax.random.split(key)
+        expected = expected * dispersion * jax.random.gamma(other, 1.0 / dispersion)
+    return jax.random.poisson(key, expected).astype(expected.dtype)
+
+
 @partial(jax.jit, static_argnames=("observations",))
-def _simulate(keys, drive, weights, reset, limit, observations):
+def _simulate(keys, drive, weights, reset, limit, dispersion, observations):
     """Step through time once for each key; return counts (draws, time, unit) and whether a rate was above the limit."""
-    mean = {"poisson": jnp.exp, "poisson_softplus": jax.nn.softplus, "bernoulli": jax.nn.sigmoid}[observations]
+    mean = MEANS[observations]
 
     def step(pending, inputs):
         key, now, fresh = inputs
         pending = jnp.where(fresh, 0.0, pending)
         expected = mean(now + pending[0])
         held = jnp.minimum(expected, limit)
-        if observations == "bernoulli":
-            count = jax.random.bernoulli(key, held).astype(now.dtype)
-        else:
-            count = jax.random.poisson(key, held).astype(now.dtype)
+        count = _draw(key, held, dispersion, observations)
         # what these spikes add to each of the bins to come: no buffer of past counts is kept
         pending = jnp.concatenate([pending[1:], jnp.zeros_like(pending[:1])])
         pending = pending + jnp.einsum("s,lsr->lr", count, weights)
@@ -145,6 +160,12 @@ def simulate(
             mend="bin the recording as the fit was",
         )
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
+    if settings.observations not in MEANS:
+        raise ProblemError(
+            f"{settings.observations} observations are no spikes",
+            where=f"model {fits.attrs['model']}",
+            mend=f"simulate a model with one of: {', '.join(MEANS)}",
+        )
     weights = feedback(fits)
     drive, valid = signal_drive(fits, binned)
     segment = binned["segment"].values
@@ -152,7 +173,8 @@ def simulate(
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), draws)
         top = min(limit * bin_width, 1.0) if settings.observations == "bernoulli" else limit * bin_width
-        counts, above = _simulate(keys, drive, weights, reset, top, settings.observations)
+        dispersion = fits["dispersion"].values
+        counts, above = _simulate(keys, drive, weights, reset, top, dispersion, settings.observations)
     counts, above = np.asarray(counts), np.asarray(above).any(axis=2)
     ran_away = np.where(above.any(axis=1), above.argmax(axis=1) * bin_width, np.nan)
     gain = loop_gain(fits)

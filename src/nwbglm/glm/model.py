@@ -18,12 +18,14 @@ from nwbglm.study import Penalty as PenaltySettings
 from .checks import refuse_impossible, report_constant_features, report_silent_units
 from .design import Design, pick_terms
 from .fit import SplitFits, fit_splits
-from .observations import BERNOULLI, POISSON, POISSON_SOFTPLUS, Observations
+from .observations import BERNOULLI, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS, Observations
 from .penalties import Penalty, scale_of_strengths
 from .record import assemble, describe
 from .splits import Splits, block_of_units, kept_rows, plan_splits
 
-OBSERVATIONS: dict[str, Observations] = {model.name: model for model in (POISSON, POISSON_SOFTPLUS, BERNOULLI)}
+OBSERVATIONS: dict[str, Observations] = {
+    model.name: model for model in (POISSON, POISSON_SOFTPLUS, NEGATIVE_BINOMIAL, BERNOULLI, GAUSSIAN)
+}
 
 
 def fit_model(
@@ -161,17 +163,23 @@ def _fit_units(design: Design, responses: Responses, splits: Splits, settings: F
 
 
 def _penalty(settings: PenaltySettings, x: np.ndarray, rows: np.ndarray, design: Design) -> Penalty:
-    """Resolve scale and relative strengths into the engine's penalty; `rows` give the scale."""
+    """Resolve scale, groups and relative strengths into the engine's penalty; `rows` give the scale."""
     if settings.kind == "none":
         return Penalty("none")
-    chosen, terms = settings.settings, design.labels["term"]
+    chosen, labels = settings.settings, design.labels
     scale = np.ones(x.shape[1])
     if chosen.scale == "sd" and x.shape[1]:
         scale = _standard_deviations(x, rows)
-    relative = np.array([chosen.relative.get(str(term), 1.0) for term in terms])
+    if settings.kind == "elastic_net":
+        return Penalty("elastic_net", scale=scale, ratio=chosen.ratio)
+    relative = np.array([chosen.relative.get(str(term), 1.0) for term in labels["term"]])
     scale = scale_of_strengths(settings.kind, relative, scale)
     if settings.kind == "smoothness":
         return Penalty("smoothness", differences=design.differences(chosen.order) * scale)
+    if settings.kind == "group_lasso":
+        keys = [labels["term"], labels["input"]] if chosen.groups == "input" else [labels["term"]]
+        groups = np.unique(np.stack(keys), axis=1, return_inverse=True)[1].ravel()
+        return Penalty("group_lasso", scale=scale, groups=groups)
     return Penalty(settings.kind, scale=scale)
 
 

@@ -56,16 +56,21 @@ class Penalised(Part):
         "sd",
         description="Penalise coefficients per standard deviation of their feature, or as they are (as NeMoS does).",
     )
+
+
+class Relative(Penalised):
+    """A penalty whose strength may differ between terms."""
+
     relative: dict[Name, Annotated[float, Field(ge=0)]] = Field(
         {}, description="Strength for a term's coefficients as a multiple of `strength`. Default: 1 for each."
     )
 
 
-class Ridge(Penalised):
+class Ridge(Relative):
     """Half the strength times the sum of squared coefficients; the intercept is free."""
 
 
-class Smoothness(Penalised):
+class Smoothness(Relative):
     """Half the strength times the sum of squared differences between a term's neighbouring coefficients.
 
     Neighbours are functions of one input that follow each other over lags or values (round the circle where the basis
@@ -78,12 +83,33 @@ class Smoothness(Penalised):
     )
 
 
+class Lasso(Relative):
+    """The strength times the sum of absolute coefficients: many become exactly 0."""
+
+
+class ElasticNet(Penalised):
+    """The strength times a mixture of the sum of absolute and half the sum of squared coefficients."""
+
+    ratio: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="Share of the absolute values; 1 is the lasso.")
+
+
+class GroupLasso(Relative):
+    """The strength times the norm of each group, weighted by the root of its size: whole groups become exactly 0."""
+
+    groups: Literal["input", "term"] = Field(
+        "input", description="One group for each input of a term (a sender, a signal), or for each whole term."
+    )
+
+
 class Penalty(OneOf):
     """What is added to the mean negative log-likelihood of a unit."""
 
     none: NoPenalty | None = None
     ridge: Ridge | None = None
     smoothness: Smoothness | None = None
+    lasso: Lasso | None = None
+    elastic_net: ElasticNet | None = None
+    group_lasso: GroupLasso | None = None
 
     @property
     def strengths(self) -> tuple[float, ...]:
@@ -120,10 +146,11 @@ class Folds(Part):
         return self
 
 
-Observations = Literal["poisson", "poisson_softplus", "bernoulli"]
+Observations = Literal["poisson", "poisson_softplus", "negative_binomial", "bernoulli", "gaussian"]
 OBSERVATIONS = (
-    "Distribution of a count given the rate, and its link: Poisson with exponential or softplus link, or Bernoulli "
-    "with logit link (counts of 0 and 1 only)."
+    "Distribution of a count given the rate, and its link: Poisson with exponential or softplus link, negative "
+    "binomial (its dispersion by maximum likelihood), Bernoulli with logit link (counts of 0 and 1 only), Gaussian "
+    "with identity link."
 )
 
 
