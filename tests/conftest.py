@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-for _name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
 import hypothesis
 import pytest
+
+for _name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 # The machine is shared and the gate must not depend on luck: no deadlines, the same examples each time.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
