@@ -88,6 +88,15 @@ def _epochs(selection) -> str:
     return ", ".join(parts) or "the whole table 'epochs'"
 
 
+DISTRIBUTIONS = {
+    "poisson": "Poisson observations and an exponential link",
+    "poisson_softplus": "Poisson observations and a softplus link",
+    "negative_binomial": "negative binomial observations (dispersion by maximum likelihood) and an exponential link",
+    "bernoulli": "Bernoulli observations and a logit link",
+    "gaussian": "Gaussian observations and an identity link",
+}
+
+
 def describe_term(term: Term) -> str:
     """Say in words what a term is."""
     return " times ".join(_factor(factor) for factor in term.factors)
@@ -109,15 +118,17 @@ def _models(study: Study) -> str:
         f"'{name}': {' + '.join(model.terms) if model.terms else 'a constant rate'}"
         for name, model in study.models.items()
     )
-    text = "Each model predicts the log of a unit's expected count in a bin as an intercept plus the sum of its terms. "
+    text = "Each model predicts the log (or other link, see below) of a unit's expected count in a bin as an intercept "
+    text += "plus the sum of its terms. "
     return text + (f"Terms: {terms}. " if terms else "") + f"Models: {models}."
 
 
 def _fits(study: Study) -> str:
     settings = {name: study.fit.of_model(model) for name, model in study.models.items()}
+    distributions = _grouped({name: DISTRIBUTIONS[fit.observations] for name, fit in settings.items()})
     text = (
-        f"Each unit was fitted by itself, with {study.fit.observations} observations and an exponential link, by "
-        "maximum likelihood, penalised as follows (the intercept is never penalised): "
+        f"Each unit was fitted by itself, with {distributions}, "
+        "by maximum likelihood, penalised as follows (the intercept is never penalised): "
     )
     text += _grouped({name: _penalty(fit.penalty) for name, fit in settings.items()}) + ". "
     if "train" in study.epochs:
@@ -169,8 +180,9 @@ def _penalty(penalty: Penalty) -> str:
     of = f"strength {strengths[0]:g}"
     if len(strengths) > 1:
         of = f"{len(strengths)} strengths from {strengths[0]:g} to {strengths[-1]:g}"
-    relative = ", ".join(f"{value:g} times that for '{term}'" for term, value in settings.relative.items())
-    return f"{penalty.kind}, {of} {on}" + (f" ({relative})" if relative else "")
+    multiples = getattr(settings, "relative", {})
+    relative = ", ".join(f"{value:g} times that for '{term}'" for term, value in multiples.items())
+    return f"{penalty.kind.replace('_', ' ')}, {of} {on}" + (f" ({relative})" if relative else "")
 
 
 def _scores() -> str:
