@@ -68,8 +68,6 @@ def fit_model(
         Where the study asks for something impossible: named with session, model and term, before anything is compiled.
     """
     settings = fit.of_model(model)
-    if not model.terms:  # nothing to penalise, and no strength to choose
-        settings = settings.model_copy(update={"penalty": PenaltySettings.model_validate("none")})
     where = f"session {binned.attrs.get('session', '')}, model {name}"
     stores = pick_terms(features, model.terms)
     units = block_of_units(binned.sizes["unit"], block)

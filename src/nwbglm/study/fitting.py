@@ -199,6 +199,8 @@ class Fit(Part):
     gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs a fit asks for.")
 
     def of_model(self, model: Model) -> Fit:
-        """Return these settings with what the model says differently."""
+        """Return these settings with what the model says differently; without terms there is nothing to penalise."""
         own = {name: getattr(model, name) for name in ("penalty", "rows", "choose", "observations")}
+        if not model.terms:
+            own["penalty"] = Penalty.model_validate("none")
         return self.model_copy(update={name: value for name, value in own.items() if value is not None})
