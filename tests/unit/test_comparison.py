@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 from synthetic_stores import head_direction_session
 
-from nwbglm import comparison
+from nwbglm import comparison, store
 
 LOG2 = np.log(2)
 
@@ -195,3 +195,11 @@ def test_unequal_rows_are_said(session):
     pairs = comparison.compare_models([session.fits["full"], other])["pairs"]
     folds = pairs[pairs.kind == "held-out"].set_index("fold").same_rows
     assert not folds["0"].any() and folds["1"].all() and not folds["pooled"].any()
+
+
+def test_scores_survive_the_store(session, tmp_path):
+    path = tmp_path / "full.zarr.zip"
+    store.write(session.fits["full"], path, "fits")
+    pd.testing.assert_frame_equal(
+        comparison.score_fit(store.read(path, "fits")), comparison.score_fit(session.fits["full"]), check_dtype=False
+    )

@@ -182,8 +182,19 @@ def test_the_filter_of_the_value_itself_is_its_coefficient(cell):
 def test_enlarged_moments_are_three_different_ones():
     rate = np.zeros(3000)
     rate[[995, 1005, 2500]] = 50, 60, 40
-    found = rates.busy_moments(pd.DataFrame({"rate_data": rate}))
-    assert found == [(700, 1000), (1000, 1300), (2350, 2650)]
+    assert rates.busy_moments(rate, np.array([], int)) == [(700, 1000), (1000, 1300), (2350, 2650)]
+    assert rates.busy_moments(rate, np.array([1003, 2400])) == [(700, 1000), (1003, 1303), (2400, 2700)]
+
+
+def test_segments_are_set_side_by_side(cell):
+    """Sweeps of some files repeat their times: a line over them must not run backwards."""
+    binned = cell.binned.copy(deep=True)
+    binned["segment"][2500:] = 1
+    binned = binned.assign_coords(time=np.r_[binned.time.values[:2500], binned.time.values[:3500]])
+    figure, table = draw("rates", cell._replace(binned=binned))
+    line = figure.axes[1].lines[0].get_xdata()
+    assert np.nanmax(np.diff(line)) < 0.0015 and np.nanmin(np.diff(line)) > 0
+    assert np.isnan(line).sum() == 1 and table.time.is_monotonic_increasing is False
 
 
 def test_the_coupling_table_holds_every_pair_and_lag(ring):
@@ -244,7 +255,7 @@ def test_a_diverging_fit_does_not_flatten_the_scores(ring):
     figure, table = draw("scores", ring._replace(fits=fits))
     assert table.bits_per_spike.min() < -1e30
     low, high = figure.axes[0].get_ylim()
-    assert low > -5 and high < 2
+    assert -5 < low < 0 < high < 1.2 * table[table.fold == "pooled"].bits_per_spike.max()
     assert any(text.get_text() == "1" for text in figure.axes[0].texts)
 
 

@@ -120,8 +120,9 @@ FIGURES: dict[str, FigureSpec] = {
     "rates": FigureSpec(
         "Rates of an example unit",
         "The signals, the unit's spikes, its smoothed rate (black) and the models' rates, smoothed alike. Predictions "
-        "are held out: each stretch is predicted by a fit that never saw it. Below, three busy moments larger. Good: a "
-        "model's line follows the black one in time and height.",
+        "are held out: each stretch is predicted by a fit that never saw it. Below, three busy moments larger. Thin "
+        "upright lines part segments that are not neighbours in time. Good: a model's line follows the black one in "
+        "time and height.",
         _DATA,
         "rates:draw_rates",
         _always,
@@ -138,8 +139,8 @@ FIGURES: dict[str, FigureSpec] = {
     "population": FigureSpec(
         "The population by preferred {subject}",
         "Units in the order of their preferred value, from bottom to top. Left: tuning; right: the same units in "
-        "time, below the signal itself. Top: data; below: held-out predictions, each unit as a fraction of its "
-        "own largest rate. Good: the band of activity follows the signal, in the predictions as in the data.",
+        "time, below the signal itself. Top: data; below: held-out predictions, each unit scaled to its own "
+        "high rates (99th percentile). Good: the band of activity follows the signal in the predictions, too.",
         _DATA,
         "population:draw_population",
         _circular_tunings,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .rates import draw_line
-from .session import Stores, segment_breaks, smooth
+from .session import Stores, segment_breaks, smooth, time_axis
 from .style import INK, QUIET, NothingToDraw
 from .tuning import mark_circle, value_label
 
@@ -27,9 +27,9 @@ def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]
     maps = {name: _shrink(values, pieces) for name, values in _maps(stores, part, order, breaks).items()}
     tuning = _tuning_maps(stores, subject, order)
     figure, layout = _layout(len(maps), len(order))
-    time = part.time.values
+    time, label = time_axis(part.time.values, breaks, stores.bin)
     top = figure.add_subplot(layout[0, 1])
-    _draw_heading(top, stores, subject, part, breaks)
+    _draw_heading(top, stores, subject, (time, part), breaks)
     _draw_raster(figure.add_subplot(layout[1, 1], sharex=top), time, part.spike_count.values[:, order])
     for position, (name, values) in enumerate(maps.items(), start=2):
         left, right = figure.add_subplot(layout[position, 0]), figure.add_subplot(layout[position, 1], sharex=top)
@@ -40,11 +40,11 @@ def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]
         last = axes.get_subplotspec().rowspan.stop == layout.nrows
         axes.tick_params(labelbottom=last)
         if last:
-            axes.set_xlabel("Time (s)" if axes.get_subplotspec().colspan.start else value_label(stores, subject))
+            axes.set_xlabel(label if axes.get_subplotspec().colspan.start else value_label(stores, subject))
         if axes.get_subplotspec().rowspan.start:
             _unit_ticks(axes, stores.fitted_units[order], axes.get_subplotspec().colspan.start == 0)
     counts = np.stack([part.spike_count.values[piece][:, order].sum(axis=0) for piece in pieces])
-    return figure, _table(time[[piece[0] for piece in pieces]], stores.fitted_units[order], counts, maps)
+    return figure, _table(part.time.values[[piece[0] for piece in pieces]], stores.fitted_units[order], counts, maps)
 
 
 def _layout(maps: int, units: int):
@@ -78,12 +78,13 @@ def _tuning_maps(stores: Stores, subject: str, order: np.ndarray) -> dict[str, n
     return maps
 
 
-def _draw_heading(axes: Axes, stores: Stores, subject: str, part, breaks: np.ndarray) -> None:
+def _draw_heading(axes: Axes, stores: Stores, subject: str, shown: tuple, breaks: np.ndarray) -> None:
+    time, part = shown
     signal = stores.study.tuning[subject].of
     values = part[signal].values
     period = stores.study.signals[signal].period
     wraps = np.flatnonzero(np.abs(np.diff(values)) > period / 2) + 1
-    draw_line(axes, part.time.values, values, np.union1d(breaks, wraps).astype(int), color=QUIET)
+    draw_line(axes, time, values, np.union1d(breaks, wraps).astype(int), color=QUIET)
     axes.set(ylim=(0, period), ylabel=f"{signal}\n({part[signal].attrs.get('units', '')})")
     if np.isclose(period, 2 * np.pi):
         axes.set(yticks=[0, np.pi, 2 * np.pi], yticklabels=["0", "π", "2π"])
@@ -122,10 +123,13 @@ def _draw_tuning(axes: Axes, stores: Stores, subject: str, rates: np.ndarray, ti
 
 
 def _scaled(rates: np.ndarray) -> np.ndarray:
-    """Divide each row by its largest value."""
-    filled = np.where(np.isfinite(rates), rates, 0.0)
-    top = np.maximum(filled.max(axis=1, keepdims=True, initial=0.0), 1e-12)
-    return np.where(np.isfinite(rates), rates / top, np.nan)
+    """Divide each row by its 99th percentile: a single diverging prediction must not whiten the rest."""
+    scaled = np.full(rates.shape, np.nan)
+    for row, rate in enumerate(rates):
+        known = np.isfinite(rate)
+        if known.any():
+            scaled[row, known] = rate[known] / max(np.quantile(rate[known], 0.99), 1e-12)
+    return scaled
 
 
 def _unit_ticks(axes: Axes, units: np.ndarray, labelled: bool) -> None:

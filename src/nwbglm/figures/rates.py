@@ -9,17 +9,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .session import Stores, interrupt, segment_breaks, smooth
-from .style import INK, QUIET, NothingToDraw
+from .session import Stores, interrupt, segment_breaks, smooth, time_axis
+from .style import FAINT, INK, QUIET, NothingToDraw
 
 ZOOMS = 3
 ENVELOPE = 1500  # pieces; a line with more samples is drawn by the smallest and largest value of each
 
 
 class Traces(NamedTuple):
-    """What is drawn over time, and where lines are interrupted."""
+    """What is drawn over time, where each row stands on the axis, and where lines are interrupted."""
 
     table: pd.DataFrame
+    x: np.ndarray
+    label: str
     breaks: np.ndarray
     signals: dict[str, str]  # column -> axis label
     rates: dict[str, tuple[str, str]]  # model -> (column, label)
@@ -31,7 +33,7 @@ def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     heights = [0.8] * len(traces.signals) + [1.6, 1.6]
     figure = Figure(figsize=(9, 1.15 * sum(heights) + 0.4))
     layout = figure.add_gridspec(len(heights), ZOOMS, height_ratios=heights)
-    zooms = busy_moments(traces.table)
+    zooms = busy_moments(traces.table.rate_data.to_numpy(), traces.breaks)
     top = [figure.add_subplot(layout[i, :]) for i in range(len(traces.signals))]
     for axes, (column, label) in zip(top, traces.signals.items(), strict=True):
         _draw_signal(axes, traces, column, label)
@@ -40,14 +42,15 @@ def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     for axes in top:
         axes.set_xlim(main.get_xlim())
     main.set_title(f"unit {stores.example}")
+    for axes in (*top, main):
+        axes.vlines(traces.x[traces.breaks], 0, 1, transform=axes.get_xaxis_transform(), color=FAINT, linewidth=0.8)
     main.set_ylabel("Rate (Hz)")
     figure.legend(*main.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     for position, (first, last) in enumerate(zooms):
         axes = figure.add_subplot(layout[-1, position])
         _draw_lines(axes, stores, traces, slice(first, last))
-        time = traces.table.time.to_numpy()
-        main.axvspan(time[first], time[last - 1], color=QUIET, alpha=0.12, linewidth=0)
-        axes.set_xlabel("Time (s)")
+        main.axvspan(traces.x[first], traces.x[last - 1], color=QUIET, alpha=0.12, linewidth=0)
+        axes.set_xlabel(traces.label)
     figure.axes[-len(zooms)].set_ylabel("Rate (Hz)")
     return figure, traces.table
 
@@ -79,24 +82,27 @@ def collect(stores: Stores, unit: int) -> Traces:
         table[f"heldout_rate_{model}"] = smoothed(mine.heldout_rate.values.astype(float))
         held_out = np.isfinite(mine.heldout_rate.values).any()
         rates[model] = (f"heldout_rate_{model}", model) if held_out else (f"rate_{model}", f"{model} (in-sample)")
-    return Traces(table, breaks, signals, rates)
+    return Traces(table, *time_axis(part.time.values, breaks, stores.bin), breaks, signals, rates)
 
 
-def busy_moments(table: pd.DataFrame, share: float = 0.1) -> list[tuple[int, int]]:
-    """Return, for each third of the window, the rows around its highest rate."""
-    rate = np.nan_to_num(table.rate_data.to_numpy())
+def busy_moments(rate: np.ndarray, breaks: np.ndarray, share: float = 0.1) -> list[tuple[int, int]]:
+    """Return, for each third of the window, the rows around its highest rate, within one segment."""
+    rate = np.nan_to_num(rate)
     width = max(10, int(len(rate) * share))
+    ends = np.concatenate([[0], breaks, [len(rate)]])
     out = []
     for part in np.array_split(np.arange(len(rate)), ZOOMS):
         if part.size:
-            latest = max(part[0], part[-1] + 1 - width)
-            first = int(np.clip(part[np.argmax(rate[part])] - width // 2, part[0], latest))
-            out.append((first, min(first + width, int(part[-1]) + 1)))
+            peak = int(part[np.argmax(rate[part])])
+            segment = np.searchsorted(ends, peak, side="right") - 1
+            begin, end = max(part[0], ends[segment]), min(part[-1] + 1, ends[segment + 1])
+            first = int(np.clip(peak - width // 2, begin, max(begin, end - width)))
+            out.append((first, int(min(first + width, end))))
     return out
 
 
 def _draw_signal(axes: Axes, traces: Traces, column: str, label: str) -> None:
-    time, values = traces.table.time.to_numpy(), traces.table[column].to_numpy(float)
+    time, values = traces.x, traces.table[column].to_numpy(float)
     wraps = "rad" in label
     breaks = np.union1d(traces.breaks, np.flatnonzero(np.abs(np.diff(values)) > np.pi) + 1) if wraps else traces.breaks
     draw_line(axes, time, values, breaks.astype(int), color=QUIET, linewidth=0.8)
@@ -126,7 +132,7 @@ def _draw_lines(axes: Axes, stores: Stores, traces: Traces, part: slice) -> None
     table = traces.table.iloc[part]
     first = part.start or 0
     breaks = traces.breaks[(traces.breaks > first) & (traces.breaks < first + len(table))] - first
-    time = table.time.to_numpy()
+    time = traces.x[part]
     draw_line(axes, time, table.rate_data.to_numpy(), breaks, color=INK, linewidth=1.4, label="data")
     for model, (column, label) in traces.rates.items():
         draw_line(axes, time, table[column].to_numpy(), breaks, label=label, **stores.styles[model])

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nwbglm.comparison import POOLED, headline, score_fit
+from nwbglm.comparison import POOLED, ROUNDING, headline, score_fit
 
 from .session import Stores
 from .style import FAINT, INK, QUIET, NothingToDraw, robust_limits
@@ -34,7 +34,7 @@ def draw_score_panels(table: pd.DataFrame, models: list[str], colors: dict[str, 
         floor = robust_limits(reported[measure].to_numpy(float))[0]
         _draw_group(axes, reported, measure, models, colors, -0.16, floor, join)
         _draw_group(axes, in_sample, measure, models, colors, 0.2, floor, False)
-        _finish(axes, table, measure, models, floor)
+        _finish(axes, pd.concat([reported, in_sample]), measure, models, floor)
         axes.set_ylabel(f"{label}\n{AGAINST}" if measure == "bits_per_spike" else label)
     kind = "explicit test" if (reported.kind == "test").any() else "held out"
     figure.axes[0].set_title(f"filled: {kind}; hollow: in-sample; bar: median")
@@ -51,11 +51,11 @@ def _draw_group(axes: Axes, table, measure, models, colors, offset: float, floor
     filled = offset < 0
     for k, model in enumerate(models):
         values = wide[model].to_numpy(float)
-        inside = values >= floor
+        inside = values >= floor - ROUNDING
         face = colors[model] if filled else "none"
         style = {"markersize": 4, "linestyle": "none", "markeredgecolor": colors[model], "markerfacecolor": face}
         axes.plot(x[inside, k], values[inside], marker="o", **style)
-        below = values < floor
+        below = values < floor - ROUNDING
         if below.any():
             axes.plot(x[below, k], np.full(below.sum(), floor), marker="v", **style)
             axes.annotate(

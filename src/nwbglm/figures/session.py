@@ -156,6 +156,17 @@ def segment_breaks(rows: np.ndarray, segment: np.ndarray) -> np.ndarray:
     return np.flatnonzero((np.diff(rows) > 1) | (np.diff(segment) != 0)) + 1
 
 
+def time_axis(time: np.ndarray, breaks: np.ndarray, bin_: float) -> tuple[np.ndarray, str]:
+    """Return where bins stand on a figure's axis of time, and its label.
+
+    The recording's own time within one segment; where there are several they are set side by side, since the pauses
+    between them may be long, and sweeps of some files all begin at 0.
+    """
+    if not len(breaks):
+        return time, "Time (s)"
+    return np.arange(len(time)) * bin_, "Time shown, segments joined (s)"
+
+
 def interrupt(values: np.ndarray, breaks: np.ndarray) -> np.ndarray:
     """Insert NaN before each break, so that a plotted line stops there."""
     return np.insert(values.astype(float), breaks, np.nan)

@@ -228,7 +228,7 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
                 "above null": line.positive,
                 "bits per spike": _with_quartiles(line, "bits_per_spike"),
                 "Cohen's R²": _with_quartiles(line, "pseudo_r2_cohen"),
-                "McFadden's R²": _with_quartiles(line, "pseudo_r2_mcfadden"),
+                "McFadden's R²": number(_rounded(line.pseudo_r2_mcfadden_median), 3),
                 "nats per bin": line.log_likelihood_per_row_median,
             }
         )
@@ -239,8 +239,12 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
 
 def _with_quartiles(line, name: str) -> str:
     parts = (getattr(line, f"{name}_{part}") for part in ("median", "q25", "q75"))
-    median, low, high = (0.0 if abs(value) < ROUNDING else value for value in parts)
+    median, low, high = map(_rounded, parts)
     return number(median) if line.units == 1 else f"{number(median, 3)} ({number(low, 3)} to {number(high, 3)})"
+
+
+def _rounded(value: float) -> float:
+    return 0.0 if abs(value) < ROUNDING else value
 
 
 def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
