@@ -283,13 +283,25 @@ def test_silent_units_and_constant_features_are_in_the_log(caplog):
 # ---------------------------------------------------------------- blocks and stores
 
 
-def test_blocks_of_units_are_the_whole(stages):
+def test_blocks_of_units_are_the_whole(stages, tmp_path):
     whole = stages.fit("coupling")
     blocks = [stages.fit("coupling", block=f"{b}-of-2") for b in range(2)]
     assert [block["unit"].values.tolist() for block in blocks] == [[1, 3], [2]]
     np.testing.assert_allclose(blocks[0]["coef"].values[1], whole["coef"].values[2], rtol=1e-6)
     empty = stages.fit("coupling", block="5-of-7")
     assert empty.sizes["unit"] == 0
+    paths = [tmp_path / f"{i}.zarr.zip" for i in range(3)]
+    for path, block in zip(paths, [*blocks, empty], strict=True):
+        store.write(block, path, "fits")
+    joined = store.read_blocks(paths, like=stages.binned)
+    assert joined["unit"].values.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(joined["coef"].values, whole["coef"].values, rtol=1e-6)
+
+
+def test_single_precision_is_close(stages):
+    double, single = stages.fit("coupling"), stages.fit("coupling", fit={"precision": "float32", "tolerance": 1e-8})
+    np.testing.assert_allclose(single["log_likelihood"].values, double["log_likelihood"].values, rtol=1e-5)
+    np.testing.assert_allclose(single["coef"].values, double["coef"].values, rtol=0.02, atol=2e-3)
 
 
 def test_a_store_of_fits_can_be_read_alone(stages, tmp_path):

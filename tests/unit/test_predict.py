@@ -70,6 +70,19 @@ def test_rows_without_history_have_no_rate(stages):
     np.testing.assert_array_equal(np.isnan(made["rate"].values).all(axis=1), np.arange(100) < 10)
 
 
+def test_a_unit_without_its_own_history_has_no_rate_while_others_do():
+    exposure = np.ones((4000, 3))
+    exposure[600:700, 1] = 0
+    stages = Stages(head_direction_session(exposure=exposure), ["history"])
+    fits = stages.fit("history")
+    made = predictions(stages, fits)
+    unknown = np.isnan(made["rate"].values)
+    np.testing.assert_array_equal(made["row"].values[unknown[:, 1]], np.arange(601, 710))
+    assert not unknown[:, [0, 2]].any()
+    np.testing.assert_array_equal(unknown, np.isnan(made["heldout_rate"].values))
+    np.testing.assert_array_equal(unknown, np.isnan(predict_recording(fits, stages.binned).values[500:1500]))
+
+
 def test_explicit_test_rows_are_held_out_of_the_final_fit():
     train, test = np.arange(4000) < 2500, np.arange(4000) >= 3000
     binned = head_direction_session(in_epoch={"fit": train | test, "train": train, "test": test})

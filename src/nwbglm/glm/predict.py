@@ -114,10 +114,7 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
             observations=OBSERVATIONS[settings.observations],
         )
     rate[~valid] = np.nan
-    for store in stores:
-        if "input_valid" in store:
-            known = store["input_valid"].sel(input_unit=[str(unit) for unit in fits["unit"].values]).values
-            rate[~known] = np.nan
+    rate[np.broadcast_to(~_known(stores, fits["unit"].values), rate.shape)] = np.nan
     return xr.DataArray(
         rate / float(fits.attrs["bin"]),
         dims=("time", "unit"),
@@ -125,6 +122,15 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
         name="rate",
         attrs={"units": "Hz", "model": fits.attrs["model"]},
     )
+
+
+def _known(stores: Sequence[xr.Dataset], units: np.ndarray) -> np.ndarray:
+    """Return where each unit's own features are known, shape (rows, units), or one for all where none differ."""
+    known = np.ones((1, 1), bool)
+    for store in stores:
+        if "input_valid" in store:
+            known = known & store["input_valid"].sel(input_unit=[str(unit) for unit in units]).values
+    return known
 
 
 def _refuse_other_recordings(fits: xr.Dataset, binned: xr.Dataset) -> None:
@@ -243,5 +249,6 @@ def _rates(
                 heldout[test] = predict(
                     x[test], fold_coef[group, k], fold_intercept[group, k], observations=observations
                 )
-            rate[~valid] = heldout[~valid] = np.nan
+            unknown = np.broadcast_to(~valid[:, None] | ~_known(chunk, fits["unit"].values[group]), rate.shape)
+            rate[unknown] = heldout[unknown] = np.nan
             yield group, np.arange(here.start, here.stop), rate, heldout
