@@ -15,14 +15,13 @@ import h5py
 import numpy as np
 
 from nwbglm.errors import RecordingError
+from nwbglm.recording.nodes import Array, Group
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-UNWALKED = ("specifications", "general/devices", "general/subject", "scratch", ".specloc")
-"""Groups without signals, tables or units: not visited."""
 
 
-class Array:
-    """A dataset of the file: known by its shape, read on demand."""
+class Hdf5Array(Array):
+    """A dataset of an HDF5 file."""
 
     def __init__(self, dataset: h5py.Dataset):
         self._dataset = dataset
@@ -44,11 +43,6 @@ class Array:
     def is_reference(self) -> bool:
         """Whether the values name other objects of the file."""
         return h5py.check_ref_dtype(self.dtype) is not None
-
-    @property
-    def stored_bytes(self) -> int:
-        """Size in the file after compression, bytes."""
-        return self._dataset.id.get_storage_size()
 
     def read(self, selection=()) -> np.ndarray:
         """Read what a numpy selection names; text as `str`, references as paths, compounds field by field."""
@@ -77,8 +71,8 @@ class Array:
         return table
 
 
-class Group:
-    """A group of the file."""
+class Hdf5Group(Group):
+    """A group of an HDF5 file."""
 
     def __init__(self, group: h5py.Group):
         self._group = group
@@ -88,11 +82,6 @@ class Group:
     def attrs(self) -> dict:
         """Attributes, as plain Python values; references as the path of what they name."""
         return _attributes(self._group)
-
-    @property
-    def kind(self) -> str:
-        """The neurodata type, or an empty text."""
-        return str(self.attrs.get("neurodata_type", ""))
 
     def names(self) -> list[str]:
         """Names of the members, in the file's order."""
@@ -105,13 +94,8 @@ class Group:
         """Open a member by its path relative to this group; None where there is none (or a link that leads nowhere)."""
         found = self._group.get(path)
         if isinstance(found, h5py.Dataset):
-            return Array(found)
-        return Group(found) if isinstance(found, h5py.Group) else None
-
-    def array(self, path: str) -> Array | None:
-        """Open a member that must be an array; None where it is absent or a group."""
-        found = self.get(path)
-        return found if isinstance(found, Array) else None
+            return Hdf5Array(found)
+        return Hdf5Group(found) if isinstance(found, h5py.Group) else None
 
     def links(self) -> Iterator[tuple[str, str]]:
         """Name each member that is a link, and where it leads (``file::path`` when outside this file)."""
@@ -193,27 +177,9 @@ def check_nwb(root: Group, where: str) -> str:
         version = _text(old.read().ravel()[0] if old.shape else old.read()[()])
     if version is None:
         mend = "give a file in the NWB 2 format; `nwb_version` is missing from its root"
-        raise RecordingError("this is an HDF5 file but not an NWB file", where=where, mend=mend)
+        raise RecordingError("the file opens, but it is not an NWB file", where=where, mend=mend)
     version = str(version).removeprefix("NWB-").lstrip("v")
     if not version.startswith("2"):
         mend = "convert it to NWB 2 first (neuroconv, or the converter of the data set's authors)"
         raise RecordingError(f"this file is NWB {version}, which is not NWB 2", where=where, mend=mend)
     return version
-
-
-def walk(root: Group) -> Iterator[Group]:
-    """Visit every group once, in the file's order; links are not followed, so no object is met twice."""
-    linked = {name for name, _ in root.links()}
-    for name in root.names():
-        child = None if name in linked else root.get(name)
-        if isinstance(child, Group) and not child.path.startswith(UNWALKED):
-            yield child
-            yield from walk(child)
-
-
-def external_links(root: Group) -> list[tuple[str, str]]:
-    """List the links that leave the file: where they stand, and what they name."""
-    found = []
-    for group in (root, *walk(root)):
-        found += [(f"{group.path}/{name}".lstrip("/"), to) for name, to in group.links() if "::" in to]
-    return found

@@ -14,12 +14,14 @@ import numpy as np
 from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
 from nwbglm.recording.clocks import Clocks
-from nwbglm.recording.files import Group, check_nwb, external_links, open_hdf5, walk
+from nwbglm.recording.files import Hdf5Group, check_nwb, open_hdf5
+from nwbglm.recording.nodes import Group, external_links, walk
 from nwbglm.recording.remote import RangeFile, is_remote, resolve_dandi
 from nwbglm.recording.series import Series, is_series
 from nwbglm.recording.sweeps import Sweeps, find_sweeps
 from nwbglm.recording.tables import Table, is_interval_table, is_table
 from nwbglm.recording.units import Units
+from nwbglm.recording.zarr_files import is_zarr, open_zarr
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,10 +242,12 @@ def open_root(path: str | Path, where: str) -> Iterator[Group]:
         with RangeFile(url) as remote:
             try:
                 with open_hdf5(remote, where) as file:
-                    yield Group(file["/"])
+                    yield Hdf5Group(file["/"])
             except (OSError, RuntimeError, KeyError, RecordingError) as error:
                 # HDF5 tells of a failed read in its own words; the transfer knows the reason.
                 raise (remote.failure or error) from error
+    elif is_zarr(path):
+        yield open_zarr(path, where)
     else:
         with open_hdf5(path, where) as file:
-            yield Group(file["/"])
+            yield Hdf5Group(file["/"])

@@ -21,7 +21,7 @@ import numpy as np
 from nwbglm import epochs
 from nwbglm.epochs import Epochs, rounded
 from nwbglm.errors import RecordingError
-from nwbglm.recording.files import Array, Group
+from nwbglm.recording.nodes import Array, Group
 
 ABSURD = 1e7
 """A time this far (s; 116 days) from the median is no time of this recording."""

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from nwbglm.errors import RecordingError
-from nwbglm.recording.files import Group
+from nwbglm.recording.nodes import Group
 from nwbglm.recording.series import Series
 from nwbglm.recording.tables import SampleRange, Table, sample_ranges
 from nwbglm.study.base import nearest

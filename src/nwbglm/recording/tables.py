@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from nwbglm.errors import RecordingError
-from nwbglm.recording.files import Array, Group
+from nwbglm.recording.nodes import Array, Group
 from nwbglm.study.base import nearest
 
 
