@@ -245,6 +245,60 @@ def test_products_multiply_every_function_with_every_other():
     )
 
 
+OVER_LAGS = {
+    "lags": ({}, 12),
+    "raised_cosine_log": ({"n": 4, "width": 3.0, "time_scaling": 10, "decay_to_zero": False}, 4),
+    "raised_cosine_linear": ({"n": 5}, 5),
+    "bspline": ({"n": 6, "order": 3}, 6),
+    "cyclic_bspline": ({"n": 6}, 6),
+    "mspline": ({"n": 4}, 4),
+    "fourier": ({"n": 2}, 4),
+    "orthogonal_exponentials": ({"decay_times": ["10 ms", "40 ms"]}, 2),
+}
+OVER_VALUES = {
+    "raised_cosine_log": ({"n": 4}, 4),
+    "raised_cosine_linear": ({"n": 5, "bounds": [-10, 10]}, 5),
+    "bspline": ({"n": 6, "full_rank": True}, 5),
+    "mspline": ({"n": 5, "order": 3, "full_rank": True}, 4),
+    "fourier": ({"n": 3}, 6),
+    "polynomial": ({"degree": 3}, 3),
+    "categorical": ({"levels": [0, 1]}, 2),
+    "identity": ({}, 1),
+}
+
+
+@pytest.mark.parametrize("direction", ["causal", "anticausal", "acausal"])
+@pytest.mark.parametrize("kind", OVER_LAGS)
+def test_every_basis_over_lags_weighs_the_window_by_its_kernel(kind, direction):
+    settings, count = OVER_LAGS[kind]
+    signal = np.zeros(100)
+    signal[50] = 2.0
+    spec = term("drive", **{kind: {"window": "120 ms", "direction": direction} | settings})
+    made = features.build_features(binned_session(np.zeros(100), drive=signal), spec, name="drive")
+    assert made["kernel"].shape == (12, count)
+    # an impulse brings out the kernel, each lag where it belongs
+    at = 50 + np.round(made["lag"].values / 0.01).astype(int)
+    np.testing.assert_allclose(made["features"].values[at], 2 * made["kernel"].values, atol=1e-6)
+    assert np.abs(np.delete(made["features"].values, at, axis=0)).max() == 0
+    first = {"causal": 0.01, "anticausal": -0.12, "acausal": -0.06}[direction]
+    assert made["lag"].values[0] == pytest.approx(first)
+
+
+@pytest.mark.parametrize("kind", OVER_VALUES)
+def test_every_basis_over_values_is_its_table(kind):
+    settings, count = OVER_VALUES[kind]
+    values = np.random.default_rng(0).uniform(-3, 3, 400)
+    if kind == "categorical":
+        values = np.random.default_rng(0).integers(0, 3, 400)
+    made = features.build_features(binned_session(np.zeros(400), x=values), term("x", **{kind: settings}), name="x")
+    assert made["features"].shape == (400, count)
+    np.testing.assert_array_equal(made["valid"].values, (values < 2) | (kind != "categorical"))
+    grid, table, valid = made["value"].values, made["values_of_function"].values, made["valid"].values
+    for function in range(count):
+        expected = np.interp(values[valid], grid, table[:, function])
+        np.testing.assert_allclose(made["features"].values[valid, function], expected, atol=0.03)
+
+
 # ---------------------------------------------------------------- large stores
 
 

@@ -138,3 +138,19 @@ def test_with_our_own_bins_the_scores_are_nearly_those(ours):
     stages = stages_of(ours)
     assert printed(fit(stages, "current", "shared")) == pytest.approx((-0.053993, 0.148989, 0.182441), abs=2e-4)
     assert printed(fit(stages, "history8", "shared")) == pytest.approx((-0.049940, 0.212873, 0.260668), abs=2e-4)
+
+
+def test_repeats_of_one_stimulus_flatter_what_new_stretches_of_it_do_not(path):
+    settings = DATA | {"epochs": {"use": {"table": "epochs"}}}
+    with open_recording(path, session="cell3") as recording:
+        binned = bin_recording(recording, DataSettings.model_validate(settings)).load()
+    features = [build_features(binned, Term.model_validate(TERMS["history10"]), name="history10")]
+    found = {}
+    for cut, blocks in (("epochs", 3), ("within_epochs", 5)):
+        folds = split_rows(binned, features, Folds(blocks=blocks, cut=cut), seed=0)
+        fit_settings = Fit.model_validate({"penalty": "none"})
+        fits = fit_model(binned, folds, features, model=Model(terms=("history10",)), fit=fit_settings, name="history10")
+        sums = [fits[f"{name}_log_likelihood"].values.sum() for name in ("test", "test_mean", "saturated_test")]
+        found[cut] = float(scores.pseudo_r2_cohen(*sums))
+    assert found["epochs"] == pytest.approx(0.2683, abs=1e-3)
+    assert found["within_epochs"] == pytest.approx(0.2581, abs=1e-3)
