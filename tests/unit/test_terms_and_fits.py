@@ -88,24 +88,40 @@ def test_impossible_folds_are_explained(value, words):
     assert words in str(error.value)
 
 
-def test_mistakes_within_products_have_their_path():
-    study = {
+def study(**changes):
+    return {
         "study": "s",
         "recordings": {"a": {"nwb": "a.nwb"}},
         "epochs": {"use": {"table": "epochs"}},
         "bin": "1 ms",
         "signals": {"speed": {"from": "speed"}},
-        "terms": {
-            "gain": {
-                "product": [
-                    {"of": "sped", "basis": "identity"},
-                    {"of": "speed", "basis": {"cyclic_bspline": {"n": 5}}},
-                ]
-            }
-        },
-        "models": {"m": ["gain"]},
-    }
+        "terms": {"speed": {"of": "speed", "basis": "identity"}},
+        "models": {"m": ["speed"]},
+    } | changes
+
+
+def mistakes(**changes):
     with pytest.raises(StudyError) as error:
-        read_study(study)
-    assert "terms.gain.product[0].of: there is no input 'sped'; did you mean 'speed'?" in str(error.value)
-    assert "terms.gain.product[1].basis.cyclic_bspline: 'speed' is not circular" in str(error.value)
+        read_study(study(**changes))
+    return str(error.value)
+
+
+def test_mistakes_within_products_have_their_path():
+    factors = [{"of": "sped", "basis": "identity"}, {"of": "speed", "basis": {"cyclic_bspline": {"n": 5}}}]
+    said = mistakes(terms={"gain": {"product": factors}}, models={"m": ["gain"]})
+    assert "terms.gain.product[0].of: there is no input 'sped'; did you mean 'speed'?" in said
+    assert "terms.gain.product[1].basis.cyclic_bspline: 'speed' is not circular" in said
+
+
+def test_relative_strengths_are_of_terms_that_there_are():
+    ridge = {"ridge": {"strength": 1, "relative": {"sped": 2}}}
+    said = mistakes(fit={"penalty": ridge}, models={"m": {"terms": ["speed"], "penalty": ridge}})
+    assert "fit.penalty.ridge.relative.sped: there is no term 'sped'; did you mean 'speed'?" in said
+    assert "models.m.penalty.ridge.relative.sped" in said
+
+
+def test_folds_must_hold_something_out():
+    assert "fit.folds.blocks: 0 holds nothing out" in mistakes(fit={"folds": {"blocks": 0}})
+    assert "fit.nested: needs 3 folds" in mistakes(fit={"folds": {"blocks": 2}, "nested": True})
+    explicit = {name: {"table": "epochs"} for name in ("use", "train", "test")}
+    assert read_study(study(epochs=explicit, fit={"folds": {"blocks": 0}})).fit.folds.blocks == 0

@@ -24,7 +24,7 @@ def _list(value: Any) -> list[Any]:
 
 def reference_mistakes(config: dict[str, Any]) -> list[str]:
     """List, with their paths, the names that lead nowhere and the settings that contradict each other."""
-    return [*_epochs(config), *_signals(config), *_terms(config), *_models(config)]
+    return [*_epochs(config), *_signals(config), *_terms(config), *_models(config), *_fits(config)]
 
 
 def _epochs(config: dict[str, Any]) -> Iterator[str]:
@@ -89,3 +89,20 @@ def _models(config: dict[str, Any]) -> Iterator[str]:
                 yield f"{prefix}[{i}]: there is no term '{term}'; {nearest(term, terms)}"
             elif term in listed[:i]:
                 yield f"{prefix}[{i}]: '{term}' is there twice"
+
+
+def _fits(config: dict[str, Any]) -> Iterator[str]:
+    fit, terms = _mapping(config.get("fit")), _mapping(config.get("terms"))
+    penalties = {"fit.penalty": fit.get("penalty")}
+    for name, model in _mapping(config.get("models")).items():
+        penalties[f"models.{name}.penalty"] = _mapping(model).get("penalty")
+    for path, penalty in penalties.items():
+        for kind, settings in _mapping(penalty).items():
+            for term in _mapping(_mapping(settings).get("relative")):
+                if term not in terms:
+                    yield f"{path}.{kind}.relative.{term}: there is no term '{term}'; {nearest(term, terms)}"
+    blocks = _mapping(fit.get("folds")).get("blocks", 5)
+    if blocks == 0 and "test" not in _mapping(config.get("epochs")):
+        yield "fit.folds.blocks: 0 holds nothing out; use 2 or more, or name the epochs `train` and `test`"
+    if fit.get("nested") is True and blocks in (0, 2):
+        yield f"fit.nested: needs 3 folds or more, to choose on what two of them leave; fit.folds.blocks is {blocks}"
