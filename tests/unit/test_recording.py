@@ -414,3 +414,37 @@ def test_the_human_recording_is_read_with_its_odd_objects(shared_data):
 def test_a_session_without_behaviour_is_a_session(shared_data):
     data = bins(shared_data / "a8604_minimal.nwb", epochs={"use": {"tags": "wake"}})
     assert data.sizes["unit"] == 3 and data.spike_count.values.sum() == data.spikes.values.sum()
+
+
+def test_many_sweeps_that_all_start_at_zero_are_told_apart_quickly(tmp_path):
+    path = built(tmp_path / "a.nwb", lambda file: icephys(file, range(120)))
+    with open_recording(path, session="s") as recording:
+        intervals, _ = recording.intervals(recording.sweeps)
+        again, _ = recording.intervals(recording.sweeps)
+    assert sorted(intervals.clock.tolist()) == list(range(1, 121)) and (again.clock == intervals.clock).all()
+
+
+def test_units_in_a_module_are_found_where_the_root_has_none(tmp_path):
+    from pynwb.misc import Units
+
+    def fill(file):
+        file.add_epoch(0.0, 10.0, ["wake"])
+        sorted_units = Units(name="sorted", description="by a sorter")
+        sorted_units.add_unit(spike_times=[1.0, 2.0])
+        file.create_processing_module("ecephys", "e").add(sorted_units)
+
+    assert bins(built(tmp_path / "a.nwb", fill)).spike_count.values.sum() == 2
+
+
+def test_observation_intervals_that_are_none_are_refused(tmp_path):
+    def fill(file):
+        file.add_epoch(0.0, 10.0, ["wake"])
+        add_units(file, [[1.0]], obs_intervals=[[[5.0, 1.0]]])
+
+    with pytest.raises(RecordingError, match="obs_intervals of unit 0 are no intervals"):
+        bins(built(tmp_path / "a.nwb", fill))
+
+
+def test_a_folder_is_no_recording(tmp_path):
+    with pytest.raises(RecordingError, match="a folder"), open_recording(tmp_path):
+        pass

@@ -64,11 +64,14 @@ class Clocks:
     def _by_samples(self, rows: Epochs, ranges: list[list[SampleRange]]) -> np.ndarray:
         own = [_merged(row) for row in ranges]
         clock = np.zeros(len(rows), dtype=np.int64)
+        at = _index_by_path(self.named)
         for row in np.flatnonzero(_apart(rows, own)):
-            known = [index for index, other in enumerate(self.named) if _share(own[row], other)]
+            known = _sharing(own[row], at)
             if not known:
+                known = {len(self.named)}
                 self.named.append(own[row])
-            clock[row] = 1 + (known[0] if known else len(self.named) - 1)
+                _add_to_index(at, len(self.named) - 1, own[row])
+            clock[row] = 1 + min(known)
         return clock
 
     def _by_runs(self, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
@@ -162,20 +165,42 @@ def _merged(ranges: list[SampleRange]) -> Ranges:
     return merged
 
 
-def _share(one: Ranges, other: Ranges) -> bool:
-    return any(one[path][0] < other[path][1] and other[path][0] < one[path][1] for path in one.keys() & other.keys())
+Index = dict[str, list[tuple[int, int, int]]]
+
+
+def _index_by_path(ranges: list[Ranges]) -> Index:
+    """List, for each series, the sample ranges that name it, with their numbers."""
+    at: Index = {}
+    for number, own in enumerate(ranges):
+        _add_to_index(at, number, own)
+    return at
+
+
+def _add_to_index(at: Index, number: int, own: Ranges) -> None:
+    for path, (low, high) in own.items():
+        at.setdefault(path, []).append((low, high, number))
+
+
+def _sharing(own: Ranges, at: Index) -> set[int]:
+    """Find the numbers of those that name some of the same samples."""
+    return {
+        number
+        for path, (low, high) in own.items()
+        for first, stop, number in at.get(path, [])
+        if first < high and low < stop
+    }
 
 
 def _apart(rows: Epochs, own: list[Ranges]) -> np.ndarray:
     """Tell which rows share their time with a row that names other samples."""
-    order = np.argsort(rows.start, kind="stable")
+    starts, stops = np.sort(rows.start), np.sort(rows.stop)
+    meeting = np.searchsorted(starts, rows.stop, "left") - np.searchsorted(stops, rows.start, "right")
+    at = _index_by_path(own)
     apart = np.zeros(len(rows), dtype=bool)
-    for place, row in enumerate(order):
-        for other in order[place + 1 :]:
-            if rows.start[other] >= rows.stop[row]:
-                break
-            if own[row] and own[other] and not _share(own[row], own[other]):
-                apart[[row, other]] = True
+    for row in np.flatnonzero(meeting > 1):
+        # Rows that name the same samples meet in time, and those without samples cannot be told apart.
+        alike = _sharing(own[row], at)
+        apart[row] = bool(own[row]) and meeting[row] > len(alike)
     return apart
 
 

@@ -160,6 +160,9 @@ def open_hdf5(source, where: str) -> h5py.File:
 def _check_bytes(path: Path, where: str) -> None:
     if not path.exists():
         raise RecordingError("there is no such file", where=where, mend="check the path in the study's `recordings`")
+    if path.is_dir():
+        mend = "name the file in it, or a folder in the Zarr format (.nwb.zarr)"
+        raise RecordingError("this is a folder, and no Zarr store", where=where, mend=mend)
     size = path.stat().st_size
     if size == 0:
         raise RecordingError("the file is empty (0 bytes)", where=where, mend="copy or download it again")

@@ -97,9 +97,18 @@ class Recording:
 
     @cached_property
     def units(self) -> Units:
-        """The units; empty where the file has none."""
+        """The units: the table at the root, else the only one elsewhere; empty where the file has none."""
         found = self.root.get("units")
-        return Units(Table(found, self.root, self.where) if isinstance(found, Group) else None)
+        if isinstance(found, Group):
+            return Units(Table(found, self.root, self.where))
+        others = [table for table in self.all_tables.values() if table.kind == "Units" or "spike_times" in table]
+        if len(others) > 1:
+            raise RecordingError(
+                f"there are {len(others)} tables of units, and none at the root of the file",
+                where=f"{self.where}: {', '.join(table.path for table in others)}",
+                mend="move the one to analyse to `/units`",
+            )
+        return Units(others[0] if others else None)
 
     def find_series(self, name: str) -> Series:
         """Find a series by its name, its path, or the end of its path."""

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from nwbglm.epochs import rounded
+from nwbglm.errors import RecordingError
 from nwbglm.recording.tables import Table
 
 HIDDEN = ("spike_times", "obs_intervals", "waveforms", "waveform_mean", "waveform_sd")
@@ -67,7 +68,14 @@ class Units:
         """
         if self.table is None or "obs_intervals" not in self.table:
             return None
-        return rounded(np.asarray(self._observed[index], dtype=np.float64).reshape(-1, 2))
+        intervals = rounded(np.asarray(self._observed[index], dtype=np.float64).reshape(-1, 2))
+        if not (np.isfinite(intervals).all() and (intervals[:, 1] >= intervals[:, 0]).all()):
+            raise RecordingError(
+                f"the obs_intervals of unit {self.ids[index]} are no intervals",
+                where=f"{self.table.where}: {self.table.path}/obs_intervals",
+                mend="leave this unit out (`units.where`), or correct the file",
+            )
+        return intervals
 
     @cached_property
     def _observed(self) -> list[np.ndarray]:
