@@ -61,6 +61,20 @@ def _rows(panel, j, theta, unit, mask, alpha):
     return xb, eta, weight, (response, e, alpha[:, None])
 
 
+FEW_COLUMNS = 4
+"""Up to here the products of pairs of features cost more than they save."""
+
+
+def _packed_hessians(xb, curvature, product):
+    """Return ``X' diag(curvature) X`` of each column over one block, packed (columns, pairs)."""
+    first, second = packed_index(xb.shape[1])
+    xt = xb.T
+    if len(curvature) > FEW_COLUMNS:
+        return product(curvature, (xt[first] * xt[second]).T)
+    stacked = (xt[None] * curvature[:, None, :]).reshape(-1, len(xb))
+    return product(stacked, xb).reshape(len(curvature), len(xt), len(xt))[:, first, second]
+
+
 @partial(jax.jit, static_argnames=("observations", "order"))
 def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations, order):
     """Sum loss, gradient and Hessian of each column over the blocks listed.
@@ -86,7 +100,6 @@ def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, 
         ``(columns,)``, ``(columns, features)``, ``(columns, pairs)``.
     """
     columns, features = theta.shape
-    first, second = packed_index(features)
 
     def body(i, sums):
         xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
@@ -96,11 +109,10 @@ def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, 
             parts.append(product(jnp.where(weight, observations.slope(eta, *rest), 0), xb))
         if order >= 2:
             curvature = jnp.where(weight, observations.curvature(eta, *rest), 0)
-            xt = xb.T
-            parts.append(product(curvature, (xt[first] * xt[second]).T))
+            parts.append(_packed_hessians(xb, curvature, product))
         return tuple(s + part.astype(s.dtype) for s, part in zip(sums, parts, strict=True))
 
-    shapes = [(columns,), (columns, features), (columns, len(first))][: order + 1]
+    shapes = [(columns,), (columns, features), (columns, features * (features + 1) // 2)][: order + 1]
     start = tuple(jnp.zeros(shape, jnp.float64) for shape in shapes)
     return jax.lax.fori_loop(0, count, body, start)
 

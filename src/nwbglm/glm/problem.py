@@ -170,7 +170,7 @@ def _block_rows(rows: int, width: int, columns: int) -> int:
     """Return the rows of a block: a power of two such that the block and its columns stay in cache."""
     best = 2 ** int(np.log2(2**18 / (width + min(columns, 128))))
     smallest = 2 ** int(np.ceil(np.log2(max(rows, 1))))
-    return int(np.clip(best, 256, 2048).clip(max=max(smallest, 256)))
+    return int(np.clip(best, 256, 1024).clip(max=max(smallest, 256)))
 
 
 def build_problem(
@@ -244,7 +244,12 @@ def build_problem(
 def _in_float32(panel: Panel) -> Panel:
     """Return the panel with its real numbers in float32."""
     x, _, exposure, y, _ = panel
-    narrow = [None if a is None else jax.device_put(np.asarray(a, np.float32)) for a in (x, exposure, y)]
+    narrow = []
+    for array in (x, exposure, y):
+        copy = None if array is None else _zeros(array.shape, np.float32)
+        if copy is not None:
+            copy[...] = np.asarray(array)
+        narrow.append(None if copy is None else jax.device_put(copy, may_alias=True))
     return panel._replace(x=narrow[0], exposure=narrow[1], y=narrow[2])
 
 
@@ -274,14 +279,22 @@ def _scale(X, rows, step=4096):
     return mean, np.where(varies, sd, 1.0), varies
 
 
+def _zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """Return zeros that begin where JAX wants them to, so that a processor takes them over without a copy."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    offset = -raw.ctypes.data % 64
+    return raw[offset : offset + size].view(dtype).reshape(shape)
+
+
 def _panel(X, y, masks, exposure, rows, shape, mean, sd, dtype, tally):
     """Fill one panel."""
     count, size, width = shape
     features, units = len(mean), y.shape[1]
-    x = np.zeros(shape, dtype)
-    sets = np.zeros((count, len(masks), size), bool)
-    shares = np.zeros((count, units, size), dtype) if exposure is not None else None
-    responses = None if tally.observations.linear else np.zeros((count, units, size), dtype)
+    x = _zeros(shape, dtype)
+    sets = _zeros((count, len(masks), size), bool)
+    shares = _zeros((count, units, size), dtype) if exposure is not None else None
+    responses = None if tally.observations.linear else _zeros((count, units, size), dtype)
     scratch = np.zeros((size, width))
     for j in range(-(-len(rows) // size)):
         here = _stretch(rows[j * size : (j + 1) * size])
@@ -301,5 +314,5 @@ def _panel(X, y, masks, exposure, rows, shape, mean, sd, dtype, tally):
         if responses is not None:
             responses[j, :, :n] = (response if share is None else np.where(share > 0, response, 1.0)).T
         tally.add(block, response, rows[j * size : (j + 1) * size], share)
-    on_device = [None if a is None else jax.device_put(a) for a in (x, sets, shares, responses)]
+    on_device = [None if a is None else jax.device_put(a, may_alias=True) for a in (x, sets, shares, responses)]
     return Panel(*on_device, occupied=sets.any(axis=2).T)

@@ -1,0 +1,189 @@
+"""One workload through one library, in a process of its own: times, memory, and the fits it found.
+
+Started by `run.py`. Every engine gets the same arrays and returns coefficients in raw feature units; the objective and
+the gradient are then computed here in float64, outside all libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import workloads
+
+PARTS = {"W3": ("history", "coupling", "full")}
+
+
+def models(name: str):
+    """Return the parts of a workload: (label, workload, folds, whether each unit sees only its own 8 features)."""
+    if name == "W1":
+        return [(workloads.injected_current(), None, False)]
+    if name.startswith("W2a"):
+        return [(workloads.coupling(float(name.split(":")[1])), None, False)]
+    if name == "W2b":
+        return [(workloads.raw_lags(), None, False)]
+    if name == "W2c":
+        return [(workloads.own_history(), None, False)]
+    if name == "W3":
+        parts = workloads.sweep()
+        return [(part, 5, label == "history") for label, part in parts.items()]
+    rows = int(name.split(":")[1]) if ":" in name else 360_000
+    return [(workloads.big_session(rows), None, False)]
+
+
+def splits(workload, count):
+    """Return training and test sets of the folds, or everything."""
+    rows = len(workload.X)
+    if count is None:
+        return np.ones((1, rows), bool), np.zeros((1, rows), bool)
+    return workloads.folds(rows, count)
+
+
+def features_of(workload, unit: int, own: bool) -> slice:
+    """Return the features that a unit sees."""
+    return slice(8 * unit, 8 * unit + 8) if own else slice(None)
+
+
+def nwbglm(workload, count, own, units, dtype):
+    """Return fits {(unit, split, strength): (coef, intercept)} of ours, held-out scores included in the work."""
+    from nwbglm.glm.fit import Status, fit_splits
+    from nwbglm.glm.penalties import Penalty
+
+    train, test = splits(workload, count)
+    options = {"strengths": workload.strengths, "penalty": Penalty("ridge"), "dtype": dtype}
+    found = {}
+    for group in [[unit] for unit in units] if own else [list(units)]:
+        X = workload.X[:, features_of(workload, group[0], own)]
+        fits = fit_splits(X, workload.y[:, group], train, test, **options)
+        if not (fits.status == Status.ok).all():
+            print(workload.name, "status", np.bincount(fits.status.ravel()))
+        for i, unit in enumerate(group):
+            for k, s in np.ndindex(fits.intercept.shape[1:]):
+                found[unit, k, s] = fits.coef[i, k, s], fits.intercept[i, k, s]
+    return found
+
+
+def one_by_one(workload, count, own, units, fit, limit=None):
+    """Return fits of a library that takes one response, one set of rows and one strength at a time."""
+    train, _ = splits(workload, count)
+    found = {}
+    for unit in units:
+        X = workload.X[:, features_of(workload, unit, own)]
+        for k, rows in enumerate(train):
+            Xk, yk = X[rows], workload.y[rows, unit].astype(float)
+            for s, strength in enumerate(workload.strengths):
+                if limit is None or (k, s) in limit:
+                    found[unit, k, s] = fit(Xk, yk, strength)
+    return found
+
+
+def scikit_learn(X, y, strength):
+    """Fit with newton-cholesky."""
+    from sklearn.linear_model import PoissonRegressor
+
+    model = PoissonRegressor(alpha=strength, solver="newton-cholesky", tol=1e-6, max_iter=100).fit(X, y)
+    return model.coef_, model.intercept_
+
+
+def glum(X, y, strength):
+    """Fit with glum's default solver."""
+    from glum import GeneralizedLinearRegressor
+
+    model = GeneralizedLinearRegressor(family="poisson", alpha=strength, l1_ratio=0, gradient_tol=1e-6, max_iter=100)
+    model.fit(X, y)
+    return model.coef_, model.intercept_
+
+
+def nemos(workload, count, own, units, limit=None):
+    """Fit with NeMoS' PopulationGLM in float64, its defaults otherwise: all units of a fold and strength at once."""
+    import jax
+    import nemos as nmo
+
+    jax.config.update("jax_enable_x64", True)
+    train, _ = splits(workload, count)
+    found = {}
+    for group in [[unit] for unit in units] if own else [list(units)]:
+        X = workload.X[:, features_of(workload, group[0], own)].astype(float)
+        for k, rows in enumerate(train):
+            for s, strength in enumerate(workload.strengths):
+                if limit is not None and (k, s) not in limit:
+                    continue
+                kind = {"regularizer": "Ridge", "regularizer_strength": strength} if strength else {}
+                model = nmo.glm.PopulationGLM(**kind).fit(X[rows], workload.y[np.ix_(rows, group)].astype(float))
+                for i, unit in enumerate(group):
+                    found[unit, k, s] = np.asarray(model.coef_)[:, i], float(np.asarray(model.intercept_)[i])
+    return found
+
+
+def certify(workload, count, own, found):
+    """Return {key: (objective, gradient norm for standardised features)} in float64."""
+    train, _ = splits(workload, count)
+    results = {}
+    for (unit, k, s), (coef, intercept) in found.items():
+        rows = train[k]
+        X = workload.X[rows][:, features_of(workload, unit, own)].astype(float)
+        y, strength = workload.y[rows, unit], workload.strengths[s]
+        eta = X @ coef + intercept
+        mu = np.exp(np.minimum(eta, 500))
+        objective = np.mean(mu - y * eta) + 0.5 * strength * coef @ coef
+        gradient = (X - X.mean(axis=0)).T @ (mu - y) / len(y) + X.mean(axis=0) * np.mean(mu - y) + strength * coef
+        gradient = (gradient - X.mean(axis=0) * np.mean(mu - y)) / X.std(axis=0)
+        results[unit, k, s] = objective, float(np.hypot(np.linalg.norm(gradient), np.mean(mu - y)))
+    return results
+
+
+def run(engine: str, name: str, repeats: int, units: int | None, limit, dtype: str) -> dict:
+    """Fit a workload cold and then warm; return times, memory and certificates."""
+    parts = models(name)
+    chosen = [range(part.y.shape[1])[: units or None] for part, _, _ in parts]
+
+    def everything():
+        found = []
+        for (part, count, own), some in zip(parts, chosen, strict=True):
+            if engine == "nwbglm":
+                found.append(nwbglm(part, count, own, some, dtype))
+            elif engine == "nemos":
+                found.append(nemos(part, count, own, some, limit))
+            else:
+                found.append(one_by_one(part, count, own, some, {"sklearn": scikit_learn, "glum": glum}[engine], limit))
+        return found
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    times = []
+    for _ in range(repeats + 1):
+        wall, cpu = time.perf_counter(), time.process_time()
+        found = everything()
+        times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    certificates = {}
+    for (part, count, own), fits in zip(parts, found, strict=True):
+        if part.X.nbytes < 5e8:
+            some = (
+                dict(list(fits.items())[:: max(1, len(fits) // 60)]) if engine == "nwbglm" and units is None else fits
+            )
+            for key, value in certify(part, count, own, some if limit is None and len(fits) > 400 else fits).items():
+                certificates[f"{part.name}|{'|'.join(map(str, key))}"] = value
+    return {
+        "engine": engine, "workload": name, "fits": sum(map(len, found)), "wall": [t[0] for t in times],
+        "cpu": [t[1] for t in times], "data_mb": before / 1024, "peak_mb": peak / 1024, "certificates": certificates,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("engine")
+    parser.add_argument("workload")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--units", type=int)
+    parser.add_argument("--limit", type=json.loads)
+    parser.add_argument("--dtype", default="float64")
+    parser.add_argument("--out", type=Path, required=True)
+    a = parser.parse_args()
+    warnings.simplefilter("ignore")
+    some = None if a.limit is None else {tuple(pair) for pair in a.limit}
+    a.out.write_text(json.dumps(run(a.engine, a.workload, a.repeats, a.units, some, a.dtype)))
