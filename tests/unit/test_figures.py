@@ -397,3 +397,32 @@ def test_blocks_are_joined_in_the_order_of_the_units(ring):
     fit = ring.fits["full"]
     joined = join_blocks([fit.isel(unit=slice(0, None, 2)), fit.isel(unit=slice(1, None, 2))], fit.unit.values)
     xr.testing.assert_identical(joined.coef, fit.coef)
+
+
+def test_maps_show_each_unit_with_its_numbers(ring):
+    study = study_of(ring, maps={"place": {"of": ["heading", "heading"]}})
+    assert "map-place" in figures.figures_of(study)
+    rate = np.random.default_rng(0).uniform(0, 9, (5, 4, 3))
+    tuning = ring.tuning.assign(
+        map_place=(("unit", "x_place", "y_place"), rate), map_occupancy_place=(("x_place", "y_place"), np.ones((4, 3)))
+    ).assign_coords(x_place=np.arange(4.0), y_place=np.arange(3.0))
+    given = {key: value for key, value in ring._replace(tuning=tuning)._asdict().items() if key != "name"}
+    figure, table = figures.draw_session("map-place", study=study, **given)
+    check_figure(figure, table)
+    one = table[(table.unit == 8) & (table.x == 3) & (table.y == 1)]
+    assert one.rate.item() == rate[2, 3, 1] and len(table) == rate.size
+
+
+def test_other_links_are_not_called_log_gain(ring):
+    study = study_of(ring, fit={"observations": "gaussian"})
+    given = {key: value for key, value in ring._asdict().items() if key != "name"}
+    figure, _ = figures.draw_session("filters-history", study=study, **given)
+    assert figure.get_supylabel() == "Linear predictor per unit of input"
+    assert draw("filters-history", ring)[0].get_supylabel() == "Log gain per unit of input"
+
+
+def test_a_window_around_now_is_shaded_on_both_sides(cell):
+    store = cell.features["current-history"].assign_attrs(window=0.01, ahead=0.02)
+    figure, _ = draw("features-current-history", cell, features=cell.features | {"current-history": store})
+    shaded, now = figure.axes[0].patches[0], figure.axes[0].lines[1].get_xdata()[0]
+    assert shaded.get_x() == pytest.approx(now - 0.01) and shaded.get_width() == pytest.approx(0.03)

@@ -49,7 +49,11 @@ def _tunings(study: Study) -> tuple[str, ...]:
 
 
 def _circular_tunings(study: Study) -> tuple[str, ...]:
-    return tuple(name for name, tuning in study.tuning.items() if study.signals[tuning.of].period is not None)
+    return tuple(name for name, tuning in study.tuning.items() if study.signals[tuning.of].circular is not None)
+
+
+def _maps(study: Study) -> tuple[str, ...]:
+    return tuple(study.maps)
 
 
 def _single(study: Study, name: str) -> Factor | None:
@@ -136,6 +140,14 @@ FIGURES: dict[str, FigureSpec] = {
         "tuning:draw_tuning",
         _tunings,
     ),
+    "map": FigureSpec(
+        "Map: {subject}",
+        "Rate of each unit by two signals together, dark is high, each unit scaled to its own largest rate (in the "
+        "title); white: never visited. Good: fields that are compact and lie where there is enough data.",
+        ("tuning",),
+        "tuning:draw_map",
+        _maps,
+    ),
     "population": FigureSpec(
         "The population by preferred {subject}",
         "Units in the order of their preferred value, from bottom to top. Left: tuning; right: the same units in "
@@ -163,8 +175,9 @@ FIGURES: dict[str, FigureSpec] = {
     ),
     "filters": FigureSpec(
         "Filters: {subject}",
-        "The fitted sum of basis functions of each unit, in log rate per unit of input (log gain): 0 changes nothing, "
-        "0.69 doubles the rate. Colours: models that use the term. Good: smooth, alike between models.",
+        "The fitted sum of basis functions of each unit, in units of the linear predictor per unit of input: with an "
+        "exponential link that is log gain, where 0 changes nothing and 0.69 doubles the rate. Colours: models that "
+        "use the term. Good: smooth, alike between models.",
         ("fits",),
         "filters:draw_filters",
         _filters,

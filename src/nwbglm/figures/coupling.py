@@ -56,7 +56,7 @@ def _distances(stores: Stores, order: np.ndarray) -> tuple[np.ndarray | None, st
     """Return |difference| of preferred values (receiver, sender) on the circle, and the tuning it is of."""
     for name in stores.study.tuning:
         if stores.circular(name) and stores.tuning is not None:
-            period = stores.study.signals[stores.study.tuning[name].of].period
+            period = stores.study.signals[stores.study.tuning[name].of].circular
             preferred = stores.tuning[f"preferred_{name}"].sel(unit=stores.fitted_units).values[order]
             return circular_distance(preferred[:, None], preferred[None], period), name
     return None, None
@@ -134,7 +134,7 @@ def _finish(axes: Axes, figure: Figure, units: np.ndarray, apart, scale: float, 
 def _with_distance(table: pd.DataFrame, stores: Stores, tuning: str | None) -> pd.DataFrame:
     if tuning is None:
         return table
-    period = stores.study.signals[stores.study.tuning[tuning].of].period
+    period = stores.study.signals[stores.study.tuning[tuning].of].circular
     preferred = dict(
         zip(stores.tuning.unit.values.astype(str), stores.tuning[f"preferred_{tuning}"].values, strict=True)
     )

@@ -75,7 +75,8 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     of = stores.study.terms[subject].inputs
     units_of = stores.fits[next(iter(found))][f"{first.axis}_{subject}"].attrs.get("units", "")
     figure.supxlabel("Time since the input (s)" if first.axis == "lag" else f"{of} ({units_of})", fontsize=9)
-    figure.supylabel("Log gain per unit of input" if first.axis == "lag" else "Log gain", fontsize=9)
+    gain = stores.gain(found)
+    figure.supylabel(f"{gain} per unit of input" if first.axis == "lag" else gain, fontsize=9)
     if single:
         panels[0].legend()
     else:
@@ -127,7 +128,11 @@ def draw_halves(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         left.plot(
             part.lag, part.log_gain, label=f"{model}, {'first' if half == 0 else 'second'} half", **style, **weight
         )
-    left.set(title=f"unit {stores.example}", xlabel="Time since the unit's own spike (s)", ylabel="Log gain per spike")
+    left.set(
+        title=f"unit {stores.example}",
+        xlabel="Time since the unit's own spike (s)",
+        ylabel=f"{stores.gain(curves.model.unique())} per spike",
+    )
     left.legend()
     agreement = half_agreement(curves)
     models = list(dict.fromkeys(agreement.model))

@@ -82,7 +82,7 @@ def _draw_heading(axes: Axes, stores: Stores, subject: str, shown: tuple, breaks
     time, part = shown
     signal = stores.study.tuning[subject].of
     values = part[signal].values
-    period = stores.study.signals[signal].period
+    period = stores.study.signals[signal].circular
     wraps = np.flatnonzero(np.abs(np.diff(values)) > period / 2) + 1
     draw_line(axes, time, values, np.union1d(breaks, wraps).astype(int), color=QUIET)
     axes.set(ylim=(0, period), ylabel=f"{signal}\n({part[signal].attrs.get('units', '')})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,6 +17,8 @@ from nwbglm.study import Study
 
 from .catalogue import FIGURES, split_name
 from .style import NothingToDraw, line_styles, say, styled
+
+EXPONENTIAL = {"poisson", "negative_binomial"}  # observation models with an exponential link
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,12 @@ class Stores:
 
     def circular(self, tuning: str) -> bool:
         """Whether a tuning is to a circular signal."""
-        return self.study.signals[self.study.tuning[tuning].of].period is not None
+        return self.study.signals[self.study.tuning[tuning].of].circular is not None
+
+    def gain(self, models: Iterable[str]) -> str:
+        """Name what a filter of these models adds to: the log rate, or another link's linear predictor."""
+        links = {self.study.fit.of_model(self.study.models[model]).observations for model in models}
+        return "Log gain" if links <= EXPONENTIAL else "Linear predictor"
 
     def order(self, tuning: str | None = None) -> np.ndarray:
         """Return the units' positions sorted by preferred value of a tuning (the first circular one by default)."""

@@ -69,8 +69,9 @@ def draw_features(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     spikes = stores.study.terms[subject].of_spikes
     columns = _columns(store, str(stores.example) if spikes else None)
     source, label = _input(stores, subject, store)
-    window = round(float(store.attrs["window"]) / stores.bin)
-    moments = find_moments(stores.binned.spike_count.sel(unit=stores.example).values[store.row.values], store, window)
+    past, ahead = (round(float(store.attrs.get(key, 0.0)) / stores.bin) for key in ("window", "ahead"))
+    counts = stores.binned.spike_count.sel(unit=stores.example).values[store.row.values]
+    moments = find_moments(counts, store, past + ahead)
     if not moments:
         raise NothingToDraw(f"The example unit {stores.example} has no spike with full features of {subject}.")
     figure = Figure(figsize=(9, 4.6))
@@ -81,7 +82,7 @@ def draw_features(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         values = store.features.isel(feature=columns, time=part).values.astype(float)
         values[~store.valid.values[part]] = np.nan
         time = store.time.values[part]
-        _draw_input(axes[0, column], time, source[store.row.values[part]], window, title)
+        _draw_input(axes[0, column], time, source[store.row.values[part]], (past, ahead), title)
         _draw_matrix(axes[1, column], time, values, store, stores.bin)
         parts.append(_feature_table(title, time, source[store.row.values[part]], values))
     axes[0, 0].set_ylabel(label)
@@ -146,10 +147,12 @@ def find_moments(counts: np.ndarray, store: xr.Dataset, window: int) -> dict[str
     return moments
 
 
-def _draw_input(axes: Axes, time: np.ndarray, values: np.ndarray, window: int, title: str) -> None:
+def _draw_input(axes: Axes, time: np.ndarray, values: np.ndarray, window: tuple[int, int], title: str) -> None:
     axes.step(time, values, where="mid", color=INK, linewidth=0.9)
-    now = min(len(time) - 1, int(1.25 * window))
-    axes.axvspan(time[max(0, now - window)], time[max(0, now - 1)], color=FAINT, alpha=0.6, linewidth=0)
+    past, ahead = window
+    now = min(len(time) - 1, int(1.25 * (past + ahead)))
+    first, last = max(0, now - past), min(len(time) - 1, now + ahead if ahead else now - 1)
+    axes.axvspan(time[first], time[last], color=FAINT, alpha=0.6, linewidth=0)
     axes.axvline(time[now], color=COLORS[1])
     axes.set_title(title)
 

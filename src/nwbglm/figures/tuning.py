@@ -100,3 +100,29 @@ def _label_outside(figure: Figure, panels: list[Axes], stores: Stores, subject: 
         panels[0].legend(handles, labels, loc="upper left")
     else:
         figure.legend(handles, labels, loc="outside upper center", ncols=min(7, len(labels)))
+
+
+def draw_map(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw every unit's rate by two signals."""
+    if stores.tuning is None or f"map_{subject}" not in stores.tuning:
+        raise NothingToDraw(f"This session has no map {subject}.")
+    rate = stores.tuning[f"map_{subject}"].transpose("unit", f"x_{subject}", f"y_{subject}")
+    x, y = (rate[f"{axis}_{subject}"].values for axis in "xy")
+    figure, panels = grid(rate.sizes["unit"], 5, width=9, height=1.9)
+    for axes, unit, values in zip(panels, rate.unit.values, rate.values, strict=True):
+        axes.pcolormesh(x, y, values.T, cmap="Greys", vmin=0, shading="nearest", rasterized=True)
+        top = np.nanmax(values) if np.isfinite(values).any() else np.nan
+        axes.set_title(f"unit {unit} · {top:.3g} Hz")
+    names = [
+        f"{name} ({rate[f'{axis}_{subject}'].attrs.get('units', '')})" for name, axis in _map_axes(stores, subject)
+    ]
+    figure.supxlabel(names[0], fontsize=9)
+    figure.supylabel(names[1], fontsize=9)
+    occupancy = xr.broadcast(stores.tuning[f"map_occupancy_{subject}"], rate)[0].transpose(*rate.dims)
+    units, at_x, at_y = np.meshgrid(rate.unit.values, x, y, indexing="ij")
+    table = {"unit": units, "x": at_x, "y": at_y, "rate": rate.values, "occupancy": occupancy.values}
+    return figure, pd.DataFrame({name: values.ravel() for name, values in table.items()})
+
+
+def _map_axes(stores: Stores, subject: str) -> list[tuple[str, str]]:
+    return list(zip(stores.study.maps[subject].of, "xy", strict=True))

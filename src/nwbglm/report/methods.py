@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nwbglm.study import Folds, Penalty, Study
+from nwbglm.study import EpochSelection, Folds, Penalty, Signal, Study
+from nwbglm.study.data import Blank
 from nwbglm.study.terms import ALL_SPIKES, OWN_SPIKES, Factor, Term
 
 BASES = {
@@ -47,17 +48,21 @@ def _data(study: Study) -> str:
     chosen = [f"where {study.units.where}" if study.units.where else "", _ids(study.units.ids)]
     chosen = [part for part in chosen if part]
     text += f", for units {' and '.join(chosen)}." if chosen else ", for all units."
+    if study.partial_bins == "keep":
+        text += " The shorter last bin of an epoch was kept, with its exposure."
     for purpose, selection in study.epochs.items():
         text += f" Epochs '{purpose}': {_epochs(selection)}."
+    for name, blank in study.blank.items():
+        text += f" Not counted as observed ('{name}'): {_blank(blank)}."
+    if study.blank or study.partial_bins == "keep":
+        text += f" Bins observed for less than {study.min_exposure:g} of their width were left out."
     for name, signal in study.signals.items():
-        text += f" The signal '{name}' is {signal.source}"
-        text += f" in {signal.units}" if signal.units else ""
-        text += f", circular with period {signal.period:.6g}" if signal.period else ""
-        text += f", brought to the bins by {_resampling(signal.resample)}."
+        text += f" The signal '{name}' is {_signal(signal)}."
     for name, tuning in study.tuning.items():
-        text += f" Tuning '{name}': rate by {tuning.of} in {tuning.bins} bins"
-        where = getattr(tuning, "at", "bins")
-        text += ", at the signal's own samples." if where == "samples" else ", on the study's bins."
+        where = "at the signal's own samples" if tuning.at == "samples" else "on the study's bins"
+        text += f" Tuning '{name}': rate by {tuning.of} in {tuning.bins} bins, {where}, over '{tuning.epochs}'."
+    for name, entry in study.maps.items():
+        text += f" Map '{name}': rate by {' and '.join(entry.of)}, over '{entry.epochs}'."
     return text
 
 
@@ -65,27 +70,52 @@ def _ids(ids: tuple[int, ...] | None) -> str:
     return f"with ids {listed([str(unit) for unit in ids])}" if ids else ""
 
 
-def _resampling(how: str) -> str:
-    return {"mean": "averaging its samples", "interpolate": "interpolation", "hold": "holding the last sample"}[how]
+def _signal(signal: Signal) -> str:
+    derived = {None: "", "speed": "the speed from ", "derivative": "the derivative of ", "unwrap": "the unwrapped "}
+    text = derived[signal.derive] + signal.source
+    text += f" (column {signal.column})" if signal.column is not None else ""
+    text += f" where {signal.where}" if signal.where else ""
+    text += f" in {signal.units}" if signal.units else ""
+    text += f", circular with period {signal.circular:.6g}" if signal.circular else ""
+    text += f", smoothed with a Gaussian of {duration(signal.smooth)}" if signal.smooth else ""
+    text += f", {duration(abs(signal.shift))} {'later' if signal.shift > 0 else 'earlier'}" if signal.shift else ""
+    brought = {
+        "mean": "averaging its samples",
+        "interpolate": "interpolation",
+        "hold": "holding the last sample",
+        "events": "counting its events",
+        "boxcar": "what share of the bin its rows are on",
+    }
+    return f"{text}, brought to the bins by {brought[signal.resample]}"
 
 
-def _epochs(selection) -> str:
+def _blank(blank: Blank) -> str:
+    if blank.epochs is not None:
+        text = _epochs(blank.epochs)
+    elif blank.silence is not None:
+        text = f"stretches of {duration(blank.silence)} or more in which no unit of the file fires"
+    else:
+        text = f"the events of {blank.events}" + (f" where {blank.where}" if blank.where else "")
+    around = [f"{duration(t)} {side}" for t, side in ((blank.before, "before"), (blank.after, "after")) if t]
+    return text + (f", and {listed(around)}" if around else "")
+
+
+def _epochs(selection: EpochSelection) -> str:
     parts = []
     if selection.intervals is not None:
         parts.append(listed([f"{a:g} to {b:g} s" for a, b in selection.intervals]))
-    elif selection.table or selection.where:
-        parts.append(
-            f"table '{selection.table or 'epochs'}'" + (f" where {selection.where}" if selection.where else "")
-        )
+    elif not selection.within or selection.table or selection.where or selection.tags or selection.label:
+        parts.append(f"table '{selection.table or 'epochs'}'")
+    tags = (selection.tags,) if isinstance(selection.tags, str) else selection.tags
+    parts += [f"where {selection.where}"] if selection.where else []
+    parts += [f"with the tags {listed(list(tags))}"] if tags else []
+    parts += [f"labelled {selection.label}"] if selection.label else []
     if selection.index is not None:
         parts.append(f"rows {listed([str(i) for i in selection.index])} of these, counted from 0")
-    if selection.within:
-        parts.append(f"within '{selection.within}'")
-    if selection.first is not None:
-        parts.append(f"the first {duration(selection.first)}")
-    if selection.last is not None:
-        parts.append(f"the last {duration(selection.last)}")
-    return ", ".join(parts) or "the whole table 'epochs'"
+    parts += [f"within '{selection.within}'"] if selection.within else []
+    parts += [f"the first {duration(selection.first)}"] if selection.first is not None else []
+    parts += [f"the last {duration(selection.last)}"] if selection.last is not None else []
+    return ", ".join(parts)
 
 
 DISTRIBUTIONS = {
@@ -176,7 +206,11 @@ def _penalty(penalty: Penalty) -> str:
     if penalty.kind == "none":
         return "no penalty"
     strengths, settings = penalty.strengths, penalty.settings
-    on = "per standard deviation of each feature" if settings.scale == "sd" else "on the features' own scale"
+    on = (
+        "per standard deviation of each feature"
+        if getattr(settings, "scale", "raw") == "sd"
+        else "on the features' own scale"
+    )
     of = f"strength {strengths[0]:g}"
     if len(strengths) > 1:
         of = f"{len(strengths)} strengths from {strengths[0]:g} to {strengths[-1]:g}"
