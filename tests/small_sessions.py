@@ -38,6 +38,7 @@ TERMS = {
     "others": {"of": "other spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
     "history": {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 3, "window": WINDOW}}},
     "heading": {"of": "heading", "basis": {"cyclic_bspline": {"n": 6}}},
+    "full-rank": {"of": "heading", "basis": {"cyclic_bspline": {"n": 6, "full_rank": True}}},
     "drive": {"of": "drive", "basis": "identity"},
 }
 RIDGE = {"ridge": {"strength": [1e-4, 1e-2, 1.0]}}

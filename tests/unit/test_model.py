@@ -222,6 +222,18 @@ def test_bernoulli_refuses_counts_above_one(stages):
         stages.fit("coupling", observations="bernoulli")
 
 
+def test_splines_that_sum_to_one_are_rank_deficient_unless_told_otherwise(stages):
+    plain = stages.fit("heading", penalty="none")
+    words = np.array(plain["status"].attrs["flag_meanings"].split())
+    assert (words[plain["status"].values] == "rank_deficient").all()
+    full = Stages(stages.binned, ["full-rank"]).fit("full-rank", penalty="none", rows="own")
+    assert (words[full["status"].values] == "ok").all()
+    again = Stages(stages.binned, ["heading"]).fit("heading", penalty="none", rows="own")
+    # the rates are the same, and so are the scores
+    np.testing.assert_allclose(full["log_likelihood"].values, again["log_likelihood"].values, rtol=1e-9)
+    np.testing.assert_allclose(full["test_log_likelihood"].values, again["test_log_likelihood"].values, rtol=1e-6)
+
+
 # ---------------------------------------------------------------- hostile units
 
 
