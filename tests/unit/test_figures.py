@@ -1,5 +1,6 @@
 """Figures: which a study has, that they are repeatable, and that the numbers behind them are the stores' numbers."""
 
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -426,3 +427,13 @@ def test_a_window_around_now_is_shaded_on_both_sides(cell):
     figure, _ = draw("features-current-history", cell, features=cell.features | {"current-history": store})
     shaded, now = figure.axes[0].patches[0], figure.axes[0].lines[1].get_xdata()[0]
     assert shaded.get_x() == pytest.approx(now - 0.01) and shaded.get_width() == pytest.approx(0.03)
+
+
+def test_svg_coordinates_are_short_and_ticks_are_one_line(ring):
+    figure, _ = draw("population-heading", ring)
+    text = style.svg_text(figure)
+    assert not re.search(r' d="[^"]*\.\d{3}', text)
+    raster = next(axes for axes in figure.axes if axes.get_title(loc="left") == "data, spikes")
+    drawn = [np.isfinite(line.get_xdata()).sum() / 2 for line in raster.lines]
+    counts = ring.binned.spike_count.isel(time=slice(200, 1200))
+    assert sorted(drawn) == sorted((counts > 0).sum("time").values)

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .rates import draw_line
+from .rates import draw_line, draw_ticks
 from .session import Stores, segment_breaks, smooth, time_axis
-from .style import INK, QUIET, NothingToDraw
+from .style import QUIET, NothingToDraw
 from .tuning import mark_circle, value_label
 
 COLUMNS = 1000  # pixels of a heat map along time
@@ -93,7 +93,7 @@ def _draw_heading(axes: Axes, stores: Stores, subject: str, shown: tuple, breaks
 def _draw_raster(axes: Axes, time: np.ndarray, counts: np.ndarray) -> None:
     for position in range(counts.shape[1]):
         spikes = time[counts[:, position] > 0]
-        axes.vlines(spikes, position - 0.4, position + 0.4, color=INK, linewidth=0.45)
+        draw_ticks(axes, spikes, position - 0.4, position + 0.4, linewidth=0.45)
     axes.set(ylim=(-0.5, counts.shape[1] - 0.5), title="data, spikes")
 
 
@@ -133,7 +133,7 @@ def _scaled(rates: np.ndarray) -> np.ndarray:
 
 
 def _unit_ticks(axes: Axes, units: np.ndarray, labelled: bool) -> None:
-    step = max(1, len(units) // 8)
+    step = max(1, -(-len(units) // 8))
     positions = np.arange(0, len(units), step)
     axes.set_yticks(positions, [str(units[p]) for p in positions])
     if labelled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,9 @@ SETTINGS = {
     "image.interpolation": "nearest",
     "path.simplify": True,
 }
+
+PATH = re.compile(r' d="[^"]*"')
+DECIMALS = re.compile(r"(\.\d\d)\d+")
 
 
 class NothingToDraw(Exception):
@@ -90,11 +94,11 @@ def say(text: str) -> tuple[Figure, pd.DataFrame]:
 
 
 def svg_text(figure: Figure) -> str:
-    """Return the figure as SVG: no date, fixed identifiers, text as text."""
+    """Return the figure as SVG: no date, fixed identifiers, text as text, coordinates to a hundredth of a point."""
     buffer = io.StringIO()
     with styled():
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    return PATH.sub(lambda path: DECIMALS.sub(r"\1", path[0]), buffer.getvalue())
 
 
 def csv_text(table: pd.DataFrame) -> str:

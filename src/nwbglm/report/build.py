@@ -338,19 +338,20 @@ def _words(value: Any) -> str:
 
 
 def provenance_rows(audits, provenance, sessions: pd.DataFrame) -> Markup:
-    """Return where the numbers come from, one row a session."""
+    """Return where the numbers come from, one row a session; the settings are in the study below it."""
     rows = []
     for session in sessions.session if len(sessions) else ():
-        known = dict(provenance.get(session, {}))
-        audit = audits.get(session, {})
-        versions = known.pop("versions", {})
+        known, recording = provenance.get(session, {}), audits.get(session, {}).get("recording", {})
+        versions = known.get("versions", {})
         rows.append(
             {
                 "session": session,
-                "file": _words(audit.get("recording", {}).get("file", "")),
-                "sha256": _words(audit.get("sha256", "")),
+                "file": _words(recording.get("file", "")),
+                "identifier": _words(recording.get("identifier", "")),
+                "NWB": _words(recording.get("nwb_version", "")),
+                "sha256": _words(audits.get(session, {}).get("sha256", "")),
+                "binned by code": _words(known.get("code", "")),
                 "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-                "more": "; ".join(f"{key}: {_words(value)}" for key, value in sorted(known.items())),
             }
         )
     return html_table(pd.DataFrame(rows))
