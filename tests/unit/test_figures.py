@@ -434,6 +434,6 @@ def test_svg_coordinates_are_short_and_ticks_are_one_line(ring):
     text = style.svg_text(figure)
     assert not re.search(r' d="[^"]*\.\d{3}', text)
     raster = next(axes for axes in figure.axes if axes.get_title(loc="left") == "data, spikes")
-    drawn = [np.isfinite(line.get_xdata()).sum() / 2 for line in raster.lines]
+    drawn = [np.isfinite(line.get_ydata()).sum() / 2 for line in raster.lines]
     counts = ring.binned.spike_count.isel(time=slice(200, 1200))
     assert sorted(drawn) == sorted((counts > 0).sum("time").values)
