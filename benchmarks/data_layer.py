@@ -97,18 +97,32 @@ def pynapple(path: str, bin: float, signal: str | None, table: str) -> dict:
     return {"cpu": loaded + counted + rest, "bins": len(counts), "of": [len(part), len(ids)], "checked": len(small)}
 
 
-def neuropixels(path: str) -> dict:
-    """Write 500 Poisson units over 2 h at 8 Hz."""
+def neuropixels(path: str, units: int = 500, length: float = 7200.0, rate: float = 8.0) -> dict:
+    """Write Poisson units, into the arrays of a file with one (adding units one by one takes minutes)."""
+    import h5py
     from pynwb import NWBHDF5IO, NWBFile
 
-    rng = np.random.default_rng(0)
     file = NWBFile("a synthetic session", "neuropixels", datetime(2026, 1, 1, tzinfo=UTC))
-    file.add_epoch(0.0, 7200.0, ["all"])
-    for _ in range(500):
-        file.add_unit(spike_times=np.sort(np.round(rng.uniform(0, 7200, rng.poisson(8 * 7200)), 5)))
+    file.add_epoch(0.0, length, ["all"])
+    file.add_unit(spike_times=[1.0])
     with NWBHDF5IO(path, "w") as io:
         io.write(file)
-    return {"spikes": len(file.units["spike_times"].target.data)}
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rate * length, units)
+    spikes = np.concatenate([np.sort(np.round(rng.uniform(0, length, count), 5)) for count in counts])
+    with h5py.File(path, "r+") as content:
+        table = content["units"]
+        for name, values in [
+            ("spike_times", spikes),
+            ("spike_times_index", np.cumsum(counts)),
+            ("id", np.arange(units)),
+        ]:
+            attributes = dict(table[name].attrs)
+            del table[name]
+            table[name] = values
+            attributes |= {"target": table["spike_times"].ref} if "target" in attributes else {}
+            table[name].attrs.update(attributes)
+    return {"spikes": len(spikes)}
 
 
 def measure(what: str, *arguments) -> dict:
