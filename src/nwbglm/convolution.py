@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,16 +14,15 @@ from nwbglm.basis import Kernel
 from nwbglm.basis import kernel as lay_kernel
 from nwbglm.study import Factor
 
-BLOCK = 256  # rows a convolution makes at once
 GATHERED_BYTES = 32 * 2**20
 
 
 def convolve(values: np.ndarray, kernel: Kernel, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Convolve series with a kernel, in blocks of rows so that memory stays bounded.
 
-    A block of B rows is one product of a banded matrix (B, B + W - 1) with the stretch that its windows cover, for all
-    inputs and many blocks at once: no lagged copy of the data is made, and counts of zero give features of exactly zero
-    (a Fourier transform would not, and separable data are recognised by exact zeros).
+    A block of B rows is one product of the stretch that its windows cover with a banded matrix (B + W - 1, B), for all
+    inputs, functions and many blocks at once: no lagged copy of the data is made, and counts of zero give features of
+    exactly zero (a Fourier transform would not, and separable data are recognised by exact zeros).
 
     Parameters
     ----------
@@ -38,26 +38,32 @@ def convolve(values: np.ndarray, kernel: Kernel, rows: np.ndarray) -> Iterator[t
     tuple[slice, np.ndarray]
         Positions in `rows`, and features of shape (those rows, inputs, functions).
     """
-    lags, count = kernel.weights.shape
-    reach = BLOCK + lags - 1
-    bands = _bands(kernel.weights) if not _is_identity(kernel.weights) else None
-    padded = _pad(values, kernel)
-    block_of_row = rows // BLOCK
-    blocks = np.unique(block_of_row)
-    at_once = max(1, GATHERED_BYTES // (8 * reach * values.shape[1] * (1 if bands is not None else count)))
+    (lags, count), inputs = kernel.weights.shape, values.shape[1]
+    block = block_rows(lags)
+    reach = block + lags - 1
+    bands = _bands(kernel.weights, block) if not _is_identity(kernel.weights) else None
+    padded = _pad(values, kernel, block)
+    block_of_row = rows // block
+    blocks = block_of_row[np.flatnonzero(np.diff(block_of_row, prepend=-1))]
+    at_once = max(1, GATHERED_BYTES // (8 * inputs * max(reach, block * count)))
     for first in range(0, len(blocks), at_once):
         chunk = blocks[first : first + at_once]
         start, stop = np.searchsorted(block_of_row, [chunk[0], chunk[-1] + 1])
-        local = rows[start:stop] % BLOCK, np.searchsorted(chunk, block_of_row[start:stop])
+        here = rows[start:stop]
         if bands is None:
             windows = np.lib.stride_tricks.sliding_window_view(padded, lags, axis=0)
-            yield slice(start, stop), windows[rows[start:stop], :, ::-1]
+            yield slice(start, stop), windows[here, :, ::-1]
             continue
-        stretches = padded[chunk * BLOCK + np.arange(reach)[:, None]].reshape(reach, -1)  # (reach, blocks x inputs)
-        made = np.empty((stop - start, values.shape[1], count))
-        for function in range(count):
-            made[:, :, function] = (bands[function] @ stretches).reshape(BLOCK, len(chunk), -1)[local]
-        yield slice(start, stop), made
+        stretches = padded[chunk[:, None] * block + np.arange(reach)].swapaxes(1, 2).reshape(-1, reach)
+        # (blocks x inputs, block rows x functions): with one input this is the answer's own order
+        made = (stretches @ bands).reshape(len(chunk), inputs, block, count).swapaxes(1, 2)
+        place = np.searchsorted(chunk, here // block) * block + here % block
+        yield slice(start, stop), made.reshape(-1, inputs, count)[place]
+
+
+def block_rows(lags: int) -> int:
+    """Return how many rows one product makes: about as many as lags, so that half of the banded matrix is not zero."""
+    return int(2 ** np.clip(np.round(np.log2(lags)), 5, 8))
 
 
 def window_validity(missing: np.ndarray, segment: np.ndarray, first: int, last: int) -> np.ndarray:
@@ -91,22 +97,22 @@ def _is_identity(weights: np.ndarray) -> bool:
     return weights.shape[0] == weights.shape[1] and np.array_equal(weights, np.eye(len(weights)))
 
 
-def _bands(weights: np.ndarray) -> np.ndarray:
-    """Return the banded matrices (functions, BLOCK, BLOCK + lags - 1) that convolve a stretch."""
+def _bands(weights: np.ndarray, block: int) -> np.ndarray:
+    """Return the banded matrix (block + lags - 1, block x functions) that convolves a stretch."""
     lags, count = weights.shape
-    bands = np.zeros((count, BLOCK, BLOCK + lags - 1))
-    for row in range(BLOCK):
-        bands[:, row, row : row + lags] = weights[::-1].T
-    return bands
+    bands = np.zeros((block + lags - 1, block, count))
+    for row in range(block):
+        bands[row : row + lags, row] = weights[::-1]
+    return bands.reshape(block + lags - 1, -1)
 
 
-def _pad(values: np.ndarray, kernel: Kernel) -> np.ndarray:
+def _pad(values: np.ndarray, kernel: Kernel, block: int) -> np.ndarray:
     """Shift and pad a series so that row t's window is entries t .. t + lags - 1, oldest first."""
     lags = len(kernel.weights)
     oldest = kernel.first + lags - 1
     before, skip = max(0, oldest), max(0, -oldest)
-    after = max(0, BLOCK + lags - 1 - kernel.first)
-    padded = np.concatenate([np.zeros((before, values.shape[1])), values, np.zeros((after + BLOCK, values.shape[1]))])
+    after = max(0, block + lags - 1 - kernel.first)
+    padded = np.concatenate([np.zeros((before, values.shape[1])), values, np.zeros((after + block, values.shape[1]))])
     return padded[skip:]
 
 
@@ -141,17 +147,25 @@ class Lagged(BackendArray):
             counts[self.binned["exposure"].isel(unit=[column]).values == 0] = np.nan
         return counts
 
+    def known(self, missing: np.ndarray) -> np.ndarray:
+        """Return where the whole window is known, for one input that is `missing` (time, 1) somewhere: (time,)."""
+        last = self.kernel.first + len(self.kernel.weights) - 1
+        return window_validity(missing, self.binned["segment"].values, self.kernel.first, last)[:, 0]
+
+    @functools.cached_property
+    def inside(self) -> np.ndarray:
+        """Where the whole window lies in its segment, shape (time,)."""
+        return self.known(np.zeros((self.binned.sizes["time"], 1), bool))
+
     def valid(self) -> np.ndarray:
         """Return where the whole window is known, shape (rows, inputs)."""
-        lags, segment = len(self.kernel.weights), self.binned["segment"].values
-        window = self.kernel.first, self.kernel.first + lags - 1
+        shape = len(self.rows), len(self.inputs)
         if self.factor.of_spikes and "exposure" not in self.binned:
-            same = window_validity(np.zeros((len(segment), 1), bool), segment, *window)[self.rows]
-            return np.broadcast_to(same, (len(self.rows), len(self.inputs)))
-        columns = range(len(self.inputs))
-        return np.concatenate(
-            [window_validity(np.isnan(self.series(column)), segment, *window)[self.rows] for column in columns], axis=1
-        )
+            return np.broadcast_to(self.inside[self.rows, None], shape)
+        valid = np.empty(shape, bool)
+        for column in range(len(self.inputs)):
+            valid[:, column] = self.known(np.isnan(self.series(column)))[self.rows]
+        return valid
 
     def make(self, column: int, rows: np.ndarray) -> np.ndarray:
         """Return one input's features on some bins, zero where its window is not known, shape (rows, functions)."""
@@ -160,9 +174,8 @@ class Lagged(BackendArray):
         made = np.empty((len(rows), self.count), dtype=np.float32)
         for where, part in convolve(np.where(missing, 0.0, series), self.kernel, rows):
             made[where] = part[:, 0]
-        lags, segment = len(self.kernel.weights), self.binned["segment"].values
-        known = window_validity(missing, segment, self.kernel.first, self.kernel.first + lags - 1)[rows, 0]
-        made[~known] = 0.0
+        known = self.known(missing) if missing.any() else self.inside
+        made[~known[rows]] = 0.0
         return made
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:

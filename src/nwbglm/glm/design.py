@@ -107,7 +107,7 @@ class Design:
     def _columns(store: xr.Dataset, unit: object) -> np.ndarray:
         if not store.attrs["own"]:
             return np.arange(store.sizes["feature"])
-        return np.flatnonzero([str(sender) == str(unit) for sender in store["input"].values])
+        return np.flatnonzero(store["input"].values == str(unit))
 
 
 def _where_inputs_change(inputs: np.ndarray) -> np.ndarray:
