@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake, leave_out=snakemake.params.bad_sessions == "leave_out"):
-    from nwbglm.audit import read_audit
     from nwbglm.binning import bin_recording
     from nwbglm.recording import open_recording
     from nwbglm.study import DataSettings
+    from nwbglm.verdict import read_verdict
 
-    audit = read_audit(snakemake.input.audit)
+    audit = read_verdict(snakemake.input.audit)
     audit.raise_if_failed()
-    session = snakemake.wildcards.session
-    with open_recording(snakemake.input.nwb, session=session) as recording:
-        binned = bin_recording(recording, DataSettings.model_validate(snakemake.params.data))
+    session, settings = snakemake.wildcards.session, DataSettings.model_validate(snakemake.params.data)
+    with open_recording(snakemake.input.nwb, session=session, external=settings.audit.external_links) as recording:
+        binned = bin_recording(recording, settings)
     store.write(
         binned.assign_attrs(session=session),
         snakemake.output.binned,

@@ -13,6 +13,7 @@ with log.stage(snakemake):
     from nwbglm.tuning import tune_units
 
     binned = store.read(snakemake.input.binned, "binned")
-    with open_recording(snakemake.input.nwb, session=snakemake.wildcards.session) as recording:
-        tuning = tune_units(binned, DataSettings.model_validate(snakemake.params.data), recording)
+    session, settings = snakemake.wildcards.session, DataSettings.model_validate(snakemake.params.data)
+    with open_recording(snakemake.input.nwb, session=session, external=settings.audit.external_links) as recording:
+        tuning = tune_units(binned, settings, recording)
     store.write_derived(tuning, snakemake.output.tuning, "tuning", of=binned, code=snakemake.params.code)

@@ -11,6 +11,7 @@ from trap_files import REFUSED, broken_series, icephys, restarting
 
 from nwbglm.audit import audit_recording, read_audit
 from nwbglm.errors import RecordingError
+from nwbglm.verdict import read_verdict
 
 
 def audit(path, **parts):
@@ -83,6 +84,7 @@ def test_an_audit_is_written_and_read_back(tmp_path):
     done = audit(path, signals={"x": {"from": "nothing"}})
     done.write(tmp_path / "a.json", tmp_path / "a.html")
     back = read_audit(tmp_path / "a.json")
+    assert read_verdict(tmp_path / "a.json").findings == done.findings
     assert back.verdict == done.verdict == "fail" and back.findings == done.findings
     plain = json.loads((tmp_path / "a.json").read_text())
     assert plain["session"] == "s" and plain["sha256"] == back.recording["sha256"] and len(plain["sha256"]) == 64

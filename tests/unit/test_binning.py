@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from built_files import add_units, built, heading, position, series, settings
 from hypothesis import assume, given
+from hypothesis import settings as effort
 from hypothesis import strategies as st
 from pynwb.epoch import TimeIntervals
 
 from nwbglm import binning, store
 from nwbglm.binning import Grid, bin_recording, count_in_bins, resample, smooth
+from nwbglm.binning.exposure import exposure
 from nwbglm.binning.grid import coverage
-from nwbglm.epochs import Epochs, rounded
+from nwbglm.epochs import Epochs, difference, intersect, rounded, union
 from nwbglm.errors import RecordingError, StudyError
 from nwbglm.recording import open_recording
 
@@ -125,6 +127,18 @@ def test_coverage_is_the_time_that_intervals_share_with_bins(rows):
         np.zeros(len(grid)),
     )
     assert np.allclose(coverage(starts_, stops, grid), exact / 0.05, atol=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9000), st.integers(1, 3000)), max_size=5), st.booleans(), st.integers(0, 8000))
+@effort(max_examples=60)
+def test_exposure_is_the_observed_time(rows, partial, blank):
+    observed = np.array([[start / 1000, (start + length) / 1000] for start, length in rows]).reshape(-1, 2)
+    grid = Grid(Epochs.of([0.5, 6.0], [4.203, 9.007]), 0.01, partial)
+    off = Epochs.of([blank / 1000], [blank / 1000 + 0.5])
+    fraction = exposure(observed, off, grid, 1e-9)
+    seen = intersect(Epochs.of(grid.left, grid.right), difference(union(Epochs.of(*observed.T)), off))
+    assert ((fraction >= 0) & (fraction <= 1)).all()
+    assert fraction.sum() * 0.01 == pytest.approx(seen.duration.sum(), abs=1e-6)
 
 
 # --- samples ---------------------------------------------------------------------------------------------------------

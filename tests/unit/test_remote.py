@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -23,6 +24,9 @@ class Server(ThreadingHTTPServer):
         self.content, self.how, self.sent, self.requests = content, "well", 0, 0
         self.url = f"http://127.0.0.1:{self.server_port}/a.nwb"
 
+    def handle_error(self, request, client_address):
+        """Say nothing of clients that hang up: they are the point of some tests."""
+
 
 class Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments):
@@ -35,6 +39,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.dandi()
         if server.how == "gone" or self.path != "/a.nwb":
             return self.send_error(404)
+        if server.how == "slow" and server.requests > 1:
+            time.sleep(0.8)
         if server.how == "busy" and server.requests % 3:
             return self.send_error(503)
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
@@ -77,7 +83,8 @@ def server(tmp_path, monkeypatch):
         noise = np.random.default_rng(0).normal(size=(400_000, 4))
         file.add_acquisition(series("big", noise, rate=1000.0))
 
-    monkeypatch.setattr(remote, "TIMEOUT", (5, 0.5))
+    monkeypatch.setattr(remote, "TIMEOUT", (5, 0.4))
+    monkeypatch.setattr(remote, "ATTEMPTS", 3)
     running = Server(built(tmp_path / "a.nwb", fill).read_bytes())
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -112,7 +119,12 @@ def test_a_server_that_is_busy_now_and_then_is_asked_again(server):
 
 @pytest.mark.parametrize(
     ("how", "what"),
-    [("whole", "does not serve parts"), ("gone", "404"), ("cut", "cannot be read")],
+    [
+        ("whole", "does not serve parts"),
+        ("gone", "404"),
+        ("cut", "cannot be read: the connection broke"),
+        ("slow", "cannot be read: no bytes came"),
+    ],
 )
 def test_a_bad_server_is_said_in_one_line(server, how, what, monkeypatch):
     server.how = how

@@ -14,15 +14,16 @@ import numpy as np
 
 from nwbglm import epochs
 from nwbglm.audit.contents import describe_contents
-from nwbglm.audit.findings import Finding, find_in_file, guarded
+from nwbglm.audit.findings import find_in_file, guarded
 from nwbglm.binning.exposure import blanked, pooled_spikes, silences
 from nwbglm.binning.grid import Grid
 from nwbglm.binning.signals import bin_signal
 from nwbglm.epochs import Epochs
-from nwbglm.errors import NwbGlmError, RecordingError
+from nwbglm.errors import NwbGlmError
 from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
 from nwbglm.recording.model import Recording, open_recording
 from nwbglm.study.data import AuditPolicy, DataSettings
+from nwbglm.verdict import Finding, Verdict
 
 WORDS = {"pass": "nothing stands in the way", "warn": "usable, with care", "fail": "not usable like this"}
 MOSTLY_EMPTY = 0.05
@@ -35,35 +36,20 @@ OUT_OF_LINE = 5.0
 """How many times the pause that only one in a thousand exceeds."""
 
 
-@dataclass(frozen=True)
-class Audit:
+@dataclass(frozen=True, kw_only=True)
+class Audit(Verdict):
     """What an audit found.
 
     Parameters
     ----------
-    session
-        The session's name in the study.
-    recording
-        The file: `file` (its name), `sha256`, `bytes`, `identifier`, `nwb_version`, `session_start`, `description`.
     contents
         What is in the file: `units`, `series`, `tables`.
     takes
         What the study takes of it: `epochs`, `units`, `signals`, `bins`; empty without a study.
-    findings
-        Worst first.
     """
 
-    session: str
-    recording: dict[str, Any]
     contents: dict[str, Any] = field(default_factory=dict)
     takes: dict[str, Any] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def verdict(self) -> str:
-        """``pass``, ``warn`` or ``fail``: the worst of the findings."""
-        levels = {finding.level for finding in self.findings}
-        return next((level for level in ("fail", "warn") if level in levels), "pass")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -108,20 +94,13 @@ class Audit:
         ]
         return "\n".join([*head, *lines])
 
-    def raise_if_failed(self) -> None:
-        """Raise `RecordingError` with the first failure, if there is one."""
-        failed = [finding for finding in self.findings if finding.level == "fail"]
-        if failed:
-            first, others = failed[0], len(failed) - 1
-            more = f" (and {others} more: see the session's audit)" if others else ""
-            raise RecordingError(f"the audit failed: {first.seen}{more}", where=first.path, mend=first.mend)
-
 
 def read_audit(path: str | Path) -> Audit:
     """Read an audit that `Audit.write` wrote."""
     plain = json.loads(Path(path).read_text(encoding="utf-8"))
     findings = tuple(Finding(**finding) for finding in plain["findings"])
-    return Audit(plain["session"], plain["recording"], plain["contents"], plain["takes"], findings)
+    known = {name: plain[name] for name in ("session", "recording", "contents", "takes")}
+    return Audit(**known, findings=findings)
 
 
 def _finite(value: Any) -> Any:
@@ -155,11 +134,12 @@ def audit_recording(path: str | Path, settings: DataSettings | None, *, session:
             audit = _audit(recording, settings, about)
     except NwbGlmError as error:
         finding = Finding("file", "fail", error.where, error.what, error.mend)
-        audit = Audit(session, about, findings=(finding,))
+        audit = Audit(session=session, recording=about, findings=(finding,))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         # A damaged file can break the reader anywhere below: HDF5 has no one error for it.
         seen = f"the file cannot be read: {type(error).__name__}: {error}"
-        audit = Audit(session, about, findings=(Finding("file", "fail", str(path), seen, "copy or download it again"),))
+        finding = Finding("file", "fail", str(path), seen, "copy or download it again")
+        audit = Audit(session=session, recording=about, findings=(finding,))
     return replace(audit, findings=tuple(_judged(audit.findings, policy)))
 
 
@@ -205,7 +185,8 @@ def _audit(recording: Recording, settings: DataSettings | None, about: dict[str,
     takes: dict[str, Any] = {}
     if settings is not None:
         findings += guarded(lambda: _study(recording, settings, takes), "study")
-    return Audit(recording.session, about, contents, takes, tuple(findings))
+    found = tuple(findings)
+    return Audit(session=recording.session, recording=about, findings=found, contents=contents, takes=takes)
 
 
 def _study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) -> Iterator[Finding]:

@@ -53,6 +53,7 @@ def _series(series: Series) -> dict[str, Any]:
         "unit": series.unit,
         "conversion": series.conversion,
         "offset": series.offset,
+        "resolution": series.resolution,
         "shape": list(series.data.shape) if series.data is not None else [series.samples],
         "problem": series.problem,
         "first": None,

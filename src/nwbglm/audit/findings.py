@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
 from nwbglm.recording.si import parse
 from nwbglm.recording.tables import Table
-
-Level = Literal["pass", "warn", "fail"]
+from nwbglm.verdict import Finding
 
 SAMPLING_RATES = (20_000.0, 24_414.0625, 25_000.0, 30_000.0, 32_000.0, 32_552.0, 40_000.0)
 """Usual rates of acquisition systems, Hz: sample numbers fit the recording after division by one of these."""
@@ -27,31 +25,6 @@ MANY_VIOLATIONS = 0.01
 """Share of short intervals between spikes above which a unit is hardly one neuron."""
 LONG_GAP = 10
 """Gaps of more than this many usual sampling intervals are reported."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that an audit found.
-
-    Parameters
-    ----------
-    code
-        Its kind, by which a study accepts it (`audit.ignore`) or not (`audit.fail`).
-    level
-        ``pass`` (worth knowing), ``warn`` (look at it), ``fail`` (the session cannot be used like this).
-    path
-        The object in the file, or the field of the study.
-    seen
-        What was seen.
-    mend
-        What to do.
-    """
-
-    code: str
-    level: Level
-    path: str
-    seen: str
-    mend: str = ""
 
 
 def find_in_file(recording: Recording) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import numpy as np
 from nwbglm import epochs
 from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
-from nwbglm.recording.series import Series, _timing
+from nwbglm.recording.series import Series
 from nwbglm.recording.tables import SampleRange
 
 Ranges = dict[str, tuple[int, int]]
@@ -213,8 +213,3 @@ def _row_runs(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
         reach = max(reach, stop[row])
         clock[row] = run
     return clock
-
-
-def train_runs(times: np.ndarray) -> int:
-    """Count the runs of a spike train's clock (1 where its times are sorted, or only in disorder)."""
-    return len(_timing(times).runs) if len(times) else 1

@@ -145,27 +145,6 @@ class Recording:
         clock = self.clocks.of_rows(start[good], stop[good], ranges)
         return Epochs.of(start[good], stop[good], rows, row_labels(table)[good], clock), np.flatnonzero(~good)
 
-    def blocks(
-        self, series: Series, column: int | None, clock: int, spans: Epochs, margin: float = 0.0
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield times (s) and values of a series on one clock, ascending, where they touch the spans.
-
-        Parameters
-        ----------
-        series
-            The series.
-        column
-            Which column; all where None.
-        clock
-            The clock.
-        spans
-            The intervals of that clock that samples are wanted for.
-        margin
-            Samples up to this far (s) outside the spans are wanted too.
-        """
-        samples = self.clocks.samples(series, clock, spans)
-        yield from series.blocks(column, samples, spans.start.min() - margin, spans.stop.max() + margin)
-
     def train(self, unit: int, clock: int, spans: Epochs) -> np.ndarray:
         """Read one unit's spike times on one clock, s, sorted; NaN left out.
 
