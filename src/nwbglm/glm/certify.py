@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import linprog
 
-from .columns import Columns, evaluate
-from .newton import newton_step
+from .columns import Columns, mean_response
 from .problem import Problem
 
 __all__ = ["find_rank_deficient", "find_separable", "free_coefficients"]
@@ -13,24 +13,22 @@ __all__ = ["find_rank_deficient", "find_separable", "free_coefficients"]
 RANK_TOLERANCE = 1e-10
 """Smallest eigenvalue of the correlations of features, relative to the largest, that counts as determined."""
 
-DEEP = 10.0
-"""How far (in log rate) below the mean the lowest prediction lies before a fit is suspected of separating."""
-
-PERSISTENT = 0.3
-"""Change of the log rate that a further Newton step still brings in a separable fit (in theory 1, for ever)."""
+DEEP = 8.0
+"""How far (in log rate) from the mean a prediction lies before its row is suspected of separating."""
 
 
 def free_coefficients(problem: Problem, strength: np.ndarray) -> np.ndarray:
     """Return (n,) whether some direction of the usable coefficients carries no penalty at each strength."""
-    absolute = problem.absolute
-    penalised = np.diagonal(problem.quadratic)[: problem.features] > 0
-    if absolute is not None:
-        penalised = penalised | (absolute[: problem.features] > 0)
-    inside = np.flatnonzero(penalised)
-    full = penalised.all() and (
-        absolute is not None or np.linalg.matrix_rank(problem.quadratic[np.ix_(inside, inside)]) == len(inside)
-    )
-    return (strength <= 0) | (not full)
+    inside = slice(0, problem.features)
+    if problem.absolute is not None:
+        held = (problem.absolute[inside] > 0).all()
+    else:
+        penalty = problem.quadratic[inside, inside]
+        size = np.sqrt(np.diagonal(penalty))
+        held = (size > 0).all()
+        if held and np.count_nonzero(penalty - np.diag(size**2)):
+            held = np.linalg.matrix_rank(penalty / np.outer(size, size), hermitian=True) == len(size)
+    return (strength <= 0) | (not held)
 
 
 def find_rank_deficient(problem: Problem, columns: Columns) -> np.ndarray:
@@ -71,48 +69,65 @@ def _is_deficient(problem, gram, unit, strength) -> np.ndarray:
     return result
 
 
-def find_separable(problem: Problem, columns: Columns, theta: np.ndarray, max_steps: int = 3) -> np.ndarray:
+def find_separable(problem: Problem, columns: Columns, theta: np.ndarray) -> np.ndarray:
     """Return (n,) whether the likelihood of each column grows for ever along some direction.
 
-    In such a direction the loss falls like exp(-t), so that each Newton step moves the predictor of the rows
-    concerned by about 1, however small gap and gradient have become; near a true minimum Newton steps vanish
-    quadratically. Only fits that predict extremely low rates somewhere, and that are free to, are tried.
+    Such a direction ``v`` has ``x.v = 0`` on rows with a response and ``x.v <= 0`` (not all 0) on the others. At the
+    gap that was asked for, those others have been driven far below the mean: so the directions that leave all other
+    rows alone are found (a null space), and among them one that lowers the low rows (a linear programme).
     """
     result = np.zeros(len(columns.unit), bool)
-    if problem.observations.name == "gaussian":
+    if problem.observations.name in ("gaussian", "gamma"):
         return result
     suspects = np.flatnonzero(free_coefficients(problem, columns.strength))
-    if len(suspects):
-        suspects = suspects[_reaches_deep(problem, columns.take(suspects), theta[suspects])]
-    for start in range(0, len(suspects), 8):
-        chosen = suspects[start : start + 8]
-        result[chosen] = _steps_persist(problem, columns.take(chosen), theta[chosen], max_steps)
-    return result
-
-
-def _reaches_deep(problem: Problem, columns: Columns, theta: np.ndarray) -> np.ndarray:
-    low, high = problem.extremes(theta, columns.unit, columns.mask)
-    rate = problem.spikes[columns.unit, columns.mask] / problem.rows[columns.unit, columns.mask]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        typical = problem.observations.link(rate)
+    if not len(suspects):
+        return result
+    low, high = problem.extremes(theta[suspects], columns.unit[suspects], columns.mask[suspects])
+    typical = _typical(problem, columns.take(suspects))
     deep = low < typical - DEEP
     if problem.observations.name == "bernoulli":
         deep |= high > typical + DEEP
-    return deep | ~np.isfinite(typical)
+    for number in suspects[deep]:
+        one = columns.take(slice(number, number + 1))
+        result[number] = _separates(problem, one, theta[number], _typical(problem, one)[0])
+    return result
 
 
-def _steps_persist(problem: Problem, columns: Columns, theta: np.ndarray, max_steps: int) -> np.ndarray:
-    """Return whether every one of several further Newton steps moves some row's predictor by much."""
-    persists = np.ones(len(theta), bool)
-    for _ in range(max_steps):
-        point = evaluate(problem, columns, theta)
-        rows = problem.rows[columns.unit, columns.mask]
-        hessian = problem.grams(point.theta, *columns[:2], columns.alpha) / rows[:, None, None]
-        hessian += columns.strength[:, None, None] * problem.quadratic
-        step = newton_step(hessian, point.gradient, problem.usable[columns.unit])
-        low, high = problem.extremes(step, columns.unit, columns.mask)
-        persists &= np.maximum(-low, high) > PERSISTENT
-        if not persists.any():
-            break
-        theta = point.theta + step
-    return persists
+def _typical(problem: Problem, columns: Columns) -> np.ndarray:
+    """Return the linear predictor of each column's mean."""
+    return problem.observations.link(mean_response(problem, columns.unit, columns.mask))
+
+
+def _separates(problem: Problem, column: Columns, theta: np.ndarray, typical: float) -> bool:
+    """Return whether a direction exists that leaves ordinary rows alone and lowers (raises) the extreme ones."""
+    inside = np.flatnonzero(problem.usable[column.unit[0]])
+    ordinary = column.strength[0] * problem.quadratic[np.ix_(inside, inside)]
+    extreme = []
+    for x, y in problem.host_rows(column.unit[0], column.mask[0]):
+        eta = x @ theta
+        low = (y == 0) & (eta < typical - DEEP)
+        extreme.append(x[low][:, inside])
+        other = ~low
+        if problem.observations.name == "bernoulli":
+            high = (y == 1) & (eta > typical + DEEP)
+            extreme.append(-x[high][:, inside])
+            other &= ~high
+        rest = x[other][:, inside].astype(float)
+        ordinary = ordinary + rest.T @ rest
+    rows = np.unique(np.concatenate(extreme).astype(float), axis=0)
+    size = np.sqrt(np.maximum(np.diagonal(ordinary), 1e-300))
+    size = np.where(size > 1e-7 * size.max(), size, 1.0)
+    values, vectors = np.linalg.eigh(ordinary / np.outer(size, size))
+    free = vectors[:, values < RANK_TOLERANCE * values[-1]] / size[:, None]
+    if not free.shape[1] or not len(rows):
+        return False
+    moves = rows @ free
+    basis, weight, _ = np.linalg.svd(moves, full_matrices=False)
+    moves = (basis * weight)[:, weight > 1e-6 * max(np.linalg.norm(rows), 1e-300)]
+    if not moves.shape[1]:
+        return False
+    found = linprog(
+        moves.sum(axis=0), A_ub=np.concatenate([moves, -moves]), b_ub=np.r_[np.zeros(len(rows)), np.ones(len(rows))],
+        bounds=(None, None), method="highs",
+    )  # fmt: skip
+    return bool(found.status == 0 and found.fun < -0.5)

@@ -7,19 +7,26 @@ import numpy as np
 from .columns import Columns, Point
 from .problem import Problem
 
-__all__ = ["NewtonDirections", "newton_step"]
+__all__ = ["NewtonDirections", "exact_hessians", "newton_step"]
 
 RANK_TOLERANCE = 1e-11
 """Eigenvalues of a Hessian below this share of its largest carry no step."""
 
 
 class NewtonDirections:
-    """``d = -H^-1 g``, the Hessian taken afresh at every point."""
+    """``d = -H^-1 g``, the Hessian taken afresh at every point.
 
-    needs_hessian = True
+    Parameters
+    ----------
+    problem
+        What is fitted.
+    with_gradient
+        Whether Hessians come with the gradients, packed (few features), or from passes of their own.
+    """
 
-    def __init__(self, problem: Problem):
-        self.usable = problem.usable
+    def __init__(self, problem: Problem, *, with_gradient: bool = True):
+        self.problem, self.usable = problem, problem.usable
+        self.needs_hessian = with_gradient
 
     def restart(self, slots: np.ndarray, columns: np.ndarray) -> None:
         """Do nothing: there is no memory."""
@@ -32,7 +39,20 @@ class NewtonDirections:
 
     def propose(self, slots: np.ndarray, columns: Columns, point: Point) -> np.ndarray:
         """Return Newton directions."""
-        return newton_step(point.hessian, point.gradient, self.usable[columns.unit])
+        hessian = point.hessian
+        if hessian is None:
+            hessian = exact_hessians(self.problem, columns, point.theta)
+        return newton_step(hessian, point.gradient, self.usable[columns.unit])
+
+
+def exact_hessians(problem: Problem, columns: Columns, theta: np.ndarray) -> np.ndarray:
+    """Return the Hessians (n, P, P) of the objective, a few columns at a time."""
+    parts = []
+    for i in range(0, len(theta), 8):
+        some = columns.take(slice(i, i + 8))
+        parts.append(problem.grams(theta[i : i + 8], some.unit, some.mask, some.alpha))
+    hessian = np.concatenate(parts) / problem.rows[columns.unit, columns.mask][:, None, None]
+    return hessian + columns.strength[:, None, None] * problem.quadratic
 
 
 def newton_step(hessian: np.ndarray, gradient: np.ndarray, usable: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import jax
@@ -63,6 +64,10 @@ class Problem:
         How often each count occurs, where responses are small counts.
     slots
         How many columns are worked on at once.
+    used : (rows,) int
+        The caller's rows that the panels hold, in order.
+    responses, shares : (T, U)
+        The caller's responses and exposure.
     fast
         The same with its data in float32, for the way to the optimum, or None.
     """
@@ -90,6 +95,9 @@ class Problem:
     table: np.ndarray | None
     slots: int
     fast: Problem | None
+    used: np.ndarray
+    responses: np.ndarray
+    shares: np.ndarray | None
 
     @property
     def width(self) -> int:
@@ -122,6 +130,18 @@ class Problem:
         """Sum the derivative of the negative binomial's loss in its dispersion."""
         (total,) = self._over_panels(dispersion_slopes, theta, unit, mask, alpha, 1)
         return total
+
+    def host_rows(self, unit: int, mask: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield features (n, P) and responses (n,) of a unit's rows in a set, panel by panel."""
+        start = 0
+        for panel in self.panels:
+            blocks, size, width = panel.x.shape
+            rows = self.used[start : start + blocks * size]
+            start += blocks * size if panel is not self.panels[-1] else len(rows)
+            members = np.asarray(panel.masks)[:, mask].reshape(-1)[: len(rows)]
+            if self.shares is not None:
+                members = members & (self.shares[rows, unit] > 0)
+            yield np.asarray(panel.x).reshape(-1, width)[: len(rows)][members], self.responses[rows[members], unit]
 
     def _over_panels(self, kernel, theta, unit, mask, alpha, stride, **options):
         total = None
@@ -234,6 +254,7 @@ def build_problem(
         panels=tuple(panels), observations=observations, dtype=dtype, features=features, mean=mean, sd=sd,
         usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, groups=groups, weights=weights,
         to_standard=to_standard, slots=min(columns, 128), fast=None,
+        used=used, responses=y, shares=exposure,
         **tally.result(),
     )  # fmt: skip
     if not mixed:

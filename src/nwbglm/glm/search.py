@@ -155,6 +155,8 @@ def _cut(slots: _Slots, rejected: np.ndarray, limit: int) -> None:
 
 def _advance(slots, moved, columns, point, directions, result, gap, max_iterations) -> None:
     """Move to accepted points, store them, and choose the next directions or stop."""
+    if not len(moved):
+        return
     fresh = slots.direction[moved].any(axis=1) == 0
     old = moved[~fresh]
     directions.learn(old, point.theta[~fresh] - slots.theta[old], point.gradient[~fresh] - slots.gradient[old])

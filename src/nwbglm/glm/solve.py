@@ -41,6 +41,15 @@ DISPERSION_TURNS = 12
 DISPERSION_TOLERANCE = 1e-6
 """Change of the logarithm of the dispersion that ends them: its effect on the objective is quadratic."""
 
+PATIENCE = 150
+"""Steps after which quasi-Newton gives a column to exact Newton."""
+
+THIN = 0.3
+"""Share of all rows below which a split's curvature is not that of all rows."""
+
+RESCUED = 16
+"""Columns that exact Newton takes at once."""
+
 FLOAT32_GAP = 1e-13
 """Smallest gap that is asked of passes in float32."""
 
@@ -183,12 +192,32 @@ class _QuasiNewton:
         flat = free_coefficients(self.problem, columns.strength)
         if inherit is not None:
             inherit = np.where(flat, -1, inherit)
-        if self.problem.fast is None:
-            return self._descend(self.problem, columns, start, target, max_iterations, inherit)
-        near = self._descend(self.fast, columns, start, max(target, FLOAT32_GAP), max_iterations, inherit)
-        own = np.where(flat, -1, np.arange(len(start)))
-        found = self._descend(self.problem, columns, near.theta, target, max_iterations - near.iterations, own)
-        return found._replace(iterations=found.iterations + near.iterations)
+        patience = np.minimum(max_iterations, PATIENCE)
+        spent = np.zeros(len(start), int)
+        if self.problem.fast is not None:
+            near = self._descend(self.fast, columns, start, max(target, FLOAT32_GAP), patience, inherit)
+            start, spent = near.theta, near.iterations
+            inherit = np.where(flat, -1, np.arange(len(start)))
+        found = self._descend(self.problem, columns, start, target, np.maximum(patience - spent, 1), inherit)
+        found = found._replace(iterations=found.iterations + spent)
+        return self._rescue(columns, found, target, max_iterations)
+
+    def _rescue(self, columns: Columns, found: Solution, target: float, max_iterations: int) -> Solution:
+        """Finish by exact Newton, dear but sure, what the metric cannot, or whose gap it cannot tell."""
+        rows = self.problem.rows
+        thin = rows[columns.unit, columns.mask] < THIN * rows[columns.unit].max(axis=1)
+        lost = np.flatnonzero((~found.converged | thin) & (found.iterations < max_iterations))
+        for first in range(0, len(lost), RESCUED):
+            some = lost[first : first + RESCUED]
+            directions = NewtonDirections(self.problem, with_gradient=False)
+            spent = found.iterations[some]
+            part = descend(
+                self.problem, columns.take(some), found.theta[some], directions,
+                gap=target, max_iterations=max_iterations - spent,
+            )  # fmt: skip
+            for into, values in zip(found, part._replace(iterations=part.iterations + spent), strict=True):
+                into[some] = values
+        return found
 
     def _descend(self, problem, columns, start, gap, max_iterations, inherit=None) -> Solution:
         inherited = None if inherit is None or self.memory is None else (self.memory, inherit)

@@ -1,0 +1,103 @@
+"""Thirty seeds of problems that break solvers: no crash, the right status, and no harm to healthy units."""
+
+import numpy as np
+import pytest
+from glm_problems import blocks, population
+
+from nwbglm.glm.fit import Status, fit_splits
+from nwbglm.glm.penalties import Penalty
+
+RIDGE = Penalty("ridge")
+ROWS = 600
+
+
+def hostile(seed):
+    """Return features with traps, counts (healthy units first), and the number of healthy units.
+
+    Features: doubled, constant, of scale 1e6 and 1e-6, 1 in the first row only, and one that is never positive when
+    the last unit fires. Units: two healthy, one silent, one with one spike, one with a spike in every bin, one of huge
+    rate, one separable.
+    """
+    rng = np.random.default_rng(seed)
+    features = int(rng.choice([5, 40]))
+    X, y = population(rows=ROWS, features=features, units=2, rate=0.4, seed=seed)
+    separable = rng.poisson(0.5, ROWS)
+    gate = np.where(separable > 0, 0.0, rng.integers(0, 2, ROWS))
+    traps = [
+        X[:, 0] * 2 - 1,
+        np.full(ROWS, 3.0),
+        X[:, 1 % features] * 1e6 + rng.normal(size=ROWS) * 1e5,
+        rng.normal(size=ROWS) * 1e-6,
+        np.r_[1.0, np.zeros(ROWS - 1)],
+        gate,
+    ]
+    X = np.concatenate([X, np.stack(traps, axis=1)], axis=1)
+    one = np.zeros(ROWS, int)
+    one[rng.integers(ROWS)] = 1
+    sick = [np.zeros(ROWS, int), one, np.ones(ROWS, int), rng.poisson(300.0, ROWS), separable]
+    return X, np.concatenate([y, np.stack(sick, axis=1)], axis=1), 2
+
+
+def uneven_splits(seed):
+    """Return folds, one of which tests a single bin and one of which trains on a handful."""
+    rng = np.random.default_rng(seed)
+    train, test = blocks(ROWS, 3)
+    single, few = np.zeros(ROWS, bool), np.zeros(ROWS, bool)
+    single[rng.integers(ROWS)] = True
+    few[rng.choice(ROWS, 12, replace=False)] = True
+    return np.stack([*train, ~single, few]), np.stack([*test, single, ~few])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_hostile_problems(seed):
+    X, y, healthy = hostile(seed)
+    train, test = uneven_splits(seed)
+    strengths = (0.0, 1e-3, 1e-1)
+    fits = fit_splits(X, y, train, test, strengths=strengths, penalty=RIDGE)
+    unpenalised, penalised = fits.status[:, :, 0], fits.status[:, :, 1:]
+    silent = fits.train_spikes == 0
+
+    assert ((fits.status == Status.no_spikes) == silent[:, :, None]).all()
+    fitted = ~silent[:, :, None] & np.ones_like(penalised, bool)
+    assert (penalised[fitted] == Status.ok).all()
+    assert np.isfinite(fits.coef).all() and np.isfinite(fits.objective).all() and np.isfinite(fits.gap).all()
+    assert not np.isnan(fits.test_log_likelihood).any()
+    full = train.sum(axis=1) > ROWS // 2
+    assert np.isin(unpenalised[:, full][~silent[:, full]], [Status.rank_deficient, Status.separable]).all()
+    assert (unpenalised[-1] == Status.separable).all()
+    first_row = train[full][:, 0] & (y[0, :healthy, None] == 0)  # then its own feature separates it
+    expected = np.where(first_row, Status.separable, Status.rank_deficient)
+    assert (unpenalised[:healthy, full] == expected).all()
+
+    alone = fit_splits(X, y[:, :healthy], train, test, strengths=strengths, penalty=RIDGE)
+    np.testing.assert_allclose(fits.objective[:healthy, :, 1:], alone.objective[:, :, 1:], atol=1e-10, rtol=0)
+    determined = unpenalised[:healthy] == Status.rank_deficient
+    assert np.abs(fits.objective[:healthy, :, 0] - alone.objective[:, :, 0])[determined].max(initial=0) < 1e-10
+    assert np.abs(fits.objective[:healthy, :, 0] - alone.objective[:, :, 0]).max() < 1e-7  # separable: no minimum
+    for unit in range(healthy):
+        for split in np.flatnonzero(~silent[unit]):
+            rows = train[split]
+            assert newton_gap(X[rows], y[rows, unit], fits.coef[unit, split, 2], fits.intercept[unit, split, 2]) < 1e-10
+
+
+def newton_gap(X, y, coef, intercept, strength=1e-1):
+    """Return half the squared Newton decrement at a solution, in plain numpy."""
+    sd = np.where(X.std(axis=0) > 0, X.std(axis=0), 1.0)
+    Z = np.concatenate([(X - X.mean(axis=0)) / sd, np.ones((len(X), 1))], axis=1)
+    mu = np.exp(X @ coef + intercept)
+    pull = np.append(strength / sd**2, 0.0)
+    gradient = Z.T @ (mu - y) / len(y) + pull * np.append(coef * sd, 0.0)
+    hessian = Z.T @ (mu[:, None] * Z) / len(y) + np.diag(pull)
+    return 0.5 * gradient @ np.linalg.pinv(hessian, rcond=1e-13) @ gradient
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_with_nan_that_no_split_uses_do_not_matter(seed):
+    X, y = population(rows=ROWS, features=6, units=2, seed=seed)
+    train, test = blocks(ROWS, 3)
+    bad = np.random.default_rng(seed).random(ROWS) < 0.1
+    train, test = train & ~bad, test & ~bad
+    broken = np.where(bad[:, None], np.nan, X)
+    clean = fit_splits(X, y, train, test, strengths=(1e-2,), penalty=RIDGE)
+    fits = fit_splits(broken, y, train, test, strengths=(1e-2,), penalty=RIDGE)
+    np.testing.assert_array_equal(fits.coef, clean.coef)
