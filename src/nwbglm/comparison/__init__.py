@@ -1,0 +1,71 @@
+"""Tidy tables over sessions and models: scores, paired differences, units, sessions, and how the fits ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from .cohort import describe_sessions, describe_units
+from .common import POOLED, ROUNDING, SCORES, concat, headline
+from .paired import pair_models
+from .scored import count_fits, merge_blocks, score_fit
+from .summaries import bootstrap_sessions, summarise_models, summarise_pairs
+
+__all__ = [
+    "POOLED",
+    "ROUNDING",
+    "SCORES",
+    "TABLES",
+    "bootstrap_sessions",
+    "compare_models",
+    "headline",
+    "score_fit",
+    "summarise_models",
+    "summarise_pairs",
+]
+
+TABLES = ("scores", "pairs", "units", "sessions", "fits")
+
+
+def compare_models(
+    fits: Sequence[xr.Dataset],
+    *,
+    binned: Sequence[xr.Dataset] = (),
+    tuning: Sequence[xr.Dataset] = (),
+    audits: Sequence[Mapping[str, Any]] = (),
+    excluded: Mapping[str, str] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Gather every fit of a study into tables.
+
+    Parameters
+    ----------
+    fits
+        Stores of kind ``fits``: any number of sessions, models and blocks of units.
+    binned, tuning
+        Stores of the same sessions; they add what is known of each unit.
+    audits
+        Audits of the recordings (plain data), for the numbers of units before selection.
+    excluded
+        Reason by session, for the sessions that were left out.
+
+    Returns
+    -------
+    dict
+        ``scores``: one row a session, unit, model, kind (in-sample, held-out, test) and fold (or ``pooled``);
+        ``pairs``: paired differences between two models of a unit, per fold and pooled; ``units``; ``sessions``;
+        ``fits``: numbers of fits of each status, with their largest gap and gradient norm.
+    """
+    scores = concat([score_fit(fit) for fit in fits])
+    terms = {str(fit.attrs["model"]): frozenset(map(str, fit.term.values)) for fit in fits}
+    fit_rows = concat([count_fits(fit) for fit in fits])
+    units = describe_units(scores, binned, tuning)
+    return {
+        "scores": scores,
+        "pairs": pair_models(scores, terms),
+        "units": units,
+        "sessions": describe_sessions(scores, units, binned, audits, excluded or {}),
+        "fits": merge_blocks(fit_rows),
+    }
