@@ -155,6 +155,34 @@ def test_trap_7_spikes_at_a_time_that_several_sweeps_cover_are_refused(tmp_path)
         bins(built(tmp_path / "a.nwb", fill))
 
 
+def test_trap_7_sweeps_of_a_restarting_series_are_taken_by_time_where_only_one_pass_covers_it(tmp_path):
+    def fill(file):
+        first, second = np.arange(0, 10, 0.02), np.arange(0, 4, 0.02)
+        values = np.concatenate([np.full(len(first), 1.0), np.full(len(second), 2.0)])
+        file.add_stimulus(series("current", values, timestamps=np.concatenate([first, second])))
+        for start, tag in [(5.0, "noise"), (8.0, "noise"), (1.0, "ramp")]:
+            file.add_epoch(start, start + 1, [tag])
+        add_units(file, [[5.5, 8.5]])
+
+    path = built(tmp_path / "a.nwb", fill)
+    signals = {"i": {"from": "current", "resample": "hold"}}
+    data = bins(path, epochs={"use": {"tags": "noise"}}, signals=signals)
+    assert (data.i.values == 1.0).all() and data.spike_count.values.sum() == 2
+    with pytest.raises(RecordingError, match="several passes cover the same times"):
+        bins(path, epochs={"use": {"tags": "ramp"}}, signals=signals)
+
+
+def test_unit_columns_that_are_called_like_a_signal_keep_their_values(tmp_path):
+    def fill(file):
+        file.add_epoch(0.0, 10.0, ["wake"])
+        file.add_acquisition(series("x", np.arange(100.0), rate=10.0))
+        add_units(file, [[1.0]], depth=[7.0], rate=[9.0])
+
+    data = bins(built(tmp_path / "a.nwb", fill), signals={"depth": {"from": "x", "resample": "hold"}})
+    assert data.depth.dims == ("time",) and data.file_depth.values.tolist() == [7.0]
+    assert data.rate.values.tolist() == [0.1] and data.file_rate.values.tolist() == [9.0]
+
+
 def test_trap_7_a_table_sorted_by_condition_is_no_restarting_clock(tmp_path):
     def fill(file):
         small(file)

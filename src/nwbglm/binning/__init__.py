@@ -54,7 +54,7 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
     bins, exposures = _count_units(recording, settings, grid, blank, units)
     dataset = xr.Dataset(
         {"spike_count": count_variable(bins, len(grid)), "segment": ("time", grid.segment)},
-        coords={"time": grid.centre, **_unit_coordinates(columns, units), **_segment_coordinates(use)},
+        coords={"time": grid.centre, **_unit_coordinates(columns, units, settings), **_segment_coordinates(use)},
         attrs={"bin": settings.bin, "session": recording.session},
     )
     if exposures is not None:
@@ -89,9 +89,7 @@ def _count_units(
     return bins, exposures
 
 
-def _spike_bins(
-    recording: Recording, unit: int, intervals: np.ndarray | None, blank: Epochs, grid: Grid
-) -> np.ndarray:
+def _spike_bins(recording: Recording, unit: int, intervals: np.ndarray | None, blank: Epochs, grid: Grid) -> np.ndarray:
     """Find the bins of one unit's spikes in observed time, ascending."""
     parts = []
     for clock in np.unique(grid.segments.clock):
@@ -103,11 +101,12 @@ def _spike_bins(
     return np.sort(np.concatenate(parts)).astype(np.int32 if len(grid) < 2**31 else np.int64)
 
 
-def _unit_coordinates(columns: UnitColumns, units: np.ndarray) -> dict:
+def _unit_coordinates(columns: UnitColumns, units: np.ndarray, settings: DataSettings) -> dict:
     metadata = {name: values[units] for name, values in columns.recording.units.metadata.items()}
     own = {"rate": columns.rate[units], "spikes": columns.spikes[units]}
     # A column called like something of ours keeps its values under another name.
-    renamed = {f"file_{name}" if name in RESERVED else name: values for name, values in metadata.items()}
+    taken = RESERVED | settings.signals.keys() | {"segment_label", "segment_start", "segment_stop"}
+    renamed = {f"file_{name}" if name in taken else name: values for name, values in metadata.items()}
     coordinates = {name: ("unit", values) for name, values in {**renamed, **own}.items()}
     return {"unit": columns.recording.units.ids[units], **coordinates}
 

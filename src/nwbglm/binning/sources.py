@@ -11,6 +11,7 @@ from nwbglm.binning.resampling import Blocks
 from nwbglm.binning.smoothing import smooth
 from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
+from nwbglm.recording.clocks import Piece
 from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
 from nwbglm.recording.si import factor
@@ -108,15 +109,19 @@ class Source:
 
     def _stretches(self, clock: int, spans: Epochs, margin: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         column = None if self.signal.derive == "speed" else self.signal.column
-        for series, low, high in self._ranges(clock, spans):
+        begin, end = spans.start.min() - margin, spans.stop.max() + margin
+        for series, piece in self._pieces(clock, spans):
             scale = self._scale(series)
-            begin, end = spans.start.min() - margin, spans.stop.max() + margin
-            for times, values in series.blocks(column, (low, high), begin, end):
+            for times, values in series.blocks(column, (piece.low, piece.high), begin, end):
+                if np.isfinite(piece.start):
+                    meant = (times >= piece.start) & (times < piece.stop)
+                    times, values = times[meant], values[meant]
                 yield times, values * scale
 
-    def _ranges(self, clock: int, spans: Epochs) -> Iterator[tuple[Series, int, int]]:
+    def _pieces(self, clock: int, spans: Epochs) -> Iterator[tuple[Series, Piece]]:
         if not self.side:
-            yield self.parts[0], *self.recording.clocks.samples(self.parts[0], clock, spans)
+            for piece in self.recording.clocks.samples(self.parts[0], clock, spans):
+                yield self.parts[0], piece
             return
         sweeps = self.recording.sweeps
         rows, _ = self.recording.intervals(sweeps)
@@ -125,7 +130,7 @@ class Source:
             touched = (spans.start < span.stop) & (spans.stop > span.start)
             found = sweeps.sweeps[span.row].ranges.get(self.side)
             if found is not None and touched.any():
-                yield self.recording.series[found.series], found.first, found.first + found.count
+                yield self.recording.series[found.series], Piece(found.first, found.first + found.count)
 
 
 def find_source(recording: Recording, signal: Signal, name: str) -> Source:

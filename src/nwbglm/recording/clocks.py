@@ -8,6 +8,9 @@ apart is taken by time alone, which is refused where two passes cover the same t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 
 from nwbglm import epochs
@@ -17,6 +20,15 @@ from nwbglm.recording.series import Series
 from nwbglm.recording.tables import SampleRange
 
 Ranges = dict[str, tuple[int, int]]
+
+
+class Piece(NamedTuple):
+    """Samples ``low:high`` of a series, of which those from `start` until before `stop` (s) are meant."""
+
+    low: int
+    high: int
+    start: float = -np.inf
+    stop: float = np.inf
 
 
 class Clocks:
@@ -82,8 +94,8 @@ class Clocks:
             return clock
         return np.zeros(len(start), dtype=np.int64)
 
-    def samples(self, series: Series, clock: int, spans: Epochs) -> tuple[int, int]:
-        """Find the range of samples of a series that belong to a clock.
+    def samples(self, series: Series, clock: int, spans: Epochs) -> list[Piece]:
+        """Find the samples of a series that belong to a clock, in order of time.
 
         Parameters
         ----------
@@ -102,13 +114,26 @@ class Clocks:
         if self.named and clock > 0:
             ranges = self.named[clock - 1]
             if series.path in ranges:
-                return ranges[series.path]
+                return [Piece(*ranges[series.path])]
         elif self.runs > 1 and len(series.timing.runs) == self.runs:
-            return series.timing.runs[clock]
-        if len(series.timing.runs) > 1:
-            self._refuse(series.path, "its times restart", spans.start[0])
+            return [Piece(*series.timing.runs[clock])]
         self.check(series.path, clock, spans)
-        return 0, series.samples
+        if series.timing.restarts:
+            return list(self._only_runs(series, spans))
+        return [Piece(0, series.samples)]
+
+    def _only_runs(self, series: Series, spans: Epochs) -> Iterator[Piece]:
+        """Find, for each interval, the one run of a restarting series that has samples in it."""
+        runs = [(low, high, np.sort(series.times(low, high))) for low, high in series.timing.runs]
+        for span in spans.sorted():
+            found = [
+                Piece(low, high, span.start, span.stop)
+                for low, high, times in runs
+                if np.diff(np.searchsorted(times, [span.start, span.stop]))[0]
+            ]
+            if len(found) > 1:
+                self._refuse(series.path, "its times restart, and several passes cover the same times", span.start)
+            yield from found
 
     def check(self, path: str, clock: int, spans: Epochs) -> None:
         """Raise where another clock's rows cover the same times as the spans."""
