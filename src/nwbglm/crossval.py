@@ -106,7 +106,12 @@ def near(test: np.ndarray, row: np.ndarray, segment: np.ndarray, gap: int) -> np
 
 
 def assign_folds(
-    kept: np.ndarray, row: np.ndarray, segment: np.ndarray, folds: Folds, rng: np.random.Generator
+    kept: np.ndarray,
+    row: np.ndarray,
+    segment: np.ndarray,
+    folds: Folds,
+    rng: np.random.Generator,
+    where: str = "fit.folds",
 ) -> np.ndarray:
     """Give each row its test fold.
 
@@ -118,6 +123,8 @@ def assign_folds(
         The study's settings.
     rng
         Deals epochs where the study says so.
+    where
+        Named in an error.
 
     Returns
     -------
@@ -136,7 +143,7 @@ def assign_folds(
     if len(usable) < folds.blocks:
         raise ProblemError(
             f"{len(usable)} epochs with valid rows cannot be dealt to {folds.blocks} folds",
-            where="fit.folds",
+            where=where,
             mend="use fewer blocks, or cut: rows or within_epochs",
         )
     for number, home in zip(usable, deal(len(usable), folds.blocks, folds.deal, rng), strict=True):
@@ -177,7 +184,8 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
     if settings.blocks:
         kept = (shared & final)[final]
         rng = np.random.default_rng(seed)
-        fold[final] = assign_folds(kept, row[final], segment[final], settings, rng)
+        where = f"session {binned.attrs.get('session', '')}, fit.folds"
+        fold[final] = assign_folds(kept, row[final], segment[final], settings, rng, where)
     names, test, train = _masks(fold, final, tested, row, segment, gap)
     _check(test, train & shared, shared, names, binned)
     dataset = xr.Dataset(
