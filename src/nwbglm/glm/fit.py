@@ -104,6 +104,7 @@ def fit_splits(
     dtype: str = "float64",
     gap: float = 1e-10,
     max_iterations: int = 500,
+    memory: float | None = None,
 ) -> SplitFits:
     """Fit every unit on every split at every strength.
 
@@ -131,6 +132,9 @@ def fit_splits(
         Distance from the least objective that is good enough.
     max_iterations
         Steps after which a fit is given up.
+    memory
+        Bytes that the standardised features may take. Beyond, they are read again for each pass over the data, so
+        that ``X`` may be an array on disk (a memory map, a zarr array) larger than memory.
 
     Returns
     -------
@@ -150,6 +154,7 @@ def fit_splits(
         problem = build_problem(
             X, y, masks, union, penalty=penalty, observations=observations, exposure=exposure, allowed=mask,
             dtype=dtype, columns=y.shape[1] * max(splits, 1) * len(strengths), mixed=works_mixed(X.shape[1], dtype),
+            memory=memory,
         )  # fmt: skip
         fits = _Fits(problem, index[:splits], index[splits : 2 * splits], strengths)
         solution, columns = solve(problem, fits.columns, int(index[-1]), gap=gap, max_iterations=max_iterations)
@@ -333,10 +338,11 @@ def _log_likelihood(problem: Problem, columns: Columns, mask: np.ndarray, theta:
 
 def _checked(X, y, train, test, strengths, exposure, mask):
     """Return the arguments as arrays, or say what is wrong with them."""
-    X, y = np.asarray(X), np.asarray(y)
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = np.asarray(y)
     train, test = np.asarray(train, bool), np.asarray(test, bool)
     strengths = np.asarray(strengths, float).ravel()
-    rows, features, units = len(X), X.shape[1], y.shape[1]
+    (rows, features), units = X.shape, y.shape[1]
     expected = {
         "y": (y.shape, (rows, units)),
         "train": (train.shape, (len(train), rows)),

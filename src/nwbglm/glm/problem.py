@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from ..errors import ProblemError
 from .data_pass import Panel, column_extremes, column_sums, dispersion_slopes, weighted_grams
 from .observations import Observations
+from .panels import PanelMaker, StoredPanel, in_float32, scale_of_features
 from .penalties import Penalty
 from .tally import Tally
 
 __all__ = ["Problem", "bucket", "build_problem", "padded_width"]
 
-LEAVE_OUT = "leave such rows out of train and test"
-
 PANEL_BLOCKS = 64
 """Blocks of the largest panel; longer data are several of them, all of one shape."""
+
+SLOTS = {"cpu": 128, "gpu": 2048}
+"""Columns worked on at once: enough to fill the device's matrix units."""
+
+DEVICE_ROWS = 8192
+"""Rows of a block where each block costs a launch."""
 
 PANEL_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, PANEL_BLOCKS)
 
@@ -72,7 +76,7 @@ class Problem:
         The same with its data in float32, for the way to the optimum, or None.
     """
 
-    panels: tuple[Panel, ...]
+    panels: tuple[Panel | StoredPanel, ...]
     observations: Observations
     dtype: str
     features: int
@@ -135,13 +139,14 @@ class Problem:
         """Yield features (n, P) and responses (n,) of a unit's rows in a set, panel by panel."""
         start = 0
         for panel in self.panels:
-            blocks, size, width = panel.x.shape
+            loaded = panel.load()
+            blocks, size, width = loaded.x.shape
             rows = self.used[start : start + blocks * size]
             start += blocks * size if panel is not self.panels[-1] else len(rows)
-            members = np.asarray(panel.masks)[:, mask].reshape(-1)[: len(rows)]
+            members = np.asarray(loaded.masks)[:, mask].reshape(-1)[: len(rows)]
             if self.shares is not None:
                 members = members & (self.shares[rows, unit] > 0)
-            yield np.asarray(panel.x).reshape(-1, width)[: len(rows)][members], self.responses[rows[members], unit]
+            yield np.asarray(loaded.x).reshape(-1, width)[: len(rows)][members], self.responses[rows[members], unit]
 
     def _over_panels(self, kernel, theta, unit, mask, alpha, stride, **options):
         total = None
@@ -164,9 +169,10 @@ class Problem:
             blocks = np.flatnonzero(panel.occupied[wanted].any(axis=0))[::stride]
             if not len(blocks) and panel is not self.panels[0]:
                 continue  # the first is run all the same: sums over no row are zero
-            listed = np.zeros(panel.x.shape[0], np.int32)
+            listed = np.zeros(panel.occupied.shape[1], np.int32)
             listed[: len(blocks)] = blocks
-            data = panel.x, panel.masks, panel.exposure, panel.y, listed, len(blocks)
+            loaded = panel.load()
+            data = loaded.x, loaded.masks, loaded.exposure, loaded.y, listed, len(blocks)
             part = kernel(*data, padded, *labels, shape, **options)
             yield part if isinstance(part, tuple) else (part,)
 
@@ -190,6 +196,8 @@ def _block_rows(rows: int, width: int, columns: int) -> int:
     """Return the rows of a block: a power of two such that the block and its columns stay in cache."""
     best = 2 ** int(np.log2(2**18 / (width + min(columns, 128))))
     smallest = 2 ** int(np.ceil(np.log2(max(rows, 1))))
+    if jax.default_backend() != "cpu":
+        return min(DEVICE_ROWS, max(smallest, 256))
     return int(np.clip(best, 256, 1024).clip(max=max(smallest, 256)))
 
 
@@ -206,6 +214,7 @@ def build_problem(
     dtype: str,
     columns: int,
     mixed: bool,
+    memory: float | None,
 ) -> Problem:
     """Standardise, cut into blocks, move to the device and take the sums.
 
@@ -223,11 +232,13 @@ def build_problem(
         How many columns will be solved at once, at most.
     mixed
         Whether to keep a copy in float32, for the way to the optimum.
+    memory
+        Bytes above which the standardised data are not kept but rebuilt for each pass; None for no limit.
     """
     used = np.flatnonzero(masks.any(axis=0))
     units, features = y.shape[1], X.shape[1]
     width = padded_width(features)
-    mean, sd, varies = _scale(X, np.flatnonzero(fitted))
+    mean, sd, varies = scale_of_features(X, np.flatnonzero(fitted))
     usable = np.zeros((units, width), bool)
     allowed = np.ones((units, features), bool) if allowed is None else np.asarray(allowed, bool).T
     usable[:, :features] = varies & allowed
@@ -241,99 +252,20 @@ def build_problem(
     absolute, groups, weights = penalty.norms(sd, width)
     tally = Tally(y, used, masks, width, observations, has_exposure=exposure is not None)
     rows = _block_rows(len(used), width, columns)
-    panels, fast_panels = [], []
-    blocks = max(-(-len(used) // rows), 1)
-    for start in range(0, blocks, PANEL_BLOCKS):
-        here = used[start * rows : (start + PANEL_BLOCKS) * rows]
+    maker = PanelMaker(X, y, exposure, masks, mean, sd, width, rows, dtype, not observations.linear)
+    stored = memory is not None and len(used) * width * np.dtype(dtype).itemsize > memory
+    panels: list[Panel | StoredPanel] = []
+    for start in range(0, max(len(used), 1), PANEL_BLOCKS * rows):
+        here = used[start : start + PANEL_BLOCKS * rows]
         count = bucket(-(-len(here) // rows) or 1, PANEL_SIZES)
-        panel = _panel(X, y, masks, exposure, here, (count, rows, width), mean, sd, dtype, tally)
-        panels.append(panel)
-        if mixed:
-            fast_panels.append(_in_float32(panel))
+        panel = maker.make(here, count, tally)
+        panels.append(StoredPanel(maker, here, count, panel.occupied) if stored else panel)
+    slots = min(max(columns, 1), SLOTS.get(jax.default_backend(), SLOTS["gpu"]))
     problem = Problem(
         panels=tuple(panels), observations=observations, dtype=dtype, features=features, mean=mean, sd=sd,
         usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, groups=groups, weights=weights,
-        to_standard=to_standard, slots=min(columns, 128), fast=None,
-        used=used, responses=y, shares=exposure,
-        **tally.result(),
+        to_standard=to_standard, slots=slots, fast=None, used=used, responses=y, shares=exposure, **tally.result(),
     )  # fmt: skip
-    if not mixed:
+    if not mixed or stored:
         return problem
-    return replace(problem, fast=replace(problem, panels=tuple(fast_panels), dtype="float32"))
-
-
-def _in_float32(panel: Panel) -> Panel:
-    """Return the panel with its real numbers in float32."""
-    x, _, exposure, y, _ = panel
-    narrow = []
-    for array in (x, exposure, y):
-        copy = None if array is None else _zeros(array.shape, np.float32)
-        if copy is not None:
-            copy[...] = np.asarray(array)
-        narrow.append(None if copy is None else jax.device_put(copy, may_alias=True))
-    return panel._replace(x=narrow[0], exposure=narrow[1], y=narrow[2])
-
-
-def _stretch(rows: np.ndarray) -> np.ndarray | slice:
-    """Return consecutive rows as a slice, which costs no copy."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows
-
-
-def _scale(X, rows, step=4096):
-    """Return mean, standard deviation (1 where constant) and whether each feature varies, over the rows.
-
-    Sums are taken around the mean of the first rows, so that large offsets cost no digits.
-    """
-    count = max(len(rows), 1)
-    centre = X[_stretch(rows[:step])].mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(X.shape[1])
-    total, square = np.zeros((2, X.shape[1]))
-    for i in range(0, len(rows), step):
-        part = X[_stretch(rows[i : i + step])] - centre
-        total += part.sum(axis=0)
-        square += np.einsum("tp,tp->p", part, part)
-    shift = total / count
-    mean = centre + shift
-    sd = np.sqrt(np.maximum(square / count - shift**2, 0.0))
-    varies = sd > 1e-9 * np.abs(mean)
-    return mean, np.where(varies, sd, 1.0), varies
-
-
-def _zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """Return zeros that begin where JAX wants them to, so that a processor takes them over without a copy."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    offset = -raw.ctypes.data % 64
-    return raw[offset : offset + size].view(dtype).reshape(shape)
-
-
-def _panel(X, y, masks, exposure, rows, shape, mean, sd, dtype, tally):
-    """Fill one panel."""
-    count, size, width = shape
-    features, units = len(mean), y.shape[1]
-    x = _zeros(shape, dtype)
-    sets = _zeros((count, len(masks), size), bool)
-    shares = _zeros((count, units, size), dtype) if exposure is not None else None
-    responses = None if tally.observations.linear else _zeros((count, units, size), dtype)
-    scratch = np.zeros((size, width))
-    for j in range(-(-len(rows) // size)):
-        here = _stretch(rows[j * size : (j + 1) * size])
-        part = X[here]
-        n = len(part)
-        block = x[j, :n] if dtype == "float64" else scratch[:n]
-        np.subtract(part, mean, out=block[:, :features])
-        block[:, :features] /= sd
-        block[:, -1] = 1.0
-        x[j, :n], sets[j, :, :n] = block, masks[:, here]
-        response = y[here]
-        share = None if exposure is None else np.asarray(exposure[here], float)
-        if not np.isfinite(block.sum()):
-            raise ProblemError("X is not finite on a row that a split uses", where="fit_splits", mend=LEAVE_OUT)
-        if share is not None:
-            shares[j, :, :n] = share.T
-        if responses is not None:
-            responses[j, :, :n] = (response if share is None else np.where(share > 0, response, 1.0)).T
-        tally.add(block, response, rows[j * size : (j + 1) * size], share)
-    on_device = [None if a is None else jax.device_put(a, may_alias=True) for a in (x, sets, shares, responses)]
-    return Panel(*on_device, occupied=sets.any(axis=2).T)
+    return replace(problem, fast=replace(problem, panels=tuple(map(in_float32, panels)), dtype="float32"))

@@ -110,6 +110,8 @@ def _largest_count(y: np.ndarray, used: np.ndarray, step: int = 16384) -> int | 
     largest, whole = 0, True
     for i in range(0, len(used), step):
         part = y[used[i : i + step]]
+        if not part.size:
+            continue
         if not (part.min() >= 0 and np.isfinite(part.max())):
             raise ProblemError("responses are negative or not finite on a row that a split uses", where="fit_splits")
         largest = max(largest, part.max())

@@ -1,0 +1,147 @@
+"""Panels: the data in blocks of rows, standardised, kept on the device or rebuilt for each pass.
+
+Features may be any array with a shape and slices: numpy, a memory map, a zarr array larger than memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+
+from ..errors import ProblemError
+from .data_pass import Panel
+from .tally import Tally
+
+__all__ = ["PanelMaker", "StoredPanel", "in_float32", "scale_of_features", "take_rows"]
+
+
+def take_rows(X, rows: np.ndarray) -> np.ndarray:
+    """Return ascending rows of an array that may not be numpy's; consecutive ones without a copy."""
+    if not len(rows):
+        return np.zeros((0, *X.shape[1:]))
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first == len(rows) - 1:
+        return np.asarray(X[first : last + 1])
+    return X[rows] if isinstance(X, np.ndarray) else np.asarray(X[first : last + 1])[rows - first]
+
+
+def scale_of_features(X, rows: np.ndarray, step: int = 4096) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean, standard deviation (1 where constant) and whether each feature varies, over the rows.
+
+    Sums are taken around the mean of the first rows, so that large offsets cost no digits.
+    """
+    count = max(len(rows), 1)
+    centre = take_rows(X, rows[:step]).mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(X.shape[1])
+    total, square = np.zeros((2, X.shape[1]))
+    for i in range(0, len(rows), step):
+        part = take_rows(X, rows[i : i + step]) - centre
+        total += part.sum(axis=0)
+        square += np.einsum("tp,tp->p", part, part)
+    shift = total / count
+    mean = centre + shift
+    sd = np.sqrt(np.maximum(square / count - shift**2, 0.0))
+    varies = sd > 1e-9 * np.abs(mean)
+    return mean, np.where(varies, sd, 1.0), varies
+
+
+@dataclass(frozen=True, eq=False)
+class PanelMaker:
+    """The recipe of a panel.
+
+    Attributes
+    ----------
+    X, y, exposure, masks
+        Of the caller: features (T, p), responses (T, U), exposure (T, U) or None, sets of rows (M, T).
+    mean, sd : (p,)
+        To standardise by.
+    width, rows
+        Padded number of coefficients, and rows of a block.
+    dtype
+        Of the panel.
+    with_responses
+        Whether the observation model needs the responses row by row.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    exposure: np.ndarray | None
+    masks: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    width: int
+    rows: int
+    dtype: str
+    with_responses: bool
+
+    def make(self, rows: np.ndarray, count: int, tally: Tally | None = None) -> Panel:
+        """Return the panel of these rows in ``count`` blocks; add them to the tally."""
+        units, features = self.y.shape[1], len(self.mean)
+        x = _zeros((count, self.rows, self.width), self.dtype)
+        sets = _zeros((count, len(self.masks), self.rows), bool)
+        shares = None if self.exposure is None else _zeros((count, units, self.rows), self.dtype)
+        responses = _zeros((count, units, self.rows), self.dtype) if self.with_responses else None
+        scratch = np.zeros((self.rows, self.width))
+        for j in range(-(-len(rows) // self.rows)):
+            here = rows[j * self.rows : (j + 1) * self.rows]
+            n = len(here)
+            block = x[j, :n] if self.dtype == "float64" else scratch[:n]
+            np.subtract(take_rows(self.X, here), self.mean, out=block[:, :features])
+            block[:, :features] /= self.sd
+            block[:, -1] = 1.0
+            if not np.isfinite(block.sum()):
+                raise ProblemError(
+                    "X is not finite on a row that a split uses",
+                    where="fit_splits",
+                    mend="leave such rows out of train and test",
+                )
+            x[j, :n], sets[j, :, :n] = block, self.masks[:, here]
+            response = take_rows(self.y, here)
+            share = None if shares is None else np.asarray(take_rows(self.exposure, here), float)
+            if share is not None:
+                shares[j, :, :n] = share.T
+            if responses is not None:
+                responses[j, :, :n] = (response if share is None else np.where(share > 0, response, 1.0)).T
+            if tally is not None:
+                tally.add(block, response, here, share)
+        on_device = [None if a is None else jax.device_put(a, may_alias=True) for a in (x, sets, shares, responses)]
+        return Panel(*on_device, occupied=sets.any(axis=2).T)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPanel:
+    """A panel that is built anew for each pass, where all of them do not fit in memory."""
+
+    maker: PanelMaker
+    rows: np.ndarray
+    count: int
+    occupied: np.ndarray
+
+    def load(self) -> Panel:
+        """Build it."""
+        return self.maker.make(self.rows, self.count)
+
+    def in_dtype(self, dtype: str) -> StoredPanel:
+        """Return the same in another precision."""
+        return replace(self, maker=replace(self.maker, dtype=dtype))
+
+
+def in_float32(panel: Panel) -> Panel:
+    """Return a panel with its real numbers in float32."""
+    narrow = {}
+    for name in ("x", "exposure", "y"):
+        array = getattr(panel, name)
+        if array is not None:
+            copy = _zeros(array.shape, np.float32)
+            copy[...] = np.asarray(array)
+            narrow[name] = jax.device_put(copy, may_alias=True)
+    return panel._replace(**narrow)
+
+
+def _zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """Return zeros that begin where JAX wants them to, so that a processor takes them over without a copy."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    offset = -raw.ctypes.data % 64
+    return raw[offset : offset + size].view(dtype).reshape(shape)
