@@ -10,7 +10,7 @@ from synthetic_report import small_report
 
 from nwbglm import comparison
 from nwbglm.report import build_report, methods, read_figures, report_files, write_files
-from nwbglm.report.build import at_a_glance, model_rows, trouble_rows
+from nwbglm.report.build import at_a_glance, model_rows, recovery_rows, trouble_rows
 from nwbglm.report.markup import html_table, inline_svg, number
 from nwbglm.study import load_study, read_study
 
@@ -136,6 +136,16 @@ def test_silent_units_are_in_the_list_of_units_to_look_at(small, pages):
     silent = rows[rows.status == "no_spikes"]
     assert set(silent.session) == {"mouse-2"} and set(silent.unit) == {12}
     assert "no_spikes" in pages["sessions/mouse-2.html"].text
+
+
+def test_recovery_is_summarised_over_the_simulated_sessions(small):
+    csv = "quantity,model,unit,true,estimate,correlation,relative_error\nq,m,1,0,0,{0},{1}\nq,m,2,0,0,{0},{1}\n"
+    drawn = {"a": {"truth": ("", csv.format(0.9, 0.2))}, "b": {"truth": ("", csv.format(0.7, 0.4))}, "c": {}}
+    row = recovery_rows(drawn).iloc[0]
+    assert (row.sessions, row["correlation (median)"], row.lowest) == (2, pytest.approx(0.8), 0.7)
+    assert (row["relative error (median)"], row.highest) == (pytest.approx(0.3), 0.4)
+    assert len(recovery_rows({"a": {"truth": ("", "left_out\nno wake\n")}})) == 0
+    assert "Truth recovered" not in small.files["index.html"]
 
 
 def test_tables_come_with_the_report(small):

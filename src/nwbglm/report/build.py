@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -38,7 +39,6 @@ def build_report(
     audits: Mapping[str, Mapping[str, Any]],
     figures: Mapping[str, Mapping[str, tuple[str, str]]],
     overall_figures: Mapping[str, tuple[str, str]],
-    truth: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, str]:
     """Build every file of the report.
@@ -55,8 +55,6 @@ def build_report(
         By session and figure: the SVG and the CSV.
     overall_figures
         By figure: the SVG and the CSV.
-    truth
-        By session: what is known of the simulation (its attributes), where there is one.
     provenance
         By session: where its numbers come from (see `nwbglm.store.provenance`).
 
@@ -66,8 +64,8 @@ def build_report(
         Text by path, for exactly the paths of `report_files(study)`.
     """
     study = study if isinstance(study, Study) else read_study(dict(study), "study")
-    pages = _Pages(study, tables, audits, truth or {}, provenance or {})
-    files = {"index.html": pages.index(overall_figures)}
+    pages = _Pages(study, tables, audits, provenance or {})
+    files = {"index.html": pages.index(overall_figures, recovery_rows(figures))}
     for session in study.recordings:
         drawn = figures.get(session, {})
         files[paths.session_page(session)] = pages.session(session, drawn)
@@ -95,16 +93,16 @@ def _environment() -> Environment:
 class _Pages:
     """Renders pages; holds what they share."""
 
-    def __init__(self, study: Study, tables, audits, truth, provenance):
+    def __init__(self, study: Study, tables, audits, provenance):
         self.study, self.tables, self.audits = study, tables, audits
-        self.truth, self.provenance = truth, provenance
+        self.provenance = provenance
         self.environment = _environment()
 
     def _render(self, template: str, **values: Any) -> str:
         css, _, _ = self.environment.loader.get_source(self.environment, "report.css")
         return self.environment.get_template(template).render(css=Markup(css), study=self.study, **values)
 
-    def index(self, overall: Mapping[str, tuple[str, str]]) -> str:
+    def index(self, overall: Mapping[str, tuple[str, str]], recovered: pd.DataFrame) -> str:
         scores, pairs, fits = (self.tables[name] for name in ("scores", "pairs", "fits"))
         drawn = [
             _drawn(name, overall[name], OVERALL, paths.overall_table(name)) for name in overall_figures_of(self.study)
@@ -116,6 +114,7 @@ class _Pages:
             models=html_table(model_rows(self.study, scores)),
             pairs=html_table(pair_rows(pairs, self.study.seed)),
             figures=drawn,
+            recovered=html_table(recovered),
             fits=html_table(fit_rows(fits)),
             troubles=html_table(trouble_rows(scores)),
             units=html_table(self.tables["units"]),
@@ -163,7 +162,6 @@ class _Pages:
             session=session,
             reason=reason,
             source=self.study.recordings[session].nwb,
-            truth=self.truth.get(session),
             audit=audit,
             findings=html_table(finding_rows(audit)),
             taken=taken_lines(audit),
@@ -315,6 +313,24 @@ def finding_rows(audit: Mapping[str, Any]) -> pd.DataFrame:
     columns = {"level": "level", "path": "where", "seen": "what was seen", "mend": "what to do"}
     findings: Sequence[Mapping[str, Any]] = audit.get("findings", [])
     return pd.DataFrame([{shown: _words(f.get(key, "")) for key, shown in columns.items()} for f in findings])
+
+
+def recovery_rows(figures: Mapping[str, Mapping[str, tuple[str, str]]]) -> pd.DataFrame:
+    """Summarise, over the simulated sessions, how well each model's estimates recover the truth."""
+    tables = [pd.read_csv(StringIO(drawn["truth"][1])) for drawn in figures.values() if "truth" in drawn]
+    known = [table.drop_duplicates(["quantity", "model"]) for table in tables if "quantity" in table]
+    if not known:
+        return pd.DataFrame()
+    grouped = pd.concat(known).groupby(["quantity", "model"], sort=False)
+    table = grouped.agg(
+        sessions=("correlation", "size"),
+        correlation=("correlation", "median"),
+        lowest=("correlation", "min"),
+        error=("relative_error", "median"),
+        highest=("relative_error", "max"),
+    ).reset_index()
+    names = {"correlation": "correlation (median)", "error": "relative error (median)"}
+    return table.rename(columns=names)
 
 
 def taken_lines(audit: Mapping[str, Any]) -> list[str]:
