@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from built_files import add_units, built, heading, series, settings
-from trap_files import REFUSED, broken_series, icephys, restarting
+from trap_files import REFUSED, broken_series, icephys, linked, restarting
 
 from nwbglm.audit import audit_recording, read_audit
 from nwbglm.errors import RecordingError
@@ -333,3 +333,10 @@ def test_lost_data_are_told_from_silence(tmp_path):
     assert "once no unit fires" in found(done, "population-silent").seen
     blanked = audit(tmp_path / "b.nwb", blank={"lost": {"silence": "1 s"}})
     assert "population-silent" not in codes(blanked) and blanked.takes["blanked"] == pytest.approx(1.48, abs=0.05)
+
+
+def test_links_to_other_files_pass_where_the_study_allows_them(tmp_path):
+    path = linked(tmp_path / "a.nwb")
+    assert audit(path).verdict == "fail"
+    allowed = audit(path, audit={"external_links": "allow"}, signals={"raw": {"from": "raw", "resample": "hold"}})
+    assert allowed.verdict != "fail" and allowed.takes["signals"]["raw"]["max"] == 9.0

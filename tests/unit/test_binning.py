@@ -307,6 +307,8 @@ def test_blanked_epochs_and_events_are_neither_spikes_nor_silence(tmp_path):
     events = binned(path, blank={"light": {"events": "pulses", "before": "10 ms", "after": "20 ms"}})
     assert np.flatnonzero(events.exposure.values[:, 1] == 0).tolist() == [199, 200, 201]
     assert events.rate.values[0] == pytest.approx(100 / 9.97)
+    none = binned(path, blank={"light": {"events": "pulses", "where": "start_time > 5", "after": "1 s"}})
+    assert "exposure" not in none
 
 
 def test_silences_of_all_units_can_be_blanked(tmp_path):
@@ -357,6 +359,8 @@ def test_trial_events_and_boxcars(tmp_path):
         "strong": {"from": "trials", "resample": "events", "where": "contrast >= 0.5", "value": "contrast"},
         "lick": {"from": "trials", "resample": "events", "time": "lick", "shift": "100 ms"},
         "grating": {"from": "trials", "resample": "boxcar", "value": "contrast"},
+        "delay": {"from": "trials", "resample": "boxcar", "start": "stop_time", "stop": "lick", "where": "lick > 5.4"},
+        "wait": {"from": "trials", "resample": "boxcar", "start": "start_time", "stop": "lick"},
     }
     data = binned(built(tmp_path / "a.nwb", fill), signals=signals)
     assert np.flatnonzero(data.onset.values).tolist() == [100, 300, 500]
@@ -364,6 +368,8 @@ def test_trial_events_and_boxcars(tmp_path):
     assert np.flatnonzero(data.lick.values).tolist() == [135, 560]
     assert data.grating.values[[99, 100, 199, 200, 201]].tolist() == [0, 0.5, 0.5, 0.25, 0]
     assert data.grating.values.sum() == pytest.approx(100.5 * 1.75)
+    assert data.delay.values.sum() == 0  # the lick comes before the trial's end: no time is left
+    assert data.wait.values.sum() == pytest.approx(25.5 + 50)
 
 
 def test_marks_of_a_series_are_events(tmp_path):

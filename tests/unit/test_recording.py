@@ -476,3 +476,29 @@ def test_observation_intervals_that_are_none_are_refused(tmp_path):
 def test_a_folder_is_no_recording(tmp_path):
     with pytest.raises(RecordingError, match="a folder"), open_recording(tmp_path):
         pass
+
+
+def test_events_of_extensions_are_read_by_their_form(tmp_path):
+    def fill(file):
+        small(file)
+        for name in ("labelled", "bare"):
+            file.add_acquisition(series(name, [0, 1, 0], timestamps=[1.0, 2.0, 3.0], unit="NA"))
+
+    path = built(tmp_path / "a.nwb", fill)
+    with h5py.File(path, "r+") as file:  # as ndx-events writes LabeledEvents and Events
+        file["acquisition/labelled"].attrs["neurodata_type"] = "LabeledEvents"
+        file["acquisition/labelled/data"].attrs["labels"] = np.array(["lick", "reward"], dtype=h5py.string_dtype())
+        file["acquisition/bare"].attrs["neurodata_type"] = "Events"
+        del file["acquisition/bare/data"]
+    signals = {
+        "lick": {"from": "labelled", "resample": "events", "where": "label == 'lick'"},
+        "any": {"from": "bare", "resample": "events"},
+    }
+    data = bins(path, bin="1 s", signals=signals)
+    assert np.flatnonzero(data.lick.values).tolist() == [1, 3] and np.flatnonzero(data["any"].values).tolist() == [
+        1,
+        2,
+        3,
+    ]
+    with pytest.raises(RecordingError, match="it has no data"):
+        bins(path, signals={"x": {"from": "bare"}})

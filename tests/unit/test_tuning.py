@@ -139,7 +139,13 @@ HEADING = {"heading": {"from": "ry", "period": "2 pi", "resample": "interpolate"
 
 def test_the_tuning_dataset_of_a_circular_signal(session):
     data = tuned(
-        session, HEADING, tuning={"hd": {"of": "heading", "bins": 12}, "half": {"of": "heading", "epochs": "fit"}}
+        session,
+        HEADING,
+        tuning={
+            "hd": {"of": "heading", "bins": 12},
+            "half": {"of": "heading", "epochs": "fit"},
+            "narrow": {"of": "heading", "bins": 12, "confidence": 0.5},
+        },
     )
     assert data.rate_hd.dims == ("unit", "value_hd") and data.edges_hd.values[[0, -1]] == pytest.approx([0, TURN])
     assert data.preferred_hd.values[0] == pytest.approx(1.0, abs=TURN / 12)
@@ -153,6 +159,7 @@ def test_the_tuning_dataset_of_a_circular_signal(session):
     assert data.occupancy_half.sum().item() == pytest.approx(30, abs=0.05)
     assert data.area.values.tolist() == ["hd", "flat", "silent"]
     assert data.rate_hd.attrs["sampled_on"] == "bins"
+    assert ((data.low_narrow.values >= data.low_hd.values) & (data.high_narrow.values < data.high_hd.values)).all()
 
 
 def test_native_samples_equal_pynapple(session):
