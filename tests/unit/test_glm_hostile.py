@@ -48,7 +48,7 @@ def uneven_splits(seed):
     return np.stack([*train, ~single, few]), np.stack([*test, single, ~few])
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 30))])
 def test_hostile_problems(seed):
     X, y, healthy = hostile(seed)
     train, test = uneven_splits(seed)

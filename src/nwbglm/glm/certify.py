@@ -35,7 +35,7 @@ def find_rank_deficient(problem: Problem, columns: Columns) -> np.ndarray:
     """Return (n,) whether the training rows of each column leave coefficients (that no penalty holds) undetermined."""
     result = np.zeros(len(columns.unit), bool)
     free = free_coefficients(problem, columns.strength)
-    by_unit = problem.panels[0].exposure is not None or not problem.observations.linear
+    by_unit = problem.shares is not None or not problem.observations.linear
     keys = np.stack([columns.mask, columns.unit if by_unit else np.zeros_like(columns.unit)])[:, free]
     candidates = np.flatnonzero(free)
     pairs, first, member = np.unique(keys, axis=1, return_index=True, return_inverse=True)
