@@ -13,7 +13,7 @@ from synthetic_stores import head_direction_session, injected_current_session, s
 
 from nwbglm import comparison, figures
 from nwbglm.figures import coupling, filters, rates, style, truth
-from nwbglm.figures.session import interrupt, join_blocks, segment_breaks, smooth
+from nwbglm.figures.session import interrupt, segment_breaks, smooth
 from nwbglm.figures.terms import find_moments
 from nwbglm.study import load_study
 
@@ -392,12 +392,6 @@ def test_the_limits_hide_only_what_would_flatten_the_rest():
     assert style.robust_limits(np.array([0.1, 0.2, 0.3, -1e30])) == pytest.approx((-1.0, 0.3))
     assert style.robust_limits(np.array([-1e30, -1e20, 1e25])) == pytest.approx((-10, 10))
     assert style.robust_limits(np.array([np.nan, np.inf])) == (0.0, 0.0)
-
-
-def test_blocks_are_joined_in_the_order_of_the_units(ring):
-    fit = ring.fits["full"]
-    joined = join_blocks([fit.isel(unit=slice(0, None, 2)), fit.isel(unit=slice(1, None, 2))], fit.unit.values)
-    xr.testing.assert_identical(joined.coef, fit.coef)
 
 
 def test_maps_show_each_unit_with_its_numbers(ring):

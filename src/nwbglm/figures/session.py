@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
-from scipy.signal import fftconvolve
 
+from nwbglm.binning.smoothing import smooth as smooth_bins
 from nwbglm.study import Study
 
 from .catalogue import FIGURES, split_name
@@ -123,7 +123,7 @@ def draw_session(
     study
         The study: names, order of models, example unit, window, smoothing.
     binned, tuning, folds, features, fits, predictions, truth
-        The session's stores; `features` by term, `fits` (blocks joined, see `join_blocks`) and `predictions` by model.
+        The session's stores; `features` by term, `fits` (blocks of units joined) and `predictions` by model.
 
     Returns
     -------
@@ -140,22 +140,6 @@ def draw_session(
             return getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(stores, subject)
         except NothingToDraw as reason:
             return say(str(reason))
-
-
-def join_blocks(blocks: list[xr.Dataset], units: np.ndarray | None = None) -> xr.Dataset:
-    """Join the fits of a session's blocks of units into one dataset, in the order of `units`."""
-    if len(blocks) == 1:
-        return blocks[0] if units is None else blocks[0].sel(unit=units)
-    joined = xr.concat(
-        blocks,
-        dim="unit",
-        data_vars="minimal",
-        coords="minimal",
-        compat="override",
-        combine_attrs="override",
-        join="exact",
-    )
-    return joined.sortby("unit") if units is None else joined.sel(unit=units)
 
 
 def segment_breaks(rows: np.ndarray, segment: np.ndarray) -> np.ndarray:
@@ -193,23 +177,8 @@ def smooth(values: np.ndarray, breaks: np.ndarray, std: float, size_factor: int)
     size_factor
         Full width of the kernel in standard deviations.
     """
-    half = max(1, int(std * size_factor) // 2)
-    kernel = np.exp(-0.5 * (np.arange(-half, half + 1) / std) ** 2)
-    out = np.full(values.shape, np.nan)
-    for part in np.split(np.arange(len(values)), breaks):
-        if part.size:
-            out[part] = _smooth_segment(values[part], kernel)
-    return out
-
-
-def _smooth_segment(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    flat = values.reshape(len(values), -1).astype(float)
-    known = np.isfinite(flat)
-    half = len(kernel) // 2
-
-    def convolve(x: np.ndarray) -> np.ndarray:
-        return fftconvolve(x, kernel[:, None], mode="full", axes=0)[half : half + len(x)]
-
-    weight = convolve(known.astype(float))
-    total = convolve(np.where(known, flat, 0.0))
-    return np.where(known, total / np.maximum(weight, 1e-12), np.nan).reshape(values.shape)
+    values = np.asarray(values, dtype=float)
+    segment = np.zeros(len(values), int)
+    segment[breaks] = 1
+    smoothed = smooth_bins(values, 1.0, std, size_factor, segment=np.cumsum(segment))
+    return np.where(np.isfinite(values), smoothed, np.nan)
