@@ -19,7 +19,7 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(MAKE) check
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(CORES) --dist loadfile
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

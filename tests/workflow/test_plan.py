@@ -94,7 +94,7 @@ def test_mistakes_stop_before_any_job_without_a_traceback(empty):
 
 def test_rules_and_scripts_keep_their_size(repository):
     sizes = {path: len(path.read_text().splitlines()) for path in repository.glob("rules/*.smk")}
-    assert max(sizes.values()) <= 130, sizes
+    assert max(sizes.values()) <= 120, sizes
     assert len((repository / "Snakefile").read_text().splitlines()) <= 60
     rules = {name for path in sizes for name in _rules(path)}
     assert rules == {path.stem for path in repository.glob("scripts/*.py")}
