@@ -13,6 +13,7 @@ from trap_files import REFUSED, broken_series, icephys, linked, restarting, smal
 from nwbglm.binning import bin_recording
 from nwbglm.errors import RecordingError
 from nwbglm.recording import open_recording
+from nwbglm.recording import series as series_module
 from nwbglm.recording.si import factor
 
 
@@ -476,6 +477,25 @@ def test_observation_intervals_that_are_none_are_refused(tmp_path):
 def test_a_folder_is_no_recording(tmp_path):
     with pytest.raises(RecordingError, match="a folder"), open_recording(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("fault", ["none", "gap and repeat", "back", "absurd", "nan"])
+def test_times_looked_at_in_blocks_are_the_same_times(tmp_path, monkeypatch, fault):
+    times = np.arange(1000) * 0.01
+    if fault == "gap and repeat":
+        times[500:] += 3.0
+        times[100] = times[99]
+    elif fault != "none":
+        times[700] = {"back": 1.0, "absurd": 1e9, "nan": np.nan}[fault]
+    path = built(tmp_path / "a.nwb", lambda file: file.add_acquisition(series("x", np.zeros(1000), timestamps=times)))
+    with open_recording(path, session="s") as recording:
+        whole = recording.find_series("x").timing
+    monkeypatch.setattr(series_module, "BLOCK", 64)
+    with open_recording(path, session="s") as recording:
+        pieces = recording.find_series("x").timing
+    for name in ("first", "last", "interval", "largest_gap", "dropped", "backward", "duplicates"):
+        assert getattr(pieces, name) == pytest.approx(getattr(whole, name), abs=1e-9), name
+    assert pieces.runs == whole.runs == ((0, 1000),)
 
 
 def test_events_of_extensions_are_read_by_their_form(tmp_path):

@@ -29,7 +29,7 @@ SHORTEST_RUN = 10
 """Runs with fewer samples than this (on average) are disorder, not a restarting clock."""
 OVERLAP = 0.05
 """Runs that cover less than this share of their time twice are disorder, not a restarting clock."""
-BLOCK = 4_000_000
+BLOCK = 1_000_000
 """Samples read at once."""
 
 
@@ -216,7 +216,8 @@ class Series:
         """What the times are like."""
         if self.timestamps is None:
             return _regular_timing(self)
-        return _timing(self.times())
+        ascending = _timing_of_blocks(self) if self.samples > BLOCK else None
+        return _timing(self.times()) if ascending is None else ascending
 
     def blocks(
         self, column: int | None, samples: tuple[int, int], start: float, stop: float
@@ -296,6 +297,29 @@ def _regular_timing(series: Series) -> Timing:
     return Timing(first, last, interval, interval, 0, np.nan, 0, 0, ((0, n),), (first + last) / 2)
 
 
+def _timing_of_blocks(series: Series) -> Timing | None:
+    """Look at ascending times block by block; None where they are not, and must be looked at together.
+
+    The usual interval is the median of the blocks' medians.
+    """
+    last, largest, duplicates, usual = series.times(0, 1)[0], 0.0, 0, []
+    middle = series.times(series.samples // 2, series.samples // 2 + 1)[0]
+    for start in range(1, series.samples, BLOCK):
+        times = np.concatenate([[last], series.times(start, start + BLOCK)])
+        if not believable(times, middle).all():
+            return None
+        steps = np.diff(times)
+        if (steps < 0).any():
+            return None
+        forward = steps[steps > 0]
+        duplicates += len(steps) - len(forward)
+        largest, last = max(largest, float(steps.max())), times[-1]
+        usual += [float(np.median(forward))] if len(forward) else []
+    first, whole = float(series.times(0, 1)[0]), ((0, series.samples),)
+    interval = float(np.median(usual)) if usual else np.nan
+    return Timing(first, float(last), interval, largest, 0, np.nan, 0, duplicates, whole, float(middle))
+
+
 def believable(times: np.ndarray, centre: float) -> np.ndarray:
     """Tell which times are finite and near the recording."""
     return np.isfinite(times) & (np.abs(times - centre) <= ABSURD)
@@ -341,7 +365,9 @@ def _runs(times: np.ndarray, good: np.ndarray) -> tuple[tuple[int, int], ...]:
     ]
     covered = epochs.union(Epochs.of(*np.array(spans).T)).duration.sum()
     long = sum(stop - start for start, stop in spans)
-    return runs if long - covered > OVERLAP * long else ((0, len(times)),)
+    # One stray time makes its run look long: most of a run must go over old ground, not one sample of it.
+    again = np.mean(times[index] < np.maximum.accumulate(times[index]))
+    return runs if long - covered > OVERLAP * long and again > OVERLAP else ((0, len(times)),)
 
 
 def _ordered(times: np.ndarray, timing: Timing) -> tuple[np.ndarray, np.ndarray]:
