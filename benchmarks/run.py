@@ -5,7 +5,7 @@
     python benchmarks/run.py W3 --peers sklearn
 
 Each library runs in a process of its own, pinned to the same cores, ours before and after each peer; ratios are of CPU
-seconds and hold within one run only. Where a peer would take too long it does a part of the work, and its time is
+seconds (wall seconds on several cores) and hold within one run only. Where a peer would take too long it does a part of the work, and its time is
 multiplied by the ratio of the fits: the table says so. "cold" is the first call, compilation included and an empty
 compilation cache; "warm" the best later one. Objectives and gradients are computed in float64 outside all libraries;
 the difference is a peer's objective minus ours, the median and the least over its fits (below zero: theirs is better).
@@ -55,13 +55,14 @@ def measure(engine: str, workload: str, cores: list[int], repeats: int, **part) 
         subprocess.run(
             command, check=True, env=environment, preexec_fn=lambda: os.sched_setaffinity(0, cores), cwd=HERE
         )
-        return json.loads(out.read_text())
+        return json.loads(out.read_text()) | {"cores": len(cores)}
 
 
 def difference(theirs: dict, ours: dict) -> tuple[float, float]:
     """Return median and least of a peer's objectives minus ours, over the fits that both have."""
     both = sorted(set(theirs) & set(ours))
     values = np.array([theirs[key][0] - ours[key][0] for key in both])
+    values = values[np.isfinite(values)]  # a peer may end in NaN
     return (float(np.median(values)), float(values.min())) if len(values) else (np.nan, np.nan)
 
 
@@ -81,16 +82,21 @@ def report(workload: str, peers: list[str], cores: list[int], repeats: int) -> N
         line(workload, theirs, (ours, float(np.mean(warm))), factor)
 
 
+def times(result: dict) -> list[float]:
+    """Return CPU seconds; on several cores, where waiting threads burn them, wall seconds."""
+    return result["cpu" if result["cores"] == 1 else "wall"]
+
+
 def best(result: dict) -> float:
-    """Return the best warm CPU time, or the only one."""
-    return min(result["cpu"][1:] or result["cpu"])
+    """Return the best warm time, or the only one."""
+    return min(times(result)[1:] or times(result))
 
 
 def line(workload: str, result: dict, pair: tuple[dict, float] | None, factor: float) -> None:
     """Print one row of the table."""
     gradients = [value[1] for value in result["certificates"].values()]
     largest = f"{max(gradients):.1e}" if gradients else "-"
-    cold, warm = result["cpu"][0] * factor, best(result) * factor
+    cold, warm = times(result)[0] * factor, best(result) * factor
     text = f"{workload:10s} {result['engine']:8s} cold {cold:9.3f} s  warm {warm:9.3f} s  "
     text += f"peak {result['peak_mb']:6.0f} MB (data {result['data_mb']:.0f})  |g| {largest}"
     if pair is not None:
@@ -111,7 +117,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[-options.cores :]
-    print(f"pinned to {len(cores)} core(s); CPU seconds", flush=True)
+    print(f"pinned to {len(cores)} core(s); {'CPU' if len(cores) == 1 else 'wall'} seconds", flush=True)
     for workload in options.workloads:
         report(workload, options.peers, cores, options.repeats)
 
