@@ -5,10 +5,11 @@
     python benchmarks/run.py W3 --peers sklearn
 
 Each library runs in a process of its own, pinned to the same cores, ours before and after each peer; ratios are of CPU
-seconds (wall seconds on several cores) and hold within one run only. Where a peer would take too long it does a part of the work, and its time is
-multiplied by the ratio of the fits: the table says so. "cold" is the first call, compilation included and an empty
-compilation cache; "warm" the best later one. Objectives and gradients are computed in float64 outside all libraries;
-the difference is a peer's objective minus ours, the median and the least over its fits (below zero: theirs is better).
+seconds (wall seconds on several cores) and hold within one run only. Where a peer would take too long it does a part of
+the work, and its time is multiplied by the ratio of the fits: the table says so. "cold" is the first call, compilation
+included and an empty compilation cache; "warm" the best later one. Objectives and gradients are computed in float64
+outside all libraries; the difference is a peer's objective minus ours, the median and the least over its fits (below
+zero: theirs is better).
 """
 
 from __future__ import annotations
