@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from scipy import sparse
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from nwbglm import epochs
 from nwbglm.binning.exposure import blanked, observed_spikes
@@ -153,8 +153,8 @@ def mean_vector(rate: np.ndarray, centres: np.ndarray, period: float) -> tuple[n
 def poisson_limits(count: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Return Garwood's exact limits of a Poisson mean, given the count that was seen."""
     tail = (1 - level) / 2
-    low = np.where(count > 0, chi2.ppf(tail, 2 * np.maximum(count, 0.5)) / 2, 0.0)
-    return low, chi2.ppf(1 - tail, 2 * (count + 1)) / 2
+    low = np.where(count > 0, gammaincinv(np.maximum(count, 0.5), tail), 0.0)
+    return low, gammaincinv(count + 1, 1 - tail)
 
 
 def value_edges(value: np.ndarray, bins: int, limits: tuple[float, float] | None, period: float | None) -> np.ndarray:
@@ -362,7 +362,7 @@ def _spike_values(
     blank: epochs.Epochs,
     source: Source,
 ) -> np.ndarray:
-    """Give each spike of an epoch the value of its closest sample; leave out those without one within the longest gap."""
+    """Give each spike of an epoch the value of its closest sample, if one lies within the longest gap."""
     spans = epochs.Epochs.of([span.start], [span.stop], clock=[span.clock])
     train = recording.train(unit, span.clock, spans)
     train = train[(train >= span.start) & (train < span.stop)]
