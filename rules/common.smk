@@ -42,9 +42,16 @@ def sessions(made):
 
 
 def recording_path(wildcards):
-    """A recording where the user keeps it, or where the workflow puts it."""
+    """A recording where the user keeps it, or where the workflow puts it; no file for one that is streamed."""
     source = study.recordings[wildcards.session].nwb
+    if source.streamed:
+        return []
     return source.path or f"<results>/recordings/{wildcards.session}.nwb"
+
+
+def streamed(wildcards):
+    """The address of a recording that is read over the network, or ''."""
+    return study.recordings[wildcards.session].nwb.streamed
 
 
 def truth_path(wildcards):

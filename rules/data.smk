@@ -18,6 +18,7 @@ rule bin_recording:
         mem_mb=memory(1500, 2),
         runtime=minutes(60),
     params:
+        streamed=streamed,
         data=study.data.dump(),
         bad_sessions=study.bad_sessions,
         code=digest("bin_recording"),
@@ -42,6 +43,7 @@ rule tune_units:
         mem_mb=memory(1500, 4),
         runtime=minutes(60),
     params:
+        streamed=streamed,
         data=study.data.dump(),
         code=digest("tune_units"),
     script:

@@ -12,7 +12,7 @@ with log.stage(snakemake, leave_out=False):
     from nwbglm.study import DataSettings
 
     audit = audit_recording(
-        snakemake.input.nwb,
+        snakemake.params.streamed or snakemake.input.nwb,
         DataSettings.model_validate(snakemake.params.data),
         session=snakemake.wildcards.session,
     )

@@ -16,7 +16,8 @@ with log.stage(snakemake, leave_out=snakemake.params.bad_sessions == "leave_out"
     audit = read_verdict(snakemake.input.audit)
     audit.raise_if_failed()
     session, settings = snakemake.wildcards.session, DataSettings.model_validate(snakemake.params.data)
-    with open_recording(snakemake.input.nwb, session=session, external=settings.audit.external_links) as recording:
+    nwb = snakemake.params.streamed or snakemake.input.nwb
+    with open_recording(nwb, session=session, external=settings.audit.external_links) as recording:
         binned = bin_recording(recording, settings)
     store.write(
         binned.assign_attrs(session=session),

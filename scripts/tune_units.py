@@ -14,6 +14,7 @@ with log.stage(snakemake):
 
     binned = store.read(snakemake.input.binned, "binned")
     session, settings = snakemake.wildcards.session, DataSettings.model_validate(snakemake.params.data)
-    with open_recording(snakemake.input.nwb, session=session, external=settings.audit.external_links) as recording:
+    nwb = snakemake.params.streamed or snakemake.input.nwb
+    with open_recording(nwb, session=session, external=settings.audit.external_links) as recording:
         tuning = tune_units(binned, settings, recording)
     store.write_derived(tuning, snakemake.output.tuning, "tuning", of=binned, code=snakemake.params.code)

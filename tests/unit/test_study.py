@@ -176,3 +176,19 @@ def test_settings_are_immutable_values(config):
     assert study == read_study(config)
     with pytest.raises(ValueError, match="frozen"):
         study.seed = 3
+
+
+def test_streamed_recordings_have_no_hash(config):
+    config["recordings"] = {
+        "dandi": {"nwb": "dandi://000056/sub-1/a.nwb"},
+        "far": {"nwb": {"url": "https://example.org/a.nwb", "stream": True}},
+    }
+    study = read_study(config)
+    assert [recording.nwb.streamed for recording in study.recordings.values()] == [
+        "dandi://000056/sub-1/a.nwb",
+        "https://example.org/a.nwb",
+    ]
+    assert {recording.nwb.made for recording in study.recordings.values()} == {""}
+    assert read_study(study.dump()) == study
+    config["recordings"]["far"]["nwb"]["sha256"] = "0" * 64
+    assert any("without sha256" in line for line in mistakes(config))

@@ -22,6 +22,7 @@ from nwbglm.epochs import Epochs
 from nwbglm.errors import NwbGlmError
 from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
 from nwbglm.recording.model import Recording, open_recording
+from nwbglm.recording.remote import RangeFile, is_remote, resolve_dandi
 from nwbglm.study.data import AuditPolicy, DataSettings
 from nwbglm.verdict import Finding, Verdict
 
@@ -156,7 +157,14 @@ def _judged(findings: tuple[Finding, ...], policy: AuditPolicy) -> list[Finding]
 
 
 def file_facts(path: str | Path) -> dict[str, Any]:
-    """Return the size and sha256 of a local file (or of all files of a folder, in order of name)."""
+    """Return the size and sha256 of a local file (or of all files of a folder, in order of name).
+
+    Of a file on a server: its address, size and tag; to hash it would be to download it.
+    """
+    if is_remote(path):
+        address = str(path)
+        with RangeFile(resolve_dandi(address) if address.startswith("dandi:") else address) as remote:
+            return {"url": address, "bytes": remote.size, "etag": remote.etag}
     place = Path(str(path))
     if not place.exists():
         return {}

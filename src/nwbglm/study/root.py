@@ -34,7 +34,14 @@ class Source(Part):
     path: str | None = Field(
         None, description="A path, or a pattern such as `data/*.nwb`, which makes one session a file."
     )
-    url: str | None = Field(None, description="An address to download from, once.")
+    url: str | None = Field(
+        None, description="An address (http, https, dandi://) to download from, once, or to stream."
+    )
+    stream: bool = Field(
+        False,
+        description="Read the parts that are used over the network, at each stage, instead of downloading the file. "
+        "Its bytes are not hashed: the report names the address, the size and the server's tag.",
+    )
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = Field(
         None, description="The file's hash; needed with url."
     )
@@ -43,20 +50,31 @@ class Source(Part):
     @model_validator(mode="before")
     @classmethod
     def _plain_path(cls, value: Any) -> Any:
-        return {"path": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            value = {"url": value} if "://" in value else {"path": value}
+        if isinstance(value, dict) and str(value.get("url")).startswith("dandi://"):
+            value = {"stream": True, **value}
+        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> Source:
         if sum(source is not None for source in (self.path, self.url, self.simulate)) != 1:
             raise ValueError("name exactly one of: path, url (with sha256), simulate")
-        if self.url is not None and self.sha256 is None:
-            raise ValueError("a url needs its sha256, so that everybody analyses the same bytes")
+        if self.stream and (self.url is None or self.sha256 is not None):
+            raise ValueError("stream goes with a url, and without sha256: a file that is not read whole has no hash")
+        if self.url is not None and not self.stream and self.sha256 is None:
+            raise ValueError("a url needs its sha256, so that everybody analyses the same bytes (or stream: true)")
         return self
 
     @property
     def made(self) -> str:
-        """Which rule makes the file: `simulate`, `download`, or '' for a file that is there."""
-        return "simulate" if self.simulate else "download" if self.url else ""
+        """Which rule makes the file: `simulate`, `download`, or '' for a file that is there or that is streamed."""
+        return "simulate" if self.simulate else "download" if self.url and not self.stream else ""
+
+    @property
+    def streamed(self) -> str:
+        """The address of a file that is read over the network, or ''."""
+        return (self.url or "") if self.stream else ""
 
 
 class Recording(Part):
