@@ -15,7 +15,7 @@ rule bin_recording:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 2),
+        mem_mb=memory(2500, 2),
         runtime=minutes(60),
     params:
         streamed=streamed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +14,18 @@ from nwbglm.errors import NwbGlmError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+    """Run the command; return its exit status: 0, or 1 where something is wrong with what the user named."""
     parsed = _parser().parse_args(arguments)
     try:
-        parsed.run(parsed)
+        status = parsed.run(parsed)
+        sys.stdout.flush()
     except NwbGlmError as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+    except BrokenPipeError:  # `nwbglm inspect FILE | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,13 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _inspect(arguments: argparse.Namespace) -> None:
+def _inspect(arguments: argparse.Namespace) -> int:
     from nwbglm.audit import audit_recording
 
     audit = audit_recording(arguments.file, None, session=Path(arguments.file).stem)
     print(audit.text())
     if arguments.page:
         Path(arguments.page).write_text(audit.html(), encoding="utf-8")
+    return int(audit.verdict == "fail")
 
 
 def _check(arguments: argparse.Namespace) -> None:

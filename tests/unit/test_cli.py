@@ -1,6 +1,8 @@
 """The command line, and the documents that are made from the code."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -47,9 +49,15 @@ def test_check_reports_mistakes_without_a_traceback(tmp_path, capsys):
 def test_inspect_refuses_what_is_no_recording(tmp_path, capsys):
     file = tmp_path / "a.nwb"
     file.write_bytes(b"")
-    cli.main(["inspect", str(file)])
+    assert cli.main(["inspect", str(file)]) == 1
     captured = capsys.readouterr()
     assert "a.nwb" in captured.out + captured.err and "Traceback" not in captured.out + captured.err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(repository):
+    command = f"{sys.executable} -c 'import sys; from nwbglm.cli import main; sys.exit(main())' schema | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=repository)
+    assert done.returncode == 0 and done.stdout == "{\n" and done.stderr == ""
 
 
 def test_show_needs_a_store(tmp_path, capsys):
