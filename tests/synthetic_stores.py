@@ -423,8 +423,11 @@ def _fit_dataset(name, model, term_names, features, folds, binned, results) -> x
                 every["status"],
                 {"flag_meanings": STATUS, "flag_values": list(range(5))},
             ),
+            "trained": (("fit", "row"), _trained(folds, halves)),
+            "scored": (("fold", "row"), folds.test.values & folds.shared.values),
         },
         coords={
+            "row": folds.row.values.astype(np.int32),
             "unit": binned.unit.values,
             "strength": strengths,
             "fold": folds.fold.values,
@@ -513,6 +516,12 @@ def _tuning(name, binned, signal, bins) -> xr.Dataset:
         dataset[f"vector_length_{signal}"] = ("unit", np.full(binned.sizes["unit"], 0.6))
         dataset[f"mean_direction_{signal}"] = dataset[f"preferred_{signal}"]
     return dataset
+
+
+def _trained(folds, halves: bool) -> np.ndarray:
+    final = folds.final.values
+    masks = [*folds.train.values, final, *([final & (folds.half.values == half) for half in (0, 1)] if halves else [])]
+    return np.stack(masks) & folds.shared.values
 
 
 def _predictions(name, model, fit, term_names, features, folds, binned, tuning, signal) -> xr.Dataset:

@@ -86,6 +86,8 @@ CONTRACTS: dict[str, Contract] = {
             "gap": ("unit", "fit", "strength"),
             "gradient_norm": ("unit", "fit", "strength"),
             "iterations": ("unit", "fit", "strength"),
+            "trained": ("fit", "row"),
+            "scored": ("fold", "row"),
         },
         optional={"half_coef": ("unit", "half", "feature"), "half_intercept": ("unit", "half")},
     ),

@@ -19,3 +19,18 @@ def test_in_sample_spikes_are_those_of_the_rows_that_were_fitted():
     np.testing.assert_array_equal(fits["rate"], total / 20.0)
     table = score_fit(fits.assign_attrs(model="drive", session="small"))
     np.testing.assert_array_equal(table[table["kind"] == "in-sample"]["spikes"], fitted)
+
+
+def test_a_fit_holds_the_rows_that_it_was_trained_and_scored_on():
+    stages = Stages(head_direction_session(rows=2000), ("drive", "history"))
+    fits = stages.fit("drive", "history", halves=True)
+    assert fits["trained"].dims == ("fit", "row") and fits["scored"].dims == ("fold", "row")
+    np.testing.assert_array_equal(fits["scored"].sum("row"), fits["test_rows"].isel(unit=0))
+    np.testing.assert_array_equal(
+        fits["trained"].sel(fit=fits["fold"].values).sum("row"), fits["train_rows"].isel(unit=0)
+    )
+    assert int(fits["trained"].sel(fit="final").sum()) == int(fits["rows"][0])
+    assert not (fits["trained"].sel(fit=fits["fold"].values).values & fits["scored"].values).any()
+    rows = fits["row"].values[fits["scored"].values[0]]
+    spikes = stages.binned["spike_count"].values[rows].sum(axis=0)
+    np.testing.assert_array_equal(fits["test_spikes"].isel(fold=0), spikes)

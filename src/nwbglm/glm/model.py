@@ -83,6 +83,7 @@ def fit_model(
     fits = _fit_units(design, responses, splits, settings, where)
     dataset = assemble(fits, splits, settings, design)
     dataset = describe(dataset, binned, folds, design, model, settings, units or [0])
+    dataset = dataset.assign_coords(row=("row", folds["row"].values[used].astype(np.int32)))
     return dataset.assign_attrs(model=name, block=block).isel(unit=slice(0, len(units)))
 
 

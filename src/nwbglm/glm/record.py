@@ -72,6 +72,8 @@ def assemble(fits: SplitFits, splits: Splits, settings: Fit, design: Design) -> 
         "gradient_norm": (by_fit, fits.gradient_norm[:, each]),
         "iterations": (by_fit, fits.iterations[:, each]),
         "status": (by_fit, fits.status[:, each], _flags()),
+        "trained": (("fit", "row"), splits.train[each]),
+        "scored": (("fold", "row"), splits.test[fold]),
     }
     coordinates = {
         "strength": np.array(strengths),
