@@ -58,8 +58,12 @@ class RangeFile(io.RawIOBase):
         self._session = requests.Session()
         self._position, self._next, self._run = 0, -1, 1
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        answer = self._request(0, BLOCK)
-        self.size = self._total(answer)
+        try:
+            answer = self._request(0, BLOCK)
+            self.size = self._total(answer)
+        except RecordingError:
+            self._session.close()
+            raise
         self.etag = answer.headers.get("ETag", "").strip('"')
         self._keep(0, answer.content)
 
@@ -80,14 +84,14 @@ class RangeFile(io.RawIOBase):
                 time.sleep(self.wait * 2 ** (attempt - 1))
             try:
                 headers = {"Range": f"bytes={start}-{start + length - 1}", "Accept-Encoding": "identity"}
-                answer = self._session.get(self.url, headers=headers, timeout=TIMEOUT, stream=True)
-                if answer.status_code == 200:
-                    answer.close()
-                    return answer
-                if answer.status_code < 500:
-                    answer.raise_for_status()
-                    self.fetched += len(answer.content)
-                    return answer
+                # Streamed, so that a server that sends the whole file is noticed before it does; closed in any case.
+                with self._session.get(self.url, headers=headers, timeout=TIMEOUT, stream=True) as answer:
+                    if answer.status_code == 200:
+                        return answer
+                    if answer.status_code < 500:
+                        answer.raise_for_status()
+                        self.fetched += len(answer.content)
+                        return answer
                 reason = f"the server answers {answer.status_code} {answer.reason}"
             except requests.HTTPError as error:
                 reason = f"the server answers {error.response.status_code} {error.response.reason}"
