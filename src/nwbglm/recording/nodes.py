@@ -90,3 +90,29 @@ def external_links(root: Group) -> list[tuple[str, str]]:
     for group in (root, *walk(root)):
         found += [(f"{group.path}/{name}".lstrip("/"), to) for name, to in group.links() if "::" in to]
     return found
+
+
+class Named:
+    """What an object of the file says of itself, wherever it stands."""
+
+    group: Group
+
+    @property
+    def path(self) -> str:
+        """Path in the file."""
+        return self.group.path
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def kind(self) -> str:
+        """Neurodata type."""
+        return self.group.kind
+
+    @property
+    def description(self) -> str:
+        """The file's own words."""
+        return str(self.group.attrs.get("description", ""))

@@ -14,7 +14,7 @@ import numpy as np
 
 from nwbglm.epochs import rounded
 from nwbglm.errors import RecordingError
-from nwbglm.recording.nodes import Array, Group
+from nwbglm.recording.nodes import Array, Group, Named
 from nwbglm.recording.timing import Timing, ordered_times, regular_timing, timing_of, timing_of_blocks
 
 BLOCK = 1_000_000
@@ -22,7 +22,7 @@ BLOCK = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class Series(Named):
     """A time series of the file.
 
     Parameters
@@ -35,26 +35,6 @@ class Series:
 
     group: Group
     where: str
-
-    @property
-    def path(self) -> str:
-        """Path in the file."""
-        return self.group.path
-
-    @property
-    def name(self) -> str:
-        """Last part of the path."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def kind(self) -> str:
-        """Neurodata type."""
-        return self.group.kind
-
-    @property
-    def description(self) -> str:
-        """The file's own words."""
-        return str(self.group.attrs.get("description", ""))
 
     @cached_property
     def data(self) -> Array | None:

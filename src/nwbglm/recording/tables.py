@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from nwbglm.errors import RecordingError
-from nwbglm.recording.nodes import Array, Group
+from nwbglm.recording.nodes import Array, Group, Named
 from nwbglm.study.base import nearest
 
 
@@ -29,7 +29,7 @@ class SampleRange:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Table(Named):
     """A table of the file.
 
     Parameters
@@ -45,26 +45,6 @@ class Table:
     group: Group
     root: Group
     where: str
-
-    @property
-    def path(self) -> str:
-        """Path in the file."""
-        return self.group.path
-
-    @property
-    def name(self) -> str:
-        """Last part of the path."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def kind(self) -> str:
-        """Neurodata type."""
-        return self.group.kind
-
-    @property
-    def description(self) -> str:
-        """The file's own words."""
-        return str(self.group.attrs.get("description", ""))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
