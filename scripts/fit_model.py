@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake):
-    from nwbglm.glm.model import fit_model  # after the threads are set
+    from nwbglm.glm import cache  # after the threads are set
+    from nwbglm.glm.model import fit_model
     from nwbglm.study import Fit, Model
 
+    cache.enable(log.compile_cache())
     binned = store.read(snakemake.input.binned, "binned")
     fits = fit_model(
         binned,

@@ -56,8 +56,6 @@ def set_threads(threads: int) -> None:
     """Bound every numerical library's threads: results differ in the last bits between thread counts."""
     for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compile_cache()))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 def compile_cache() -> Path:

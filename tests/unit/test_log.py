@@ -16,7 +16,7 @@ def rule(tmp_path):
 
 
 def test_threads_are_set_before_numerical_libraries(rule, monkeypatch):
-    for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR"):
+    for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "")
     with log.stage(rule):
         assert os.environ["NPROC"] == os.environ["OMP_NUM_THREADS"] == "2"

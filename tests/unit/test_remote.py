@@ -1,11 +1,9 @@
 """Files on a server: only what is used travels, and what goes wrong on the way is said in one line."""
 
-import threading
-
 import numpy as np
 import pytest
 from built_files import built, series, settings
-from range_server import Server
+from range_server import serving
 from trap_files import small
 
 from nwbglm.binning import bin_recording
@@ -22,13 +20,8 @@ def server(tmp_path, monkeypatch):
 
     monkeypatch.setattr(remote, "TIMEOUT", (5, 0.4))
     monkeypatch.setattr(remote, "ATTEMPTS", 3)
-    running = Server(built(tmp_path / "a.nwb", fill).read_bytes())
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.shutdown()
-    running.server_close()
-    thread.join()
+    with serving(built(tmp_path / "a.nwb", fill).read_bytes()) as running:
+        yield running
 
 
 def test_only_what_is_used_travels(server):

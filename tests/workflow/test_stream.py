@@ -1,10 +1,8 @@
 """A recording on a server, read over the network by the workflow itself."""
 
-import threading
-
 import numpy as np
 import pytest
-from range_server import Server
+from range_server import serving
 
 from nwbglm import store
 
@@ -13,13 +11,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def server(recordings):
-    running = Server((recordings / "good-1.nwb").read_bytes())
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.shutdown()
-    running.server_close()
-    thread.join()
+    with serving((recordings / "good-1.nwb").read_bytes()) as running:
+        yield running
 
 
 def test_a_streamed_recording_gives_the_same_bins_as_its_copy_on_disk(workflow, recordings, server):
