@@ -9,7 +9,7 @@ import yaml
 from nwbglm.errors import StudyError
 from nwbglm.study import DataSettings, load_study, read_study
 from nwbglm.study.fitting import parse_strengths
-from nwbglm.study.quantities import parse_duration, parse_number, write_duration
+from nwbglm.study.quantities import parse_duration, parse_number, parse_size, write_duration, write_size
 
 STUDIES = ["demo_head_direction", "demo_injected_current", "head_direction", "injected_current"]
 
@@ -47,6 +47,21 @@ def test_durations_are_exact_decimals(text, seconds):
 def test_durations_need_a_unit(value):
     with pytest.raises(ValueError, match="number and a unit"):
         parse_duration(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4 GB", 4 * 10**9), ("1.5 GB", 1_500_000_000), ("500MB", 5 * 10**8), ("2 MiB", 2**21)]
+)
+def test_sizes_are_whole_bytes(text, size):
+    assert parse_size(text) == size
+    assert parse_size(write_size(size)) == size
+    assert write_size(1_500_000_000) == "1500 MB"
+
+
+@pytest.mark.parametrize("value", [4, "4", "4 gb", "4 G", "much", None])
+def test_sizes_need_a_unit(value):
+    with pytest.raises(ValueError, match="such as '4 GB'"):
+        parse_size(value)
 
 
 def test_numbers_may_be_multiples_of_pi():

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from .base import Name, OneOf, Part
-from .quantities import Duration
+from .quantities import Duration, Size
 
 
 def parse_strengths(value: Any) -> Any:
@@ -196,6 +196,11 @@ class Fit(Part):
         1e-10, description="Distance from the least objective (nats per row) at which a fit is done."
     )
     precision: Literal["float64", "float32"] = Field("float64", description="Arithmetic of the fits.")
+    memory: Size = Field(
+        4 * 10**9,
+        description="Features that need more are not kept in memory but made again for each pass over the data. It "
+        "belongs to the study, not to the machine, because results may differ in their last digits.",
+    )
     gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs a fit asks for.")
 
     def of_model(self, model: Model) -> Fit:

@@ -1,8 +1,8 @@
-"""Quantities as a scientist writes them: ``10 ms``, ``0.8 s``, ``2 pi``.
+"""Quantities as a scientist writes them: ``10 ms``, ``0.8 s``, ``2 pi``, ``4 GB``.
 
 A parser of our own, not pint: the Snakefile is parsed again by every job, pint costs a third of a second there, and a
-study holds times and multiples of pi, nothing more. Every quantity is dumped as it would be written, so that what a
-rule gets as a parameter can be validated again by its script.
+study holds times, multiples of pi and sizes, nothing more. Every quantity is dumped as it would be written, so that
+what a rule gets as a parameter can be validated again by its script.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 SECONDS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "ms": "1e-3", "s": "1", "min": "60", "h": "3600"}
+BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 2**20, "GiB": 2**30}
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµ]*)\s*")
 
 
@@ -25,6 +26,14 @@ def parse_duration(value: Any) -> float:
         units = ", ".join(unit for unit in SECONDS if unit != "µs")
         raise ValueError(f"{value!r} is not a duration: write a number and a unit ({units}), such as '10 ms'")
     return float(Decimal(match[1]) * Decimal(SECONDS[match[2]]))
+
+
+def parse_size(value: Any) -> int:
+    """Return the bytes of ``"4 GB"``; a bare number is refused, since its unit would be a guess."""
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match[2] not in BYTES:
+        raise ValueError(f"{value!r} is not a size: write a number and a unit ({', '.join(BYTES)}), such as '4 GB'")
+    return int(Decimal(match[1]) * BYTES[match[2]])
 
 
 def parse_number(value: Any) -> float:
@@ -47,11 +56,24 @@ def write_duration(seconds: float) -> str:
     return f"{seconds!r} s"
 
 
+def write_size(size: int) -> str:
+    """Write bytes in the largest decimal unit of which they are a whole number."""
+    unit = next(unit for unit in ("TB", "GB", "MB", "kB", "B") if size % BYTES[unit] == 0)
+    return f"{size // BYTES[unit]} {unit}"
+
+
 _TEXT_SCHEMA = {"type": "string", "examples": ["10 ms", "0.8 s", "3 min"]}
 AnyDuration = Annotated[
     float, BeforeValidator(parse_duration), PlainSerializer(write_duration), WithJsonSchema(_TEXT_SCHEMA)
 ]
 Duration = Annotated[AnyDuration, Field(gt=0)]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    PlainSerializer(write_size),
+    WithJsonSchema({"type": "string", "examples": ["500 MB", "4 GB"]}),
+    Field(gt=0),
+]
 Number = Annotated[
     float,
     BeforeValidator(parse_number),

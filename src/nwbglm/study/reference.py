@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from .base import OneOf, _options
-from .quantities import parse_duration
+from .quantities import parse_duration, parse_size, write_size
 from .root import Study
 
 HEAD = """# The study file
 
 Made from the code by `nwbglm reference`. A study is one YAML file; `nwbglm check FILE` reads it and reports every
-mistake at once. Durations carry their unit (`10 ms`, `0.8 s`, `3 min`); circular ranges may be multiples of pi
-(`2 pi`). A name of your own holds letters, digits, `_`, `+` and `-`.
+mistake at once. Durations and sizes carry their unit (`10 ms`, `0.8 s`, `3 min`; `4 GB`); circular ranges may be
+multiples of pi (`2 pi`). A name of your own holds letters, digits, `_`, `+` and `-`.
 """
 
 
@@ -65,24 +66,24 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, BaseModel):
         return "its defaults"
-    return f"`{value:g} s`" if _is_duration(field) else f"`{value}`"
+    quantity = _quantity(field.metadata)
+    return f"`{value:g} s`" if quantity == "duration" else f"`{write_size(value) if quantity else value}`"
 
 
-def _is_duration(field: FieldInfo) -> bool:
-    return any(getattr(item, "func", None) is parse_duration for item in field.metadata)
+def _quantity(metadata: Sequence[Any]) -> str:
+    """Return what kind of quantity a value is, or ''."""
+    parsers = [getattr(item, "func", None) for item in metadata]
+    return "duration" if parse_duration in parsers else "size" if parse_size in parsers else ""
 
 
 def _type(field: FieldInfo) -> str:
-    if _is_duration(field):
-        return "duration"
-    return _describe(field.annotation)
+    return _quantity(field.metadata) or _describe(field.annotation)
 
 
 def _describe(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        duration = any(getattr(item, "func", None) is parse_duration for item in arguments[1:])
-        return "duration" if duration else _describe(arguments[0])
+        return _quantity(arguments[1:]) or _describe(arguments[0])
     if origin is typing.Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin is dict:
