@@ -30,6 +30,8 @@ def models(name: str):
         return [(workloads.raw_lags(), None, False)]
     if name == "W2c":
         return [(workloads.own_history(), None, False)]
+    if name in ("L1", "L2", "L3", "L4"):
+        return [(workloads.corners(name), 5, False)]
     if name == "W3":
         parts = workloads.sweep()
         return [(part, 5, label == "history") for label, part in parts.items()]
@@ -38,11 +40,13 @@ def models(name: str):
 
 
 def splits(workload, count):
-    """Return training and test sets of the folds, or everything."""
+    """Return training and test sets of the folds, or everything; or both, where the penalty has corners."""
     rows = len(workload.X)
+    whole = np.ones((1, rows), bool)
     if count is None:
-        return np.ones((1, rows), bool), np.zeros((1, rows), bool)
-    return workloads.folds(rows, count)
+        return whole, ~whole
+    train, test = workloads.folds(rows, count)
+    return (train, test) if workload.penalty == "ridge" else (np.r_[train, whole], np.r_[test, ~whole])
 
 
 def features_of(workload, unit: int, own: bool) -> slice:
@@ -56,7 +60,8 @@ def nwbglm(workload, count, own, units, dtype):
     from nwbglm.glm.penalties import Penalty
 
     train, test = splits(workload, count)
-    options = {"strengths": workload.strengths, "penalty": Penalty("ridge"), "dtype": dtype}
+    penalty = Penalty(workload.penalty, groups=workload.groups, ratio=workload.ratio)
+    options = {"strengths": workload.strengths, "penalty": penalty, "dtype": dtype}
     found = {}
     for group in [[unit] for unit in units] if own else [list(units)]:
         X = workload.X[:, features_of(workload, group[0], own)]
@@ -77,6 +82,10 @@ def one_by_one(workload, count, own, units, fit, limit=None):
         X = workload.X[:, features_of(workload, unit, own)]
         for k, rows in enumerate(train):
             Xk, yk = X[rows], workload.y[rows, unit].astype(float)
+            if workload.penalty != "ridge":
+                for s, result in enumerate(glum_path(Xk, yk, workload.strengths, workload.ratio)):
+                    found[unit, k, s] = result
+                continue
             for s, strength in enumerate(workload.strengths):
                 if limit is None or (k, s) in limit:
                     found[unit, k, s] = fit(Xk, yk, strength)
@@ -100,6 +109,31 @@ def glum(X, y, strength):
     return model.coef_, model.intercept_
 
 
+def glum_path(X, y, strengths, ratio):
+    """Fit a path of lasso or elastic net with glum, from the largest strength down, each from the one before."""
+    from glum import GeneralizedLinearRegressor
+
+    model = GeneralizedLinearRegressor(
+        family="poisson", alpha_search=True, alpha=list(strengths), l1_ratio=ratio, gradient_tol=1e-6, max_iter=100
+    ).fit(X, y)
+    return list(zip(model.coef_path_, model.intercept_path_, strict=True))
+
+
+def nemos_kind(workload, strength):
+    """Return NeMoS' regularizer of a workload."""
+    import nemos as nmo
+
+    if not strength:
+        return {}
+    kind = {"ridge": "Ridge", "lasso": "Lasso", "elastic_net": "ElasticNet"}.get(workload.penalty)
+    if workload.penalty == "elastic_net":
+        strength = (strength, workload.ratio)
+    if kind is None:
+        labels = workload.groups
+        kind = nmo.regularizer.GroupLasso(mask=(np.unique(labels)[:, None] == labels).astype(float))
+    return {"regularizer": kind, "regularizer_strength": strength}
+
+
 def nemos(workload, count, own, units, limit=None):
     """Fit with NeMoS' PopulationGLM in float64, its defaults otherwise: all units of a fold and strength at once."""
     import jax
@@ -108,16 +142,20 @@ def nemos(workload, count, own, units, limit=None):
     jax.config.update("jax_enable_x64", True)
     train, _ = splits(workload, count)
     found = {}
-    for group in [[unit] for unit in units] if own else [list(units)]:
+    alone = own or workload.groups is not None  # its masks of groups are for one response
+    for group in [[unit] for unit in units] if alone else [list(units)]:
         X = workload.X[:, features_of(workload, group[0], own)].astype(float)
         for k, rows in enumerate(train):
             for s, strength in enumerate(workload.strengths):
                 if limit is not None and (k, s) not in limit:
                     continue
-                kind = {"regularizer": "Ridge", "regularizer_strength": strength} if strength else {}
-                model = nmo.glm.PopulationGLM(**kind).fit(X[rows], workload.y[np.ix_(rows, group)].astype(float))
+                kind = nemos_kind(workload, strength)
+                model = nmo.glm.PopulationGLM if len(group) > 1 or own else nmo.glm.GLM
+                responses = workload.y[np.ix_(rows, group)].astype(float)
+                model = model(**kind).fit(X[rows], responses if model is nmo.glm.PopulationGLM else responses[:, 0])
                 for i, unit in enumerate(group):
-                    found[unit, k, s] = np.asarray(model.coef_)[:, i], float(np.asarray(model.intercept_)[i])
+                    coef = np.asarray(model.coef_).reshape(X.shape[1], -1)
+                    found[unit, k, s] = coef[:, i], float(np.asarray(model.intercept_)[i])
     return found
 
 
@@ -131,11 +169,30 @@ def certify(workload, count, own, found):
         y, strength = workload.y[rows, unit], workload.strengths[s]
         eta = X @ coef + intercept
         mu = np.exp(np.minimum(eta, 500))
-        objective = np.mean(mu - y * eta) + 0.5 * strength * coef @ coef
-        gradient = (X - X.mean(axis=0)).T @ (mu - y) / len(y) + X.mean(axis=0) * np.mean(mu - y) + strength * coef
-        gradient = (gradient - X.mean(axis=0) * np.mean(mu - y)) / X.std(axis=0)
+        gradient = (X - X.mean(axis=0)).T @ (mu - y) / len(y)
+        value, gradient = penalised(workload, strength, coef, gradient)
+        objective = np.mean(mu - y * eta) + value
+        gradient = gradient / X.std(axis=0)
         results[unit, k, s] = objective, float(np.hypot(np.linalg.norm(gradient), np.mean(mu - y)))
     return results
+
+
+def penalised(workload, strength, coef, gradient):
+    """Return the penalty, and the gradient (least subgradient) of loss and penalty."""
+    if workload.penalty == "ridge":
+        return 0.5 * strength * coef @ coef, gradient + strength * coef
+    groups = np.arange(len(coef)) if workload.groups is None else workload.groups
+    quadratic, absolute = strength * (1 - workload.ratio), strength * workload.ratio
+    value, gradient = 0.5 * quadratic * coef @ coef, gradient + quadratic * coef
+    for members in (groups == group for group in np.unique(groups)):
+        pull, size = absolute * np.sqrt(members.sum()), np.linalg.norm(coef[members])
+        value += pull * size
+        steep = np.linalg.norm(gradient[members])
+        if size > 0:
+            gradient[members] += pull * coef[members] / size
+        else:
+            gradient[members] *= max(0.0, 1 - pull / max(steep, 1e-300))
+    return value, gradient
 
 
 def run(engine: str, name: str, repeats: int, units: int | None, limit, dtype: str) -> dict:

@@ -26,18 +26,25 @@ import numpy as np
 
 HERE = Path(__file__).parent
 
-WORKLOADS = ("W1", "W2a:0.1", "W2a:0.001", "W2b", "W2c", "W3", "W4")
+WORKLOADS = ("W1", "W2a:0.1", "W2a:0.001", "W2b", "W2c", "W3", "W4", "L1", "L2", "L3", "L4")
 
 PARTIAL = {
     ("W3", "sklearn"): {"units": 2},
     ("W3", "glum"): {"units": 1},
     ("W3", "nemos"): {"units": 19, "limit": [[0, 1], [0, 5]]},
     ("W4", "sklearn"): {"units": 1, "rows": 90_000},
+    ("L1", "glum"): {"units": 2},
+    ("L3", "glum"): {"units": 2},
+    ("L4", "glum"): {"units": 2},
+    ("L1", "nemos"): {"limit": [[5, 2], [5, 5]]},
+    ("L2", "nemos"): {"units": 2, "limit": [[5, 2], [5, 5]]},
+    ("L3", "nemos"): {"limit": [[5, 2], [5, 5]]},
+    ("L4", "nemos"): {"limit": [[5, 1]]},
 }
 """What a peer does of a workload: units, (fold, strength) pairs, rows."""
 
-FITS = {"W3": 2280, "W4": 100}
-SKIP = {("W4", "glum"), ("W4", "nemos")}
+FITS = {"W3": 2280, "W4": 100, "L1": 912, "L2": 912, "L3": 912, "L4": 720}
+SKIP = {("W4", "glum"), ("W4", "nemos"), ("L2", "glum"), *((f"L{i}", "sklearn") for i in (1, 2, 3, 4))}
 
 
 def measure(engine: str, workload: str, cores: list[int], repeats: int, **part) -> dict:

@@ -4,6 +4,9 @@
 - W2: 19 head-direction neurons, 180 s in bins of 10 ms; 152 coupling features (19 senders x 8 functions of 0.8 s).
 - W3: W2's neurons x 5 contiguous folds x 8 strengths x 3 models.
 - W4: 100 neurons, 360 000 bins, 800 coupling features.
+- L1, L2, L3: W2's neurons on all rows and 5 folds, along 8 strengths of a lasso, of a group lasso by sender, and of an
+  elastic net, from just below the largest strength that leaves anything down to a thousandth of it.
+- L4: a lasso of 40 neurons on 320 features, 3 strengths, all rows and 5 folds.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ from scipy.signal import lfilter
 
 
 class Workload(NamedTuple):
-    """Features (T, p), counts (T, U), and the path of ridge strengths."""
+    """Features (T, p), counts (T, U), the path of strengths and what they multiply (names as in our `Penalty`)."""
 
     name: str
     X: np.ndarray
     y: np.ndarray
     strengths: tuple[float, ...]
+    penalty: str = "ridge"
+    ratio: float = 0.0
+    groups: np.ndarray | None = None
 
 
 def raised_cosine_log(functions: int, window: int) -> np.ndarray:
@@ -97,6 +103,29 @@ def sweep() -> dict[str, Workload]:
         "coupling": Workload("W3 coupling", X, y, SWEEP),
         "full": Workload("W3 full", np.concatenate([bumps, X], axis=1), y, SWEEP),
     }
+
+
+def largest_strength(X: np.ndarray, y: np.ndarray, groups: np.ndarray) -> float:
+    """Return the strength at which the last group of any neuron leaves a group lasso (a lasso: each feature alone)."""
+    slope = np.abs(X.T @ (y - y.mean(axis=0))) / len(X)
+    return max(
+        np.linalg.norm(slope[groups == g], axis=0).max() / np.sqrt((groups == g).sum()) for g in np.unique(groups)
+    )
+
+
+def corners(name: str) -> Workload:
+    """Return L1 to L4."""
+    wide = name == "L4"
+    counts, _ = population(18_000, 40, seed=13) if wide else population()
+    X, y = history(counts.astype(float), raised_cosine_log(8, 80))[80:], counts[80:]
+    features = X.shape[1]
+    by_sender = name == "L2"
+    groups = np.arange(features) // 8 if by_sender else np.arange(features)
+    ratio = 0.5 if name == "L3" else 1.0
+    most = 0.9 * largest_strength(X, y, groups) / ratio
+    path = tuple(most * np.array([0.3, 0.1, 0.03]) if wide else most * 10.0 ** np.linspace(0, -3, 8))
+    kind = {"L2": "group_lasso", "L3": "elastic_net"}.get(name, "lasso")
+    return Workload(name, X, y, path, kind, ratio, groups if by_sender else None)
 
 
 def folds(rows: int, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
