@@ -17,7 +17,7 @@ pathvars:
 
 
 wildcard_constraints:
-    session=one_of(study.recordings),
+    session=one_of([*study.recordings, *study.join]),
     term=one_of(study.terms),
     model=one_of(study.models),
     block=r"\d+-of-\d+",
@@ -45,4 +45,4 @@ rule all:
 rule figures:
     input:
         rules.draw_comparison.output,
-        expand(rules.draw_session.output, session=study.recordings),
+        expand(rules.draw_session.output, session=study.sessions),

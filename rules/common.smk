@@ -41,21 +41,35 @@ def sessions(made):
     ]
 
 
-def recording_path(wildcards):
-    """A recording where the user keeps it, or where the workflow puts it; no file for one that is streamed."""
-    source = study.recordings[wildcards.session].nwb
-    if source.streamed:
-        return []
-    return source.path or f"<results>/recordings/{wildcards.session}.nwb"
+def recording_files(wildcards):
+    """A session's recordings where the user keeps them, or where the workflow puts them; none for a streamed one."""
+    sources = {
+        name: study.recordings[name].nwb for name in study.members(wildcards.session)
+    }
+    return [
+        source.path or f"<results>/recordings/{name}.nwb"
+        for name, source in sources.items()
+        if not source.streamed
+    ]
 
 
-def streamed(wildcards):
-    """The address of a recording that is read over the network, or ''."""
-    return study.recordings[wildcards.session].nwb.streamed
+def members(wildcards):
+    """The recordings of a session: itself, or those that it joins."""
+    return study.members(wildcards.session)
+
+
+def addresses(wildcards):
+    """The address of each of a session's recordings that is read over the network, or ''."""
+    return {
+        name: study.recordings[name].nwb.streamed
+        for name in study.members(wildcards.session)
+    }
 
 
 def truth_path(wildcards):
-    """The truth of a simulated recording."""
+    """The truth of a simulated recording; joined ones differ in theirs."""
+    if wildcards.session in study.join:
+        return []
     made = study.recordings[wildcards.session].nwb.made
     return f"<results>/truth/{wildcards.session}.zarr.zip" if made == "simulate" else []
 

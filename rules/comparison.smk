@@ -4,10 +4,13 @@
 rule compare_models:
     input:
         audits=expand(rules.audit_recording.output.audit, session=study.recordings),
-        binned=expand(rules.bin_recording.output.binned, session=study.recordings),
+        binned=expand(
+            rules.bin_recording.output.binned,
+            session=[*study.recordings, *study.join],
+        ),
         fits=expand(
             rules.predict_rates.input.fits,
-            session=study.recordings,
+            session=study.sessions,
             model=study.models,
         ),
     output:

@@ -1,9 +1,9 @@
-# In: a recording and its audit. Out: <results>/binned/, <results>/tuning/
+# In: a recording and its audit. Out: <results>/binned/ (joined sessions, too), <results>/tuning/
 
 
 rule bin_recording:
     input:
-        nwb=recording_path,
+        nwb=recording_files,
         audit=rules.audit_recording.output.audit,
     output:
         binned=ensure("<results>/binned/{session}.zarr.zip", non_empty=True),
@@ -11,6 +11,8 @@ rule bin_recording:
         "<results>/logs/bin_recording/{session}.log",
     benchmark:
         "<results>/benchmarks/bin_recording/{session}.tsv"
+    wildcard_constraints:
+        session=one_of(study.recordings),
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -18,7 +20,7 @@ rule bin_recording:
         mem_mb=memory(2500, 2),
         runtime=minutes(60),
     params:
-        streamed=streamed,
+        streamed=addresses,
         data=study.data.dump(),
         bad_sessions=study.bad_sessions,
         code=digest("bin_recording"),
@@ -26,9 +28,33 @@ rule bin_recording:
         "../scripts/bin_recording.py"
 
 
+rule join_recordings:
+    input:
+        binned=collect(rules.bin_recording.output.binned, session=members),
+    output:
+        binned=ensure("<results>/binned/{session}.zarr.zip", non_empty=True),
+    log:
+        "<results>/logs/join_recordings/{session}.log",
+    benchmark:
+        "<results>/benchmarks/join_recordings/{session}.tsv"
+    wildcard_constraints:
+        session=one_of(study.join),
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500, 4),
+        runtime=minutes(60),
+    params:
+        match=lambda wildcards: study.join[wildcards.session].match,
+        code=digest("join_recordings"),
+    script:
+        "../scripts/join_recordings.py"
+
+
 rule tune_units:
     input:
-        nwb=recording_path,
+        nwb=recording_files,
         binned=rules.bin_recording.output.binned,
     output:
         tuning=ensure("<results>/tuning/{session}.zarr.zip", non_empty=True),
@@ -43,7 +69,7 @@ rule tune_units:
         mem_mb=memory(1500, 4),
         runtime=minutes(60),
     params:
-        streamed=streamed,
+        streamed=addresses,
         data=study.data.dump(),
         code=digest("tune_units"),
     script:

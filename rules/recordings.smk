@@ -47,7 +47,7 @@ rule download_recording:
 
 rule audit_recording:
     input:
-        nwb=recording_path,
+        nwb=recording_files,
     output:
         audit="<results>/audit/{session}.json",
         page="<results>/audit/{session}.html",
@@ -55,6 +55,8 @@ rule audit_recording:
         "<results>/logs/audit_recording/{session}.log",
     benchmark:
         "<results>/benchmarks/audit_recording/{session}.tsv"
+    wildcard_constraints:
+        session=one_of(study.recordings),
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -62,7 +64,7 @@ rule audit_recording:
         mem_mb=memory(1500, 1),
         runtime=minutes(30),
     params:
-        streamed=streamed,
+        streamed=addresses,
         data=study.data.dump(),
         bad_sessions=study.bad_sessions,
         code=digest("audit_recording"),

@@ -70,8 +70,8 @@ rule build_report:
         tables=rules.compare_models.output,
         audits=rules.compare_models.input.audits,
         binned=rules.compare_models.input.binned,
-        svg=expand(rules.draw_session.output.svg, session=study.recordings),
-        csv=expand(rules.draw_session.output.csv, session=study.recordings),
+        svg=expand(rules.draw_session.output.svg, session=study.sessions),
+        csv=expand(rules.draw_session.output.csv, session=study.sessions),
         overall_svg=rules.draw_comparison.output.svg,
         overall_csv=rules.draw_comparison.output.csv,
     output:

@@ -11,10 +11,11 @@ with log.stage(snakemake, leave_out=False):
     from nwbglm.audit import audit_recording
     from nwbglm.study import DataSettings
 
+    session = snakemake.wildcards.session
     audit = audit_recording(
-        snakemake.params.streamed or snakemake.input.nwb,
+        snakemake.params.streamed[session] or snakemake.input.nwb[0],
         DataSettings.model_validate(snakemake.params.data),
-        session=snakemake.wildcards.session,
+        session=session,
     )
     audit.write(snakemake.output.audit, snakemake.output.page)
     if snakemake.params.bad_sessions == "stop":

@@ -71,14 +71,16 @@ def _check(arguments: argparse.Namespace) -> None:
     study = load_study(arguments.study)
     used = study.used_terms
     print(f"{arguments.study}: a valid study, '{study.study}'")
-    print(f"  sessions  {len(study.recordings)}: {', '.join(study.recordings)}")
+    print(f"  sessions  {len(study.sessions)}: {', '.join(study.sessions)}")
+    for name, join in study.join.items():
+        print(f"  joined    {name}: {', '.join(join.sessions)}")
     print(f"  models    {len(study.models)}: {', '.join(study.models)}")
     print(f"  terms     {len(used)}: {', '.join(used)}")
     if unused := [name for name in study.terms if name not in used]:
         print(f"  unused    {', '.join(unused)} (no model names them: nothing is computed for them)")
-    jobs = len(study.recordings) * len(study.models) * study.unit_blocks
+    jobs = len(study.sessions) * len(study.models) * study.unit_blocks
     print(f"  fits      {jobs} jobs, each over all its units, folds and strengths at once")
-    print(f"  figures   {len(study.recordings) * len(figures_of(study))}")
+    print(f"  figures   {len(study.sessions) * len(figures_of(study))}")
     print(f"  results   results/{study.study}/report/index.html")
 
 

@@ -11,6 +11,7 @@ compared model is valid.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ import xarray as xr
 from nwbglm.errors import ProblemError
 from nwbglm.features import analysis_rows
 from nwbglm.study import Folds
+
+log = logging.getLogger(__name__)
 
 TEST = "test"
 HALVES = ("half0", "half1")
@@ -151,6 +154,43 @@ def assign_folds(
     return fold
 
 
+def folds_of_sessions(
+    kept: np.ndarray, final: np.ndarray, segment: np.ndarray, binned: xr.Dataset, where: str
+) -> tuple[np.ndarray, list[str]]:
+    """Hold out one recording of a joined session after the other.
+
+    Parameters
+    ----------
+    kept, final, segment
+        Rows that every model can use, rows of the final fit, and segment of each row.
+    binned
+        The joined ``binned`` store.
+    where
+        Named in an error.
+
+    Returns
+    -------
+    tuple
+        Fold of each row, int16, and the recordings that are held out. One without a row that is kept tests nothing,
+        and has no fold.
+    """
+    names = binned["recording"].values if "recording" in binned else np.array([binned.attrs.get("session", "")])
+    home = binned["recording_of_segment"].values[segment] if "recording" in binned else np.zeros(len(segment), int)
+    counts = np.bincount(home[kept], minlength=len(names))
+    held = np.flatnonzero(counts)
+    if len(held) < 2:
+        raise ProblemError(
+            f"{len(held)} recordings have rows that every model can use, and leaving one out takes two",
+            where=where,
+            mend="see in the audits why the others were left out, or use another cut",
+        )
+    for empty in np.flatnonzero(counts == 0):
+        log.warning("%s: recording %s has no row that every model can use, and no fold", where, names[empty])
+    number = np.full(len(names), -1, np.int16)
+    number[held] = np.arange(len(held))
+    return np.where(final, number[home], np.int16(-1)), [str(name) for name in names[held]]
+
+
 # ---------------------------------------------------------------- the store
 
 
@@ -180,13 +220,16 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
     fitted, tested = _epochs(binned, row)
     gap = gap_bins(features, settings, float(binned.attrs["bin"]))
     final = fitted & ~near(tested, row, segment, gap)
-    fold = np.full(len(row), -1, np.int16)
-    if settings.blocks:
+    fold, names = np.full(len(row), -1, np.int16), []
+    where = f"session {binned.attrs.get('session', '')}, fit.folds"
+    if settings.blocks and settings.cut == "sessions":
+        fold, names = folds_of_sessions(shared & final, final, segment, binned, where)
+    elif settings.blocks:
         kept = (shared & final)[final]
         rng = np.random.default_rng(seed)
-        where = f"session {binned.attrs.get('session', '')}, fit.folds"
         fold[final] = assign_folds(kept, row[final], segment[final], settings, rng, where)
-    names, test, train = _masks(fold, final, tested, row, segment, gap)
+        names = [str(number) for number in range(int(fold.max(initial=-1)) + 1)]
+    names, test, train = _masks(fold, names, final, tested, row, segment, gap)
     _check(test, train & shared, shared, names, binned)
     dataset = xr.Dataset(
         {
@@ -232,12 +275,16 @@ def _epochs(binned: xr.Dataset, row: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _masks(
-    fold: np.ndarray, final: np.ndarray, tested: np.ndarray, row: np.ndarray, segment: np.ndarray, gap: int
+    fold: np.ndarray,
+    names: list[str],
+    final: np.ndarray,
+    tested: np.ndarray,
+    row: np.ndarray,
+    segment: np.ndarray,
+    gap: int,
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Return the folds' names, and their test and training rows, each of shape (folds, rows)."""
-    numbers = range(int(fold.max(initial=-1)) + 1)
-    names = [str(number) for number in numbers]
-    test = [fold == number for number in numbers]
+    test = [fold == number for number in range(len(names))]
     train = [final & ~near(mask, row, segment, gap) for mask in test]
     if tested.any():
         names, test, train = [*names, TEST], [*test, tested], [*train, final]

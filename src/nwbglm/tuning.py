@@ -11,6 +11,7 @@ occupancy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -170,7 +171,7 @@ def value_edges(value: np.ndarray, bins: int, limits: tuple[float, float] | None
     return np.linspace(low, high, bins + 1)
 
 
-def tune_units(binned: xr.Dataset, settings: DataSettings, recording: Recording | None = None) -> xr.Dataset:
+def tune_units(binned: xr.Dataset, settings: DataSettings, recordings: Sequence[Recording] = ()) -> xr.Dataset:
     """Compute the study's tuning curves and maps.
 
     Parameters
@@ -179,8 +180,8 @@ def tune_units(binned: xr.Dataset, settings: DataSettings, recording: Recording 
         The session's binned dataset.
     settings
         The study's part about data.
-    recording
-        The opened file, for curves over a signal's native samples.
+    recordings
+        The opened file, or those of a joined session in its order, for curves over a signal's native samples.
 
     Returns
     -------
@@ -188,14 +189,14 @@ def tune_units(binned: xr.Dataset, settings: DataSettings, recording: Recording 
     y_NAME)`, `map_occupancy_NAME`, `map_information_NAME (unit)`.
     """
     labels = xr.Dataset(coords={name: array for name, array in binned.coords.items() if array.dims == ("unit",)})
-    curves = [_tune(name, tuning, binned, settings, recording) for name, tuning in settings.tuning.items()]
+    curves = [_tune(name, tuning, binned, settings, recordings) for name, tuning in settings.tuning.items()]
     maps = [_map(name, entry, binned) for name, entry in settings.maps.items()]
     merged = xr.merge([labels, *curves, *maps], combine_attrs="drop_conflicts", compat="override", join="exact")
     return merged.assign_attrs(session=binned.attrs.get("session", ""))
 
 
 def _tune(
-    name: str, tuning: Tuning, binned: xr.Dataset, settings: DataSettings, recording: Recording | None
+    name: str, tuning: Tuning, binned: xr.Dataset, settings: DataSettings, recordings: Sequence[Recording]
 ) -> xr.Dataset:
     if tuning.of not in settings.signals:
         mend = nearest(tuning.of, settings.signals)
@@ -203,9 +204,9 @@ def _tune(
     signal = binned[tuning.of]
     period = signal.attrs.get("period")
     if tuning.at == "samples":
-        if recording is None:
+        if not recordings:
             raise StudyError("native samples need the recording", where=f"tuning.{name}.at", mend="use `at: bins`")
-        edges, curve = _on_samples(name, tuning, binned, settings, recording)
+        edges, curve = _on_samples(tuning, binned, settings, recordings)
     else:
         rows = purpose_rows(binned, tuning.epochs)
         value = np.where(rows, signal.values, np.nan)
@@ -309,30 +310,57 @@ def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(found, {**axes, "unit": binned["unit"]})
 
 
-def _on_samples(
-    name: str, tuning: Tuning, binned: xr.Dataset, settings: DataSettings, recording: Recording
-) -> tuple[np.ndarray, Curve]:
-    """Give each spike the closest sample of its epoch; each sample is worth one sampling interval."""
+class _Sampled(NamedTuple):
+    """One recording's signal at its own samples: `samples` (times, values) of each of the epochs `use`."""
+
+    recording: Recording
+    units: np.ndarray
+    source: Source
+    use: epochs.Epochs
+    blank: epochs.Epochs
+    samples: list[tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def values(self) -> np.ndarray:
+        """All values, (samples,)."""
+        return np.concatenate([value for _, value in self.samples])
+
+    @property
+    def interval(self) -> float:
+        """The usual time between two samples, s."""
+        steps = np.concatenate([np.diff(times) for times, _ in self.samples])
+        return float(steps[(steps > 0) & (steps <= self.source.max_gap)].mean())
+
+
+def _sampled(tuning: Tuning, settings: DataSettings, recording: Recording, ids: np.ndarray) -> _Sampled:
     source = find_source(recording, settings.signals[tuning.of], tuning.of)
     use = epochs.merge_overlaps(choose_epochs(recording, settings, tuning.epochs))
     blank = blanked(recording, settings, use)
-    samples = read_samples(source, use)
-    values = np.concatenate([value for _, value in samples])
-    period = source.signal.circular
-    edges = value_edges(_checked(values, tuning.of), tuning.bins, tuning.range, period)
-    steps = np.concatenate([np.diff(times) for times, _ in samples])
-    interval = steps[(steps > 0) & (steps <= source.max_gap)].mean()
-    rows = _unit_rows(recording, binned)
-    count, visits = np.zeros((len(rows), tuning.bins)), np.zeros((len(rows), tuning.bins))
-    for place, unit in enumerate(rows):
-        for span, (times, value) in zip(use, samples, strict=True):
-            seen = _observed_samples(recording, unit, span, times, blank)
-            visits[place] += _by_value(value[seen], edges, period)
-            count[place] += _by_value(_spike_values(recording, unit, span, times, value, blank, source), edges, period)
-    occupancy = visits[0] * interval if (visits == visits[0]).all() else visits * interval
+    return _Sampled(recording, _unit_rows(recording, ids), source, use, blank, read_samples(source, use))
+
+
+def _on_samples(
+    tuning: Tuning, binned: xr.Dataset, settings: DataSettings, recordings: Sequence[Recording]
+) -> tuple[np.ndarray, Curve]:
+    """Give each spike the closest sample of its epoch; each sample is worth one sampling interval."""
+    ids = binned["unit_of_recording"].values if "unit_of_recording" in binned else binned["unit"].values[None]
+    parts = [_sampled(tuning, settings, one, mine) for one, mine in zip(recordings, ids, strict=True)]
+    period = parts[0].source.signal.circular
+    values = _checked(np.concatenate([part.values for part in parts]), tuning.of)
+    edges = value_edges(values, tuning.bins, tuning.range, period)
+    count, occupancy = np.zeros((2, binned.sizes["unit"], tuning.bins))
+    for part in parts:
+        visits = np.zeros_like(count)
+        for place, unit in enumerate(part.units):
+            for span, (times, value) in zip(part.use, part.samples, strict=True):
+                seen = _observed_samples(part.recording, unit, span, times, part.blank)
+                visits[place] += _by_value(value[seen], edges, period)
+                near = _spike_values(part.recording, unit, span, times, value, part.blank, part.source)
+                count[place] += _by_value(near, edges, period)
+        occupancy += visits * part.interval if visits.any() else 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.where(visits > 0, count / visits / interval, np.nan)
-    return edges, Curve(rate, count, occupancy)
+        rate = np.where(occupancy > 0, count / occupancy, np.nan)
+    return edges, Curve(rate, count, occupancy[0] if (occupancy == occupancy[0]).all() else occupancy)
 
 
 def _by_value(values: np.ndarray, edges: np.ndarray, period: float | None) -> np.ndarray:
@@ -340,9 +368,9 @@ def _by_value(values: np.ndarray, edges: np.ndarray, period: float | None) -> np
     return np.bincount(index[index >= 0], minlength=len(edges) - 1)
 
 
-def _unit_rows(recording: Recording, binned: xr.Dataset) -> np.ndarray:
+def _unit_rows(recording: Recording, ids: np.ndarray) -> np.ndarray:
     order = {unit: row for row, unit in enumerate(recording.units.ids.tolist())}
-    return np.array([order[unit] for unit in binned["unit"].values.tolist()])
+    return np.array([order[unit] for unit in ids.tolist()])
 
 
 def _observed_samples(

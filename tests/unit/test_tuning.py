@@ -131,7 +131,7 @@ def session(tmp_path_factory):
 def tuned(path, signals, **parts):
     taken = settings(signals=signals, epochs={"use": {}, "fit": {"within": "use", "first": "30 s"}}, **parts)
     with open_recording(path, session="s") as recording:
-        return tune_units(bin_recording(recording, taken), taken, recording)
+        return tune_units(bin_recording(recording, taken), taken, [recording])
 
 
 HEADING = {"heading": {"from": "ry", "period": "2 pi", "resample": "interpolate"}}
@@ -180,7 +180,7 @@ def test_native_samples_and_bins_differ_and_say_which_is_which(shared_data):
     curve = {"of": "current", "bins": 15, "range": [-600, 900]}
     taken = settings(bin="1 ms", signals=signals, tuning={"native": curve | {"at": "samples"}, "binned": curve})
     with open_recording(shared_data / "noise_current_cell3.nwb", session="s") as recording:
-        data = tune_units(bin_recording(recording, taken), taken, recording)
+        data = tune_units(bin_recording(recording, taken), taken, [recording])
         stimulus, train = recording.find_series("presentation/stimulus"), recording.units.spike_times(0)
         epochs, _ = recording.intervals(recording.find_table("epochs"))
         support = nap.IntervalSet(epochs.start, epochs.stop)
@@ -206,7 +206,7 @@ def test_departs_from_pynapple_which_gives_a_spike_in_a_gap_the_value_of_a_dista
         },
     )
     with open_recording(built(tmp_path / "a.nwb", fill), session="s") as recording:
-        data = tune_units(bin_recording(recording, taken), taken, recording)
+        data = tune_units(bin_recording(recording, taken), taken, [recording])
     values, train, whole = np.where(times < 5, 0.5, 1.5), np.array([1.0, 5.9, 6.1, 9.0]), nap.IntervalSet(0, 10)
     theirs = pynapples(times, values, [train], whole, bins=2, range=[(0, 2)], return_counts=True)
     assert theirs.values.tolist() == [[2, 2]]  # the spikes at 5.9 and 6.1 s are 2 s away from any sample
@@ -228,7 +228,7 @@ def test_unobserved_time_is_no_occupancy_of_that_unit(tmp_path):
         },
     )
     with open_recording(built(tmp_path / "a.nwb", fill), session="s") as recording:
-        data = tune_units(bin_recording(recording, taken), taken, recording)
+        data = tune_units(bin_recording(recording, taken), taken, [recording])
     for occupancy in (data.occupancy_b, data.occupancy_s):
         assert occupancy.dims[0] == "unit"
         assert occupancy.values == pytest.approx(np.array([[5, 0], [5, 5]]), abs=0.03)
@@ -273,7 +273,7 @@ def test_the_head_direction_study(shared_data):
     )
     with open_recording(shared_data / "mouse28_head_direction.nwb", session="s") as recording:
         data = bin_recording(recording, taken)
-        tuning = tune_units(data, taken, recording)
+        tuning = tune_units(data, taken, [recording])
         times, angle = recording.find_series("ry").times(), recording.find_series("ry").values()
         epochs, _ = recording.intervals(recording.find_table("epochs"))
         support = nap.IntervalSet(epochs.start, epochs.stop)

@@ -128,6 +128,32 @@ def test_a_bad_session_stops_the_run_where_the_study_says_so(workflow, recording
     assert store.read(workflow.results / "binned" / "good-1.zarr.zip").sizes["unit"] == 4
 
 
+def test_joined_recordings_are_fitted_as_one_session_that_leaves_each_out(workflow, recordings):
+    workflow.write(
+        recordings=sources(recordings, "good-1", "good-2", "broken"),
+        join={"mouse": ["good-1", "good-2", "broken"]},
+        tuning={"heading": {"of": "heading", "bins": 12, "range": [0, "2 pi"], "at": "samples"}},
+        fit={"penalty": {"ridge": {"strength": [1e-4, 1e-2]}}, "folds": {"cut": "sessions"}},
+    )
+    workflow.run()
+    tables = {
+        name: pd.read_parquet(workflow.results / "comparison" / f"{name}.parquet") for name in ("scores", "sessions")
+    }
+    held_out = tables["scores"][tables["scores"]["kind"] == "held-out"]
+    assert set(held_out["session"]) == {"mouse"} and set(held_out["fold"]) == {"good-1", "good-2", "pooled"}
+    sessions = tables["sessions"].set_index("session")
+    assert sessions["included"].to_dict() == {"good-1": True, "good-2": True, "broken": False, "mouse": True}
+    assert sessions["part_of"].to_dict() == {"good-1": "mouse", "good-2": "mouse", "broken": "mouse", "mouse": ""}
+    alone, joined = (nwbglm.open(workflow.results / "binned" / f"{name}.zarr.zip") for name in ("good-1", "mouse"))
+    assert joined.sizes["time"] == 2 * alone.sizes["time"]
+    assert len(store.provenance(joined)["recording"]) == 2
+    tuning = nwbglm.open(workflow.results / "tuning" / "mouse.zarr.zip")
+    np.testing.assert_allclose(tuning["occupancy_heading"].sum(), 120.0, rtol=0.02)
+    page = (workflow.results / "report" / "sessions" / "mouse.html").read_text()
+    assert "This recording was left out" in page and page.count("Findings of the audit") == 3
+    assert not (workflow.results / "report" / "sessions" / "good-1.html").exists()
+
+
 def test_a_killed_run_leaves_nothing_half_written_and_goes_on(workflow, recordings):
     workflow.write(recordings=sources(recordings, "good-1", "good-2"))
     process = subprocess.Popen(

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from .cohort import describe_sessions, describe_units
+from .cohort import describe_sessions, describe_units, joined_in
 from .common import POOLED, ROUNDING, SCORES, concat, headline
 from .paired import pair_models
 from .scored import count_fits, merge_blocks, score_fit
@@ -45,7 +45,7 @@ def compare_models(
     fits
         Stores of kind ``fits``: any number of sessions, models and blocks of units.
     binned, tuning
-        Stores of the same sessions; they add what is known of each unit.
+        Stores of the same sessions, and of the recordings that a session joins; they add what is known of each unit.
     audits
         Audits of the recordings (plain data), for the numbers of units before selection.
     excluded
@@ -61,7 +61,8 @@ def compare_models(
     scores = concat([score_fit(fit) for fit in fits])
     terms = {str(fit.attrs["model"]): frozenset(map(str, fit.term.values)) for fit in fits}
     fit_rows = concat([count_fits(fit) for fit in fits])
-    units = describe_units(scores, binned, tuning)
+    home = joined_in(binned)
+    units = describe_units(scores, [store for store in binned if store.attrs["session"] not in home], tuning)
     return {
         "scores": scores,
         "pairs": pair_models(scores, terms),

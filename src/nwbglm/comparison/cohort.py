@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,14 +50,25 @@ def _best_models(scores: pd.DataFrame) -> pd.DataFrame:
     return everyone.merge(best, how="left", on=["session", "unit"]).merge(notes, how="left", on=["session", "unit"])
 
 
+def joined_in(binned: Iterable[xr.Dataset]) -> dict[str, str]:
+    """Return the joined session of each recording that belongs to one, those that were left out of it included."""
+    return {
+        str(name): str(store.attrs["session"])
+        for store in binned
+        if "recording" in store.coords
+        for name in (*store["recording"].values, *json.loads(store.attrs["left_out"]))
+    }
+
+
 def describe_sessions(
     scores: pd.DataFrame,
     units: pd.DataFrame,
-    binned: Iterable[xr.Dataset],
+    binned: Sequence[xr.Dataset],
     audits: Iterable[Mapping[str, Any]],
     excluded: Mapping[str, str],
 ) -> pd.DataFrame:
-    """List the sessions: in or out, why, and how many units and rows went in."""
+    """List the sessions and the recordings that they join: in or out, why, and how many units and rows went in."""
+    home = joined_in(binned)
     stores = {str(dataset.attrs["session"]): dataset for dataset in binned}
     seen = {str(audit["session"]): audit for audit in audits}
     counted = units.groupby("session").size() if len(units) else pd.Series(dtype=int)
@@ -70,11 +82,12 @@ def describe_sessions(
         rows.append(
             {
                 "session": name,
+                "part_of": home.get(name, ""),
                 "included": name not in excluded,
                 "reason": excluded.get(name, ""),
                 "verdict": str(audit.get("verdict", "")),
                 "units_in_file": _units_in_file(audit),
-                "units": int(counted.get(name, 0)),
+                "units": int(counted.get(name, 0 if store is None else store.sizes["unit"])),
                 "bins": store.sizes["time"] if store is not None else np.nan,
                 "duration": store.sizes["time"] * float(store.attrs["bin"]) if store is not None else np.nan,
                 "rows_fitted": fitted.get(name, np.nan),

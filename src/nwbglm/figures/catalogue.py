@@ -115,7 +115,8 @@ def _coupled_models(study: Study) -> tuple[str, ...]:
 
 
 def _with_truth(study: Study) -> tuple[str, ...]:
-    return WHOLE if any(recording.nwb.simulate for recording in study.recordings.values()) else ()
+    alone = (study.recordings[name] for name in study.sessions if name not in study.join)
+    return WHOLE if any(recording.nwb.simulate for recording in alone) else ()
 
 
 _DATA = ("binned", "tuning", "predictions")

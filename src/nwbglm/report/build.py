@@ -66,7 +66,7 @@ def build_report(
     study = study if isinstance(study, Study) else read_study(dict(study), "study")
     pages = _Pages(study, tables, audits, provenance or {})
     files = {"index.html": pages.index(overall_figures, recovery_rows(figures))}
-    for session in study.recordings:
+    for session in study.sessions:
         drawn = figures.get(session, {})
         files[paths.session_page(session)] = pages.session(session, drawn)
         for name in figures_of(study):
@@ -126,16 +126,20 @@ class _Pages:
         )
 
     def _session_rows(self) -> pd.DataFrame:
-        """Return the cohort as it is shown: one row a session of the study, out ones too."""
+        """Return the cohort as it is shown: one row a session and recording of the study, out ones too."""
         known = self.tables["sessions"]
         known = known.set_index("session") if len(known) else known
         rows = []
-        for session in self.study.recordings:
+        home = {member: name for name in self.study.join for member in self.study.members(name)}
+        for session in [*self.study.join, *self.study.recordings]:
             line = known.loc[session] if session in known.index else pd.Series(dtype=object)
-            findings = self.audits.get(session, {}).get("findings", [])
+            findings = [finding for name in self.study.members(session) for finding in self._findings(name)]
+            page = paths.session_page(home.get(session, session))
+            part = {"part of": home.get(session, "")} if home else {}
             rows.append(
                 {
-                    "session": Markup('<a href="{0}">{1}</a>').format(paths.session_page(session), session),
+                    "session": Markup('<a href="{0}">{1}</a>').format(page, session),
+                    **part,
                     "in or out": "in" if line.get("included", False) else "out",
                     "why": line.get("reason", "") or ("" if line.get("included", False) else "no results"),
                     "units in the file": line.get("units_in_file"),
@@ -147,8 +151,11 @@ class _Pages:
             )
         return pd.DataFrame(rows)
 
+    def _findings(self, recording: str) -> Sequence[Mapping[str, Any]]:
+        return self.audits.get(recording, {}).get("findings", [])
+
     def session(self, session: str, drawn: Mapping[str, tuple[str, str]]) -> str:
-        tables, audit = self.tables, self.audits.get(session, {})
+        tables = self.tables
         reason = _reason(tables["sessions"], session)
         units = tables["units"]
         mine = {name: _of_session(tables[name], session) for name in ("scores", "fits", "units")}
@@ -161,16 +168,25 @@ class _Pages:
             "session.html.j2",
             session=session,
             reason=reason,
-            source=self.study.recordings[session].nwb,
-            audit=audit,
-            findings=html_table(finding_rows(audit)),
-            taken=taken_lines(audit),
+            recordings=[self._recording(name) for name in self.study.members(session)],
             models=html_table(model_rows(self.study, mine["scores"])),
             troubles=html_table(trouble_rows(mine["scores"])),
             fits=html_table(fit_rows(mine["fits"])),
             units=html_table(mine["units"].drop(columns="session") if len(units) else units),
             figures=figures if not reason else [],
         )
+
+    def _recording(self, name: str) -> dict[str, Any]:
+        """Return what a session's page says of one of its recordings."""
+        audit = self.audits.get(name, {})
+        return {
+            "name": name,
+            "source": self.study.recordings[name].nwb,
+            "audit": audit,
+            "findings": html_table(finding_rows(audit)),
+            "taken": taken_lines(audit),
+            "reason": _reason(self.tables["sessions"], name),
+        }
 
 
 def _of_session(table: pd.DataFrame, session: str) -> pd.DataFrame:
@@ -197,8 +213,8 @@ def _drawn(name: str, texts: tuple[str, str], registry, table: str) -> Drawn:
 def at_a_glance(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
     """Return the numbers that open the report: what went in, what won, how the fits ended."""
     scores, fits, sessions = tables["scores"], tables["fits"], tables["sessions"]
-    included = int(sessions.included.sum()) if len(sessions) else 0
-    out = [("sessions", f"{included} of {len(study.recordings)}"), ("units", str(len(tables["units"])))]
+    included = int(sessions[sessions.session.isin(study.sessions)].included.sum()) if len(sessions) else 0
+    out = [("sessions", f"{included} of {len(study.sessions)}"), ("units", str(len(tables["units"])))]
     if len(scores):
         reported = summarise_models(headline(scores))
         reported = reported[reported.bits_per_spike_median.notna()]

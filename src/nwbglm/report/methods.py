@@ -44,7 +44,12 @@ def listed(items: list[str]) -> str:
 
 
 def _data(study: Study) -> str:
-    text = f"Spikes were counted in bins of {duration(study.bin)}"
+    text = "".join(
+        f"The recordings {listed(list(join.sessions))} hold the same units (by {join.match or 'their NWB ids'}) and "
+        f"were fitted as one session, '{name}'. "
+        for name, join in study.join.items()
+    )
+    text += f"Spikes were counted in bins of {duration(study.bin)}"
     chosen = [f"where {study.units.where}" if study.units.where else "", _ids(study.units.ids)]
     chosen = [part for part in chosen if part]
     text += f", for units {' and '.join(chosen)}." if chosen else ", for all units."
@@ -197,7 +202,10 @@ def _folds(folds: Folds) -> str:
         "rows": "{n} contiguous blocks of rows",
         "within_epochs": "{n} contiguous blocks of every epoch",
         "epochs": "whole epochs, dealt to {n} folds",
+        "sessions": "one recording of a joined session is held out after the other",
     }[folds.cut].format(n=folds.blocks)
+    if folds.cut == "sessions":
+        return f"Cross-validation: {cut}. "
     gap = "the longest history of any term and one bin" if folds.gap == "auto" else duration(folds.gap)
     return f"Cross-validation: {cut}; a gap of {gap} is purged around each test piece. "
 

@@ -32,8 +32,8 @@ def report_files(study: Study) -> list[str]:
     """List every file of a study's report, relative to its folder; ``index.html`` comes first."""
     return [
         "index.html",
-        *(session_page(session) for session in study.recordings),
-        *(session_table(session, figure) for session in study.recordings for figure in figures_of(study)),
+        *(session_page(session) for session in study.sessions),
+        *(session_table(session, figure) for session in study.sessions for figure in figures_of(study)),
         *(overall_table(figure) for figure in overall_figures_of(study)),
         *(comparison_table(name) for name in COMPARISON_TABLES),
     ]

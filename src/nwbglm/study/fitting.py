@@ -123,10 +123,11 @@ class Folds(Part):
     blocks: Annotated[int, Field(ge=0)] = Field(
         5, description="Number of folds; 0: none, only the epochs `train` and `test`."
     )
-    cut: Literal["rows", "within_epochs", "epochs"] = Field(
+    cut: Literal["rows", "within_epochs", "epochs", "sessions"] = Field(
         "rows",
         description="rows: cut all kept rows into contiguous blocks. within_epochs: cut every epoch (trial, sweep) so, "
-        "each fold testing a piece of each. epochs: hold out whole epochs.",
+        "each fold testing a piece of each. epochs: hold out whole epochs. sessions: hold out one recording of a "
+        "joined session after the other (`join`); there are as many folds as recordings.",
     )
     deal: Literal["in_order", "interleaved", "random"] = Field(
         "in_order",
@@ -141,6 +142,8 @@ class Folds(Part):
     def _sensible(self) -> Folds:
         if self.blocks == 1:
             raise ValueError("blocks: one fold leaves nothing to train on; use 2 or more, or 0 for none")
+        if self.cut == "sessions" and "blocks" in self.changed and self.blocks:
+            raise ValueError("blocks: with cut: sessions there is one fold for each recording; leave it out")
         if self.deal != "in_order" and self.cut != "epochs":
             raise ValueError("deal: goes with cut: epochs")
         return self

@@ -13,12 +13,15 @@ from pydantic import Field, field_validator, model_validator
 
 from nwbglm.errors import StudyError
 
-from .base import NAME, Name, Part, validate
+from .base import NAME, Name, Part, nearest, validate
 from .data import DataSettings
 from .fitting import Fit, Model
 from .quantities import AnyDuration, Duration
 from .references import reference_mistakes
 from .terms import Term
+
+FOLD_NAMES = ("test", "pooled")
+"""What tables call folds that are no recording's."""
 
 
 class Simulated(Part):
@@ -83,6 +86,22 @@ class Recording(Part):
     nwb: Source = Field(description="Where the NWB file is.")
 
 
+class Join(Part):
+    """Recordings of the same units on several occasions, which are fitted as one session."""
+
+    sessions: tuple[Name, ...] = Field(min_length=2, description="Names of the recordings, in order.")
+    match: str | None = Field(
+        None,
+        description="Column of the units table that names the same unit in every recording, such as `cluster_id`. "
+        "Default: the NWB unit id. Units that are not in every recording are left out.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_list(cls, value: Any) -> Any:
+        return {"sessions": value} if isinstance(value, (list, tuple)) else value
+
+
 class Smooth(Part):
     """The Gaussian that smooths counts and rates in figures."""
 
@@ -114,6 +133,11 @@ class Study(DataSettings):
     description: str = Field("", description="What is asked, in a sentence or two; it opens the report.")
     seed: int = Field(0, description="All randomness derives from it.")
     recordings: dict[Name, Recording] = Field(min_length=1, description="The sessions, by name.")
+    join: dict[Name, Join] = Field(
+        {},
+        description="Recordings of the same units that are fitted as one session, by a name of your own: a list of "
+        "recordings, or `sessions` and `match`. They are not fitted alone then. Nothing convolves across them.",
+    )
     bad_sessions: Literal["leave_out", "stop"] = Field(
         "leave_out", description="A session that fails its audit is left out and reported, or stops the run."
     )
@@ -127,6 +151,23 @@ class Study(DataSettings):
     @classmethod
     def _expand_patterns(cls, value: Any) -> Any:
         return expand_patterns(value) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _sound_joins(self) -> Study:
+        mistakes = join_mistakes(self)
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """The sessions that are fitted: recordings by themselves, and joined ones in the place of their first."""
+        joined = {member: name for name, join in self.join.items() for member in join.sessions}
+        return tuple(dict.fromkeys(joined.get(name, name) for name in self.recordings))
+
+    def members(self, session: str) -> tuple[str, ...]:
+        """Return the recordings of a session."""
+        return self.join[session].sessions if session in self.join else (session,)
 
     @property
     def data(self) -> DataSettings:
@@ -142,6 +183,30 @@ class Study(DataSettings):
         """Return a model with `fit`'s penalty where it names none."""
         model = self.models[name]
         return model if model.penalty is not None else model.model_copy(update={"penalty": self.fit.penalty})
+
+
+def join_mistakes(study: Study) -> list[str]:
+    """List what is wrong with the joined sessions, with paths."""
+    mistakes, home = [], {}
+    for name, join in study.join.items():
+        if name in study.recordings:
+            mistakes.append(f"join.{name}: there is a recording of this name; choose another")
+        for i, member in enumerate(join.sessions):
+            if member not in study.recordings:
+                mistakes.append(
+                    f"join.{name}.sessions[{i}]: there is no recording '{member}'; {nearest(member, study.recordings)}"
+                )
+            elif member in home:
+                mistakes.append(f"join.{name}.sessions[{i}]: '{member}' is already part of '{home[member]}'")
+            home[member] = name
+            if member in FOLD_NAMES:
+                mistakes.append(f"join.{name}.sessions[{i}]: '{member}' means something else in tables; rename it")
+    alone = [name for name in study.recordings if name not in home]
+    if study.fit.folds.cut == "sessions" and study.fit.folds.blocks and alone:
+        mistakes.append(
+            f"fit.folds.cut: sessions holds out one recording of a joined session, and '{alone[0]}' is not in `join`"
+        )
+    return mistakes
 
 
 def expand_patterns(recordings: dict[str, Any]) -> dict[str, Any]:
