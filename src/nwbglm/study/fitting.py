@@ -198,7 +198,12 @@ class Fit(Part):
     tolerance: Annotated[float, Field(gt=0)] = Field(
         1e-10, description="Distance from the least objective (nats per row) at which a fit is done."
     )
-    precision: Literal["float64", "float32"] = Field("float64", description="Arithmetic of the fits.")
+    precision: Literal["float64", "float32"] = Field(
+        "float64",
+        description="Arithmetic of the passes over the data; sums and certificates' algebra stay in float64. float32 "
+        "halves the memory; log-likelihoods then err by less than 1e-6 nats a bin (3e-8 for 19 units and 152 features), "
+        "and the fits end as close to the optimum (2e-11 there).",
+    )
     memory: Size = Field(
         4 * 10**9,
         description="Features that need more are not kept in memory but made again for each pass over the data. It "
