@@ -20,8 +20,8 @@ import xarray as xr
 from xarray.core import indexing
 
 from nwbglm import basis as bases
-from nwbglm.convolution import Lagged
 from nwbglm.errors import ProblemError
+from nwbglm.making import Lagged, Lazy, Maker, Product, Valued
 from nwbglm.study import Factor, Term
 from nwbglm.study.terms import OTHER_SPIKES
 
@@ -34,14 +34,10 @@ GRID = 121  # values at which functions of a value are tabulated
 
 
 class Part(NamedTuple):
-    """The features of one input of a term."""
+    """What makes the features of one input of a term, and the functions that it uses."""
 
-    values: np.ndarray | indexing.LazilyIndexedArray
-    """Shape (rows, inputs x functions), input-major, zero where invalid."""
-    valid: np.ndarray
-    """Shape (rows, inputs)."""
-    inputs: list[str]
-    """Unit ids, or the signal's name."""
+    maker: Maker
+    """Makes them on any rows."""
     axis: str
     """What the functions are functions of: ``lag`` (s) or ``value`` (the signal's units)."""
     grid: np.ndarray
@@ -54,36 +50,20 @@ class Part(NamedTuple):
     """Of the grid."""
 
 
-def _over_lags(factor: Factor, binned: xr.Dataset, rows: np.ndarray, lazy: bool) -> Part:
-    lagged = Lagged(binned, factor, rows)
-    if not lazy or lagged.shape[0] * lagged.shape[1] * 4 <= IN_MEMORY:
-        values = np.concatenate([lagged.make(column, rows) for column in range(len(lagged.inputs))], axis=1)
-    else:
-        values = indexing.LazilyIndexedArray(lagged)
-    kernel = lagged.kernel
-    grid = (kernel.first + np.arange(len(kernel.weights))) * float(binned.attrs["bin"])
-    return Part(values, lagged.valid(), lagged.inputs, "lag", grid, kernel.weights, [], "s")
+def _over_lags(factor: Factor, binned: xr.Dataset) -> Part:
+    maker = Lagged(binned, factor)
+    grid = (maker.kernel.first + np.arange(len(maker.kernel.weights))) * float(binned.attrs["bin"])
+    return Part(maker, "lag", grid, maker.kernel.weights, [], "s")
 
 
-def _over_values(factor: Factor, binned: xr.Dataset, rows: np.ndarray, bounds: Sequence[float]) -> Part:
+def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float]) -> Part:
     series, period = np.asarray(binned[factor.of].values, dtype=float), binned[factor.of].attrs.get("period")
     bounds = list(bounds) or _session_bounds(factor, series, period)
-    kind, settings = factor.basis.kind, factor.basis.settings
-
-    def evaluate(value: np.ndarray) -> np.ndarray:
-        if kind == "identity":
-            return value[..., None]
-        if kind == "categorical":
-            return bases.categorical(value, np.array(bounds))[..., int(settings.full_rank) :]
-        return bases.functions(kind, settings, bases.positions(value, (bounds[0], bounds[1]), period=period))
-
-    made = evaluate(series[rows])
-    valid = np.isfinite(made).all(axis=1)
-    values = np.where(valid[:, None], made, 0.0).astype(np.float32)
+    maker = Valued(binned, factor, bounds)
     ends = bounds or (np.nanmin(series), np.nanmax(series))
-    grid = np.array(bounds) if kind == "categorical" else np.linspace(*ends, GRID)
+    grid = np.array(bounds) if factor.basis.kind == "categorical" else np.linspace(*ends, GRID)
     # the last value of a circular signal is its first: it would be wrapped to where it belongs all the same
-    return Part(values, valid[:, None], [factor.of], "value", grid, evaluate(grid), bounds, _units(binned, factor.of))
+    return Part(maker, "value", grid, maker.evaluate(grid), bounds, _units(binned, factor.of))
 
 
 def _session_bounds(factor: Factor, series: np.ndarray, period: float | None) -> list[float]:
@@ -111,15 +91,6 @@ def _session_bounds(factor: Factor, series: np.ndarray, period: float | None) ->
 
 def _units(binned: xr.Dataset, signal: str) -> str:
     return str(binned[signal].attrs.get("units", ""))
-
-
-def _multiply(left: Part, right: Part) -> Part:
-    """Multiply every function of one part with every one of another; at most one of them has several inputs."""
-    a, b = (part.values.reshape(len(part.values), len(part.inputs), -1) for part in (left, right))
-    values = a[:, :, None, :, None] * b[:, None, :, None, :]
-    valid = left.valid[:, :, None] & right.valid[:, None, :]
-    inputs = left.inputs if len(left.inputs) >= len(right.inputs) else right.inputs
-    return left._replace(values=values.reshape(len(values), -1), valid=valid.reshape(len(values), -1), inputs=inputs)
 
 
 # ---------------------------------------------------------------- the store
@@ -157,15 +128,32 @@ def build_features(
     rows = analysis_rows(binned)
     given = bounds or [()] * len(term.factors)
     parts = [
-        _over_lags(factor, binned, rows, lazy=len(term.factors) == 1)
-        if factor.basis.window
-        else _over_values(factor, binned, rows, limits)
+        _over_lags(factor, binned) if factor.basis.window else _over_values(factor, binned, limits)
         for factor, limits in zip(term.factors, given, strict=True)
     ]
-    whole = functools.reduce(_multiply, parts)
-    _refuse_unusable(whole.valid, binned, term, name)
-    dataset = _label(whole, binned, rows, term, name)
+    maker = functools.reduce(Product, [part.maker for part in parts])
+    valid = maker.valid(rows)
+    _refuse_unusable(valid, binned, term, name)
+    dataset = _label(maker, valid, binned, rows, term, name)
     return _tabulate(dataset, parts)
+
+
+def remake(store: xr.Dataset, binned: xr.Dataset) -> Maker:
+    """Return what makes a store's features again, from the bins that it was made of."""
+    term = Term.model_validate_json(store.attrs["term"])
+    makers = [
+        Lagged(binned, factor) if factor.basis.window else Valued(binned, factor, bounds)
+        for factor, bounds in zip(term.factors, json.loads(store.attrs["bounds"]), strict=True)
+    ]
+    return functools.reduce(Product, makers)
+
+
+def _values(maker: Maker, rows: np.ndarray) -> np.ndarray | indexing.LazilyIndexedArray:
+    """Return features (rows, inputs x functions), or where they are large what makes them when they are asked for."""
+    lazy = Lazy(maker, rows)
+    if lazy.shape[0] * lazy.shape[1] * lazy.dtype.itemsize > IN_MEMORY:
+        return indexing.LazilyIndexedArray(lazy)
+    return np.concatenate([maker.make([column], rows) for column in range(len(maker.inputs))], axis=1)
 
 
 def _refuse_unusable(valid: np.ndarray, binned: xr.Dataset, term: Term, name: str) -> None:
@@ -196,23 +184,24 @@ def analysis_rows(binned: xr.Dataset) -> np.ndarray:
     return np.flatnonzero(binned["in_epoch"].sel(purpose=chosen).values.any(axis=0))
 
 
-def _label(whole: Part, binned: xr.Dataset, rows: np.ndarray, term: Term, name: str) -> xr.Dataset:
+def _label(
+    maker: Maker, input_valid: np.ndarray, binned: xr.Dataset, rows: np.ndarray, term: Term, name: str
+) -> xr.Dataset:
     """Name the axes of a term's features."""
-    count = whole.values.shape[1] // len(whole.inputs)
-    own = term.own
+    count, inputs, own = maker.count, maker.inputs, term.own
     # a term of own spikes fails a unit alone, any other fails everybody
-    valid = whole.valid.any(axis=1) if own else whole.valid.all(axis=1)
+    valid = input_valid.any(axis=1) if own else input_valid.all(axis=1)
     dataset = xr.Dataset(
         {
-            "features": (("time", "feature"), whole.values),
+            "features": (("time", "feature"), _values(maker, rows)),
             "valid": ("time", valid),
             "row": ("time", rows.astype(np.int64)),
         },
         coords={
             "time": ("time", binned["time"].values[rows], {"units": "s"}),
-            "term": ("feature", np.full(len(whole.inputs) * count, name)),
-            "input": ("feature", np.repeat(np.array(whole.inputs, dtype=str), count)),
-            "function": ("feature", np.tile(np.arange(count), len(whole.inputs))),
+            "term": ("feature", np.full(len(inputs) * count, name)),
+            "input": ("feature", np.repeat(np.array(inputs, dtype=str), count)),
+            "function": ("feature", np.tile(np.arange(count), len(inputs))),
         },
         attrs={
             "session": binned.attrs.get("session", ""),
@@ -224,9 +213,9 @@ def _label(whole: Part, binned: xr.Dataset, rows: np.ndarray, term: Term, name: 
             "ahead": float(max(-_shortest_lag(factor, binned) for factor in term.factors)),
         },
     )
-    if own and not np.array_equal(whole.valid, np.repeat(valid[:, None], len(whole.inputs), axis=1)):
-        dataset["input_valid"] = (("time", "input_unit"), whole.valid)
-        dataset = dataset.assign_coords(input_unit=np.array(whole.inputs, dtype=str))
+    if own and (input_valid != valid[:, None]).any():
+        dataset["input_valid"] = (("time", "input_unit"), input_valid)
+        dataset = dataset.assign_coords(input_unit=np.array(inputs, dtype=str))
     return dataset
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_sessions import binned_session
 
-from nwbglm import basis, convolution, features, store
+from nwbglm import basis, convolution, features, making, store
 from nwbglm.errors import ProblemError, StudyError
 from nwbglm.study import Term
 
@@ -50,6 +50,21 @@ def test_convolution_is_the_sum_it_stands_for(first, length):
             if 0 <= source < length:
                 expected[t] += values[source][:, None] * weights[k]
     np.testing.assert_allclose(got, expected[rows], atol=1e-12)
+
+
+@pytest.mark.parametrize("first", [1, -30, -15, 0])
+def test_adding_kernels_event_by_event_is_convolution(monkeypatch, first):
+    monkeypatch.setattr(convolution, "EVENT_ROWS", 100)
+    rng = np.random.default_rng(2)
+    values, kernel = rng.poisson(0.05, size=(900, 1)), basis.Kernel(rng.normal(size=(30, 4)), first)
+    rows = np.flatnonzero(rng.random(900) < 0.7)
+    rows = rows[(rows < 300) | (rows >= 500)]
+    plain, added = (
+        np.concatenate([made for _, made in way(values, kernel, rows)])
+        for way in (convolution.convolve, convolution.add_events)
+    )
+    np.testing.assert_allclose(added, plain, rtol=0, atol=1e-13)
+    assert np.count_nonzero(added[np.abs(plain).sum(axis=(1, 2)) == 0]) == 0
 
 
 def test_convolution_in_small_pieces_is_the_same(monkeypatch):
@@ -312,8 +327,8 @@ def test_large_features_are_made_as_they_are_written(tmp_path, monkeypatch, expo
     monkeypatch.setattr(features, "IN_MEMORY", 0)
     monkeypatch.setattr(store, "STREAM_BYTES", 40_000)
     made = []
-    make = convolution.Lagged.make
-    monkeypatch.setattr(convolution.Lagged, "make", lambda self, *args: made.append(args[0]) or make(self, *args))
+    make = making.Lagged.make
+    monkeypatch.setattr(making.Lagged, "make", lambda self, *args: made.extend(args[0]) or make(self, *args))
     lazy = features.build_features(data, history(), name="coupling")
     assert made == []
     np.testing.assert_array_equal(lazy["valid"].values, whole["valid"].values)
@@ -326,6 +341,45 @@ def test_large_features_are_made_as_they_are_written(tmp_path, monkeypatch, expo
     np.testing.assert_array_equal(again["features"].values, whole["features"].values)
     assert again["input"].values.tolist() == whole["input"].values.tolist()
     assert again["features"].dtype == np.float32
+
+
+REMADE = {
+    "coupling": {"of": "all spikes", "basis": {"raised_cosine_log": {"n": 5, "window": "200 ms"}}},
+    "lags": {"of": "own spikes", "basis": {"lags": {"window": "100 ms"}}},
+    "ahead": {"of": "other spikes", "basis": {"bspline": {"n": 5, "window": "200 ms", "direction": "acausal"}}},
+    "heading": {"of": "x", "basis": {"cyclic_bspline": {"n": 6, "bounds": [-3, 3]}}},
+    "state": {"of": "state", "basis": "categorical"},
+    "gain": {
+        "product": [
+            {"of": "state", "basis": "categorical"},
+            {"of": "all spikes", "basis": {"raised_cosine_log": {"n": 3, "window": "100 ms"}}},
+            {"of": "x", "basis": "identity"},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+@pytest.mark.parametrize("name", REMADE)
+def test_features_that_are_made_again_are_those_of_the_store(name, exposed):
+    rng = np.random.default_rng(3)
+    counts = rng.poisson([0.02, 0.4, 0.05], size=(1500, 3))  # one convolved by products, two event by event
+    x = rng.uniform(-3, 3, 1500)
+    x[700:705] = np.nan
+    exposure = np.ones((1500, 3))
+    exposure[200:210, 2] = 0
+    fit = (np.arange(1500) < 900) | (np.arange(1500) >= 1200)
+    data = binned_session(
+        counts, segment=np.arange(1500) // 500, in_epoch={"fit": fit}, x=x, state=np.arange(1500) // 300 % 3,
+        **({"exposure": exposure} if exposed else {}),
+    )  # fmt: skip
+    made = features.build_features(data, Term.model_validate(REMADE[name]), name=name)
+    maker = features.remake(made, data)
+    rows, columns = made["row"].values, np.arange(len(maker.inputs))
+    again = np.concatenate([maker.make(columns, rows[start : start + 70]) for start in range(0, len(rows), 70)])
+    np.testing.assert_array_equal(again, made["features"].values)
+    last = maker.make(columns[-1:], rows[100:900])
+    np.testing.assert_array_equal(last, made["features"].values[100:900, -maker.count :])
 
 
 # ---------------------------------------------------------------- errors
