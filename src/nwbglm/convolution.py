@@ -65,10 +65,10 @@ def add_events(values: np.ndarray, kernel: Kernel, rows: np.ndarray) -> Iterator
     lags = len(kernel.weights)
     values = values[:, 0]
     events = np.flatnonzero(values)
-    block_of_row = rows // EVENT_ROWS
-    for number in block_of_row[np.flatnonzero(np.diff(block_of_row, prepend=-1))]:
-        where = slice(*np.searchsorted(block_of_row, [number, number + 1]).tolist())
-        here = rows[where]
+    start = 0
+    while start < len(rows):
+        where = slice(start, int(np.searchsorted(rows, rows[start] + EVENT_ROWS)))
+        here, start = rows[where], where.stop
         # an event at s adds weights[l] to row s + first + l: the target begins one kernel's length before the rows
         begin = here[0] - lags + 1
         near = events[slice(*np.searchsorted(events, [begin - kernel.first, here[-1] + 1 - kernel.first]))]
@@ -76,7 +76,8 @@ def add_events(values: np.ndarray, kernel: Kernel, rows: np.ndarray) -> Iterator
         size = np.broadcast_to(values[near].astype(float), place.shape)
         shape = int(here[-1]) + lags - int(begin), lags
         adding = sparse.csc_array((size.ravel(), place.ravel(), np.arange(lags + 1) * len(near)), shape=shape)
-        yield where, (adding @ kernel.weights)[here - begin][:, None]
+        whole = slice(lags - 1, lags - 1 + len(here)) if here[-1] - here[0] == len(here) - 1 else here - begin
+        yield where, (adding @ kernel.weights)[whole][:, None]
 
 
 def block_rows(lags: int) -> int:
