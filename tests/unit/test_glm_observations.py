@@ -1,48 +1,18 @@
-"""Each observation model against a library that has it, and against its own derivatives."""
+"""Each observation model against its own derivatives, its distribution, and the truth it was drawn from."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from glm_problems import blocks, population
-from glum import GeneralizedLinearRegressor
-from scipy.optimize import minimize
-from scipy.stats import nbinom
-from sklearn.linear_model import GammaRegressor, LogisticRegression, Ridge
+from glm_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value, responses
+from scipy.optimize import approx_fprime
+from scipy.stats import nbinom, poisson
 
+from nwbglm.glm.columns import Columns, evaluate
 from nwbglm.glm.fit import Status, fit_splits, predict
-from nwbglm.glm.observations import (
-    BERNOULLI,
-    GAMMA,
-    GAUSSIAN,
-    NEGATIVE_BINOMIAL,
-    POISSON,
-    POISSON_SOFTPLUS,
-)
-from nwbglm.glm.penalties import Penalty
-
-RIDGE = Penalty("ridge")
-MODELS = [POISSON, POISSON_SOFTPLUS, BERNOULLI, GAUSSIAN, GAMMA, NEGATIVE_BINOMIAL]
-
-
-def responses(observations, features, rows=2000, seed=2):
-    """Return features and responses drawn from the model."""
-    rng = np.random.default_rng(seed)
-    X, _ = population(rows=rows, features=features, units=1, seed=seed, spread=0.3)
-    drive = (X - X.mean(axis=0)) / X.std(axis=0) @ rng.normal(size=(features, 2)) * 0.4 / features**0.5
-    if observations is POISSON:
-        return X, rng.poisson(0.3 * np.exp(drive))
-    if observations is POISSON_SOFTPLUS:
-        return X, rng.poisson(np.logaddexp(0, drive - 0.5))
-    if observations is BERNOULLI:
-        return X, (rng.random(drive.shape) < 1 / (1 + np.exp(0.5 - drive))).astype(int)
-    if observations is GAUSSIAN:
-        return X, 3 + drive + rng.normal(size=drive.shape)
-    if observations is GAMMA:
-        return X, rng.gamma(2.0, np.exp(drive) / 2)
-    mu = 2 * np.exp(drive)
-    return X, rng.negative_binomial(2.0, 2.0 / (2.0 + mu))
+from nwbglm.glm.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
+from nwbglm.glm.problem import build_problem
 
 
 @pytest.mark.parametrize("observations", MODELS, ids=lambda model: model.name)
@@ -57,96 +27,105 @@ def test_derivatives_of_the_loss(observations):
         np.testing.assert_allclose(observations.curvature(eta, y, e, a), curve, atol=1e-10)
 
 
-def gamma_peer(X, y, strength):
-    model = GammaRegressor(alpha=strength, tol=1e-14, max_iter=5000, solver="newton-cholesky").fit(X, y)
-    return model.coef_, model.intercept_
+@pytest.mark.parametrize("kind", ["ridge", "smoothness"])
+@pytest.mark.parametrize("observations", MODELS, ids=lambda model: model.name)
+def test_gradient_and_hessian_of_the_objective(observations, kind):
+    X, y = responses(observations, 5, rows=700)
+    everything, penalty, strength, dispersion = np.ones(len(X), bool), penalty_of(kind, 5), 0.3, 0.7
+    rng = np.random.default_rng(0)
+    columns = Columns(np.array([1, 0]), np.zeros(2, int), np.full(2, strength), np.full(2, dispersion))
+    with jax.enable_x64(True):
+        problem = build_problem(
+            X, y, everything[None], everything, penalty=penalty, observations=observations, exposure=None,
+            allowed=None, dtype="float64", columns=2, mixed=False, memory=None,
+        )  # fmt: skip
+        theta = rng.normal(size=(2, problem.width)) * 0.2 * problem.usable[0]
+        point = evaluate(problem, columns, theta, hessian=True)
+    sd = X.std(axis=0)
+    Z = (X - X.mean(axis=0)) / sd
+    inside = [*range(5), problem.width - 1]
+    for i, unit in enumerate(columns.unit):
+
+        def objective(v, unit=unit):
+            loss = mean_loss(observations, y[:, unit], Z @ v[:-1] + v[-1], dispersion)
+            return loss + strength * penalty_value(penalty, v[:-1] / sd)
+
+        at = point.theta[i, inside]
+        np.testing.assert_allclose(point.objective[i], objective(at), rtol=1e-12)
+        forward, backward = approx_fprime(at, objective, 1e-6), approx_fprime(at, objective, -1e-6)
+        np.testing.assert_allclose(point.gradient[i, inside], (forward + backward) / 2, atol=1e-8)
+        exact = jax_hessian(observations, Z, y[:, unit], at, dispersion)
+        pull = strength * problem.quadratic[np.ix_(inside, inside)]
+        np.testing.assert_allclose(point.hessian[i][np.ix_(inside, inside)], exact + pull, atol=1e-10)
 
 
-def bernoulli_peer(X, y, strength):
-    model = LogisticRegression(C=1 / (strength * len(y)), solver="newton-cholesky", tol=1e-14, max_iter=500).fit(X, y)
-    return model.coef_[0], model.intercept_[0]
+def jax_hessian(observations, Z, y, at, dispersion):
+    """Return the Hessian of the mean loss by automatic differentiation."""
 
+    def loss(v):
+        eta = Z @ v[:-1] + v[-1]
+        linear = y * eta if observations.linear else 0.0
+        return jnp.mean(observations.loss(eta, y, 1.0, dispersion) - linear)
 
-def gaussian_peer(X, y, strength):
-    model = Ridge(alpha=0.5 * strength * len(y), solver="cholesky").fit(X, y)
-    return model.coef_, model.intercept_
-
-
-def poisson_peer(X, y, strength):
-    model = GeneralizedLinearRegressor(family="poisson", alpha=strength, l1_ratio=0, gradient_tol=1e-12, max_iter=500)
-    model.fit(X, y)
-    return model.coef_, model.intercept_
+    with jax.enable_x64(True):
+        return np.asarray(jax.hessian(loss)(jnp.asarray(at)))
 
 
 @pytest.mark.parametrize("features", [6, 40])
-@pytest.mark.parametrize(
-    ("observations", "peer"),
-    [(GAMMA, gamma_peer), (BERNOULLI, bernoulli_peer), (GAUSSIAN, gaussian_peer), (POISSON, poisson_peer)],
-    ids=["gamma", "bernoulli", "gaussian", "poisson"],
-)
-def test_coefficients_agree_with_a_peer(observations, peer, features):
-    X, y = responses(observations, features)
-    train, test = blocks(len(X), 3)
-    fits = fit_splits(X, y, train, test, strengths=(1e-3, 1e-1), penalty=RIDGE, observations=observations, gap=1e-15)
-    assert (fits.status == Status.ok).all()
-    for unit in range(2):
-        for split in (0, 3):
-            rows = train[split]
-            for i, strength in enumerate((1e-3, 1e-1)):
-                coef, intercept = peer(X[rows], y[rows, unit], strength)
-                np.testing.assert_allclose(fits.coef[unit, split, i], coef, rtol=1e-5, atol=1e-6 * np.abs(coef).max())
-                np.testing.assert_allclose(fits.intercept[unit, split, i], intercept, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("features", [6, 40])
-def test_softplus_reaches_the_least_objective(features):
+def test_softplus_scores_are_those_of_its_distribution(features):
     X, y = responses(POISSON_SOFTPLUS, features)
-    everything = np.ones((1, len(X)), bool)
-    fits = fit_splits(X, y, everything, everything, strengths=(1e-2,), penalty=RIDGE, observations=POISSON_SOFTPLUS)
-    for unit in range(2):
+    train, test = blocks(len(X), 3)
+    fits = fit_splits(X, y, train, test, observations=POISSON_SOFTPLUS)
+    for unit, split in np.ndindex(2, 3):
+        mu = predict(X, fits.coef[unit, split, 0], fits.intercept[unit, split, 0], observations=POISSON_SOFTPLUS)
+        each = poisson.logpmf(y[:, unit], mu)
+        np.testing.assert_allclose(fits.train_log_likelihood[unit, split, 0], each[train[split]].sum(), rtol=1e-10)
+        np.testing.assert_allclose(fits.test_log_likelihood[unit, split, 0], each[test[split]].sum(), rtol=1e-10)
 
-        def objective(v, counts=y[:, unit]):
-            eta = X @ v[:-1] + v[-1]
-            mu = np.logaddexp(0, eta)
-            slope = (1 - counts / mu) / (1 + np.exp(-eta))
-            value = np.mean(mu - counts * np.log(mu)) + 0.5e-2 * v[:-1] @ v[:-1]
-            return value, np.append(slope @ X / len(X) + 1e-2 * v[:-1], slope.mean())
 
-        peer = minimize(
-            objective,
-            np.zeros(features + 1),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": 5000, "ftol": 0, "gtol": 1e-9},
-        )
-        ours = objective(np.append(fits.coef[unit, 0, 0], fits.intercept[unit, 0, 0]))[0]
-        assert ours <= peer.fun + 1e-10 and abs(ours - fits.objective[unit, 0, 0]) < 1e-12
-        mu = predict(X, fits.coef[unit, 0, 0], fits.intercept[unit, 0, 0], observations=POISSON_SOFTPLUS)
-        from scipy.stats import poisson
-
-        np.testing.assert_allclose(
-            fits.test_log_likelihood[unit, 0, 0], poisson.logpmf(y[:, unit], mu).sum(), rtol=1e-9
-        )
+def binomial_log_likelihood(fits, X, y, unit, dispersion=None):
+    """Return the summed log-likelihood of a fit, at its own dispersion or another."""
+    shape = 1 / (fits.dispersion[unit, 0, 0] if dispersion is None else dispersion)
+    mu = predict(X, fits.coef[unit, 0, 0], fits.intercept[unit, 0, 0])
+    return nbinom.logpmf(y[:, unit], shape, shape / (shape + mu)).sum()
 
 
 @pytest.mark.parametrize("features", [4, 36])
-def test_negative_binomial_dispersion_is_that_of_statsmodels(features):
+def test_negative_binomial_is_that_of_statsmodels(features):
     X, y = responses(NEGATIVE_BINOMIAL, features)
     everything = np.ones((1, len(X)), bool)
-    fits = fit_splits(X, y, everything, everything, observations=NEGATIVE_BINOMIAL, gap=1e-14)
-    assert (fits.status == Status.ok).all()
+    default, tight = (
+        fit_splits(X, y, everything, everything, observations=NEGATIVE_BINOMIAL, gap=gap) for gap in (1e-10, 1e-16)
+    )
+    assert (default.status == Status.ok).all() and (tight.status == Status.ok).all()
     for unit in range(2):
-        peer = sm.NegativeBinomial(y[:, unit], sm.add_constant(X)).fit(method="newton", disp=0, maxiter=200)
-        ours = fits.train_log_likelihood[unit, 0, 0]
-        assert ours >= peer.llf - 1e-6
-        np.testing.assert_allclose(fits.dispersion[unit, 0, 0], peer.params[-1], rtol=1e-4)
-        np.testing.assert_allclose(fits.coef[unit, 0, 0], peer.params[1:-1], rtol=1e-3, atol=1e-5)
-        shape = 1 / fits.dispersion[unit, 0, 0]
-        mu = predict(X, fits.coef[unit, 0, 0], fits.intercept[unit, 0, 0])
-        np.testing.assert_allclose(ours, nbinom.logpmf(y[:, unit], shape, shape / (shape + mu)).sum(), rtol=1e-9)
-        np.testing.assert_allclose(fits.test_log_likelihood[unit, 0, 0], ours, rtol=1e-9)
+        model = sm.NegativeBinomial(y[:, unit], sm.add_constant(X))
+        peer = model.fit(method="newton", disp=0, maxiter=200, tol=1e-14)
+        ours = binomial_log_likelihood(default, X, y, unit)
+        assert ours >= peer.llf - 1e-10 * len(X)
+        np.testing.assert_allclose(tight.dispersion[unit, 0, 0], peer.params[-1], rtol=1e-5)
+        coef = peer.params[1:-1]
+        np.testing.assert_allclose(tight.coef[unit, 0, 0], coef, rtol=0, atol=1e-6 * np.abs(coef).max())
+        np.testing.assert_allclose(default.train_log_likelihood[unit, 0, 0], ours, rtol=1e-12)
+        np.testing.assert_allclose(default.test_log_likelihood[unit, 0, 0], ours, rtol=1e-10)
+        shape = 1 / default.dispersion[unit, 0, 0]
         null = nbinom.logpmf(y[:, unit], shape, shape / (shape + y[:, unit].mean())).sum()
-        np.testing.assert_allclose(fits.null_test_log_likelihood[unit, 0], null, rtol=1e-9)
+        np.testing.assert_allclose(default.null_test_log_likelihood[unit, 0], null, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["ridge", "lasso", "smoothness"])
+def test_dispersion_is_the_likeliest_with_a_penalty_too(kind):
+    X, y = responses(NEGATIVE_BINOMIAL, 6)
+    everything = np.ones((1, len(X)), bool)
+    fits = fit_splits(
+        X, y, everything, ~everything, observations=NEGATIVE_BINOMIAL, strengths=(5e-2,), penalty=penalty_of(kind, 6)
+    )
+    for unit in range(2):
+        at = fits.dispersion[unit, 0, 0]
+        here, below, above = (binomial_log_likelihood(fits, X, y, unit, at * by) for by in (1, 1 - 1e-3, 1 + 1e-3))
+        assert here > below and here > above
+        slope, curvature = (above - below) / 2, below + above - 2 * here
+        assert abs(slope / curvature) < 1e-2  # in steps of a thousandth of the dispersion
 
 
 @pytest.mark.parametrize("observations", [GAMMA, GAUSSIAN, BERNOULLI], ids=lambda model: model.name)
@@ -166,14 +145,45 @@ def test_nulls_and_saturated_scores(observations):
     np.testing.assert_allclose(fits.saturated_test_log_likelihood[0, 0], expected[1], atol=1e-9)
 
 
-@pytest.mark.parametrize("rows", [2000, 8000, 32000])
-def test_truth_is_recovered_as_the_root_of_the_rows(rows):
-    rng = np.random.default_rng(rows)
-    X = rng.normal(size=(rows, 5))
-    truth = np.array([0.3, -0.5, 0.2, 0.0, 0.4])
-    y = rng.poisson(0.2 * np.exp(X @ truth))[:, None]
-    everything = np.ones((1, rows), bool)
-    fits = fit_splits(X, y, everything, ~everything)
-    error = np.linalg.norm(fits.coef[0, 0, 0] - truth)
-    expected = np.sqrt(np.trace(np.linalg.inv(X.T @ (X * 0.2 * np.exp(X @ truth)[:, None]))))
-    assert 0.2 * expected < error < 2.5 * expected
+def information(observations, eta):
+    """Return Fisher's information of one row on its predictor, for what `drawn` draws."""
+    mu = np.exp(eta)
+    return {
+        "poisson": mu,
+        "poisson_softplus": 1 / (1 + np.exp(-eta)) ** 2 / np.logaddexp(0, eta),
+        "bernoulli": np.exp(-eta) / (1 + np.exp(-eta)) ** 2,
+        "gaussian": np.ones_like(eta),
+        "gamma": np.full_like(eta, 2.0),
+        "negative_binomial": mu / (1 + 0.5 * mu),
+    }[observations.name]
+
+
+def drawn(observations, eta, rng):
+    """Return responses: noise of variance 1, Gamma of shape 2, dispersion 0.5."""
+    mu = np.exp(eta)
+    return {
+        "poisson": lambda: rng.poisson(mu),
+        "poisson_softplus": lambda: rng.poisson(np.logaddexp(0, eta)),
+        "bernoulli": lambda: rng.random(eta.shape) < 1 / (1 + np.exp(-eta)),
+        "gaussian": lambda: eta + rng.normal(size=eta.shape),
+        "gamma": lambda: rng.gamma(2.0, mu / 2),
+        "negative_binomial": lambda: rng.negative_binomial(2.0, 2.0 / (2.0 + mu)),
+    }[observations.name]() * 1.0
+
+
+@pytest.mark.parametrize("observations", MODELS, ids=lambda model: model.name)
+def test_truth_is_recovered_as_the_root_of_the_rows(observations):
+    truth, replicates, errors = np.array([0.3, -0.5, 0.2, 0.0, 0.4, -0.5]), 40, []
+    for rows in (1000, 16_000):
+        rng = np.random.default_rng(rows)
+        X = rng.normal(size=(rows, 5))
+        eta = X @ truth[:-1] + truth[-1]
+        y = drawn(observations, np.repeat(eta[:, None], replicates, axis=1), rng)
+        everything = np.ones((1, rows), bool)
+        fits = fit_splits(X, y, everything, ~everything, observations=observations)
+        error = np.concatenate([fits.coef[:, 0, 0], fits.intercept[:, 0]], axis=1) - truth
+        Z = np.column_stack([X, np.ones(rows)])
+        whitened = error @ np.linalg.cholesky(Z.T @ (information(observations, eta)[:, None] * Z))
+        assert 0.7 < np.mean(whitened**2) < 1.35  # 240 squares of standard normal numbers
+        errors.append(np.sqrt(np.mean(error**2)))
+    assert 3.2 < errors[0] / errors[1] < 5.0  # sixteen times the rows
