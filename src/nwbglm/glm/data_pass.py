@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Panel", "column_extremes", "column_sums", "dispersion_slopes", "packed_index", "weighted_grams"]
+__all__ = ["Panel", "Unscaled", "column_extremes", "column_sums", "dispersion_slopes", "packed_index", "weighted_grams"]
 
 
 class Panel(NamedTuple):
@@ -25,7 +25,7 @@ class Panel(NamedTuple):
     Attributes
     ----------
     x : (blocks, rows, features)
-        Standardised features; the last column is 1 (the intercept).
+        Features, standardised or as they are given; the last column is 1 (the intercept).
     masks : (blocks, masks, rows) bool
         Sets of rows: training and test rows of each split.
     exposure, y : (blocks, units, rows) or None
@@ -45,6 +45,21 @@ class Panel(NamedTuple):
         return self
 
 
+class Unscaled(NamedTuple):
+    """Features as they are given, with what makes them standardised block by block: ``(raw - mean) * factor``.
+
+    Attributes
+    ----------
+    raw : (blocks, rows, features)
+    mean, factor : (features,)
+        0 and 1 for the intercept.
+    """
+
+    raw: jax.Array
+    mean: jax.Array
+    factor: jax.Array
+
+
 def packed_index(features: int) -> tuple[np.ndarray, np.ndarray]:
     """Return row and column of each entry of a packed upper triangle."""
     return np.triu_indices(features)
@@ -53,15 +68,18 @@ def packed_index(features: int) -> tuple[np.ndarray, np.ndarray]:
 def _rows(panel, j, theta, unit, mask, alpha):
     """Return the block's features and, for each column: linear predictor, weight, exposure, response."""
     x, masks, exposure, y = panel
-    xb = jax.lax.dynamic_index_in_dim(x, j, keepdims=False)
     take = partial(jax.lax.dynamic_index_in_dim, index=j, keepdims=False)
+    if isinstance(x, Unscaled):
+        xb = ((take(x.raw).astype(x.mean.dtype) - x.mean) * x.factor).astype(theta.dtype)
+    else:
+        xb = take(x)
     eta = jnp.matmul(theta, xb.T, precision=jax.lax.Precision.HIGHEST)
     weight = take(masks)[mask]
     e = jnp.ones((), eta.dtype)
     if exposure is not None:
-        e = take(exposure)[unit]
+        e = take(exposure)[unit].astype(eta.dtype)
         weight = weight & (e > 0)
-    response = take(y)[unit] if y is not None else None
+    response = take(y)[unit].astype(eta.dtype) if y is not None else None
     return xb, eta, weight, (response, e, alpha[:, None])
 
 
@@ -86,7 +104,7 @@ def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, 
     Parameters
     ----------
     x, masks, exposure, y
-        Of a `Panel`.
+        Of a `Panel`; ``x`` may be `Unscaled`.
     blocks : (blocks,) int32
         Which blocks to visit: the first ``count`` entries.
     theta : (columns, features)

@@ -48,9 +48,10 @@ class NewtonDirections:
 def exact_hessians(problem: Problem, columns: Columns, theta: np.ndarray) -> np.ndarray:
     """Return the Hessians (n, P, P) of the objective, a few columns at a time."""
     parts = []
-    for i in range(0, len(theta), 8):
-        some = columns.take(slice(i, i + 8))
-        parts.append(problem.grams(theta[i : i + 8], some.unit, some.mask, some.alpha))
+    lot = problem.hessians_at_once(8)
+    for i in range(0, len(theta), lot):
+        some = columns.take(slice(i, i + lot))
+        parts.append(problem.grams(theta[i : i + lot], some.unit, some.mask, some.alpha))
     hessian = np.concatenate(parts) / problem.rows[columns.unit, columns.mask][:, None, None]
     return hessian + columns.strength[:, None, None] * problem.quadratic
 

@@ -1,11 +1,13 @@
-"""Panels: the data in blocks of rows, standardised, kept on the device or rebuilt for each pass.
+"""Panels: the data in blocks of rows, kept on the device or built again for each pass.
 
-Features may be any array with a shape and slices: numpy, a memory map, a zarr array larger than memory.
+Features may be any array with a shape and slices: numpy, a memory map, a zarr array larger than memory. Where they fit
+in memory twice they are standardised once; otherwise they are as they are given, half the size, and each block is
+standardised when its turn comes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -27,11 +29,16 @@ def take_rows(X, rows: np.ndarray) -> np.ndarray:
     return X[rows] if isinstance(X, np.ndarray) else np.asarray(X[first : last + 1])[rows - first]
 
 
-def scale_of_features(X, rows: np.ndarray, step: int = 4096) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+SCANNED_BYTES = 64 * 2**20
+"""Features that are made or read at once where they are not in memory."""
+
+
+def scale_of_features(X, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean, standard deviation (1 where constant) and whether each feature varies, over the rows.
 
     Sums are taken around the mean of the first rows, so that large offsets cost no digits.
     """
+    step = 4096 if isinstance(X, np.ndarray) else max(4096, SCANNED_BYTES // (8 * max(X.shape[1], 1)))
     count = max(len(rows), 1)
     centre = take_rows(X, rows[:step]).mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(X.shape[1])
     total, square = np.zeros((2, X.shape[1]))
@@ -59,7 +66,9 @@ class PanelMaker:
     width, rows
         Padded number of coefficients, and rows of a block.
     dtype
-        Of the panel.
+        Of the standardised features.
+    standardised
+        Whether the features are standardised here, or block by block in each pass.
     with_responses
         Whether the observation model needs the responses row by row.
     """
@@ -73,40 +82,65 @@ class PanelMaker:
     width: int
     rows: int
     dtype: str
+    standardised: bool
     with_responses: bool
 
     def make(self, rows: np.ndarray, count: int, tally: Tally | None = None) -> Panel:
         """Return the panel of these rows in ``count`` blocks; add them to the tally."""
-        units, features = self.y.shape[1], len(self.mean)
-        x = _zeros((count, self.rows, self.width), self.dtype)
+        whole = take_rows(self.X, rows)
         sets = _zeros((count, len(self.masks), self.rows), bool)
-        shares = None if self.exposure is None else _zeros((count, units, self.rows), self.dtype)
-        responses = _zeros((count, units, self.rows), self.dtype) if self.with_responses else None
+        by_row = {"exposure": self.exposure, "y": self.y if self.with_responses else None}
+        by_row = {
+            name: None if array is None else _zeros((count, array.shape[1], self.rows), self._dtype_of(array))
+            for name, array in by_row.items()
+        }
+        if self.standardised:
+            x = _zeros((count, self.rows, self.width), self.dtype)
+        else:
+            x = _zeros((count, self.rows, self.width), self._dtype_of(whole))
+            x.reshape(-1, self.width)[: len(rows), : whole.shape[1]] = whole
+            x[..., -1] = 1.0
         scratch = np.zeros((self.rows, self.width))
         for j in range(-(-len(rows) // self.rows)):
-            here = rows[j * self.rows : (j + 1) * self.rows]
+            inside = slice(j * self.rows, (j + 1) * self.rows)
+            here = rows[inside]
             n = len(here)
-            block = x[j, :n] if self.dtype == "float64" else scratch[:n]
-            np.subtract(take_rows(self.X, here), self.mean, out=block[:, :features])
-            block[:, :features] /= self.sd
-            block[:, -1] = 1.0
-            if not np.isfinite(block.sum()):
-                raise ProblemError(
-                    "X is not finite on a row that a split uses",
-                    where="fit_splits",
-                    mend="leave such rows out of train and test",
-                )
-            x[j, :n], sets[j, :, :n] = block, self.masks[:, here]
+            sets[j, :, :n] = self.masks[:, here]
+            if self.standardised or tally is not None:
+                block = x[j, :n] if self.standardised and self.dtype == "float64" else scratch[:n]
+                self._standardise(whole[inside], block)
+                if self.standardised:
+                    x[j, :n] = block
             response = take_rows(self.y, here)
-            share = None if shares is None else np.asarray(take_rows(self.exposure, here), float)
+            share = None if self.exposure is None else np.asarray(take_rows(self.exposure, here), float)
             if share is not None:
-                shares[j, :, :n] = share.T
-            if responses is not None:
-                responses[j, :, :n] = (response if share is None else np.where(share > 0, response, 1.0)).T
+                by_row["exposure"][j, :, :n] = share.T
+            if self.with_responses:
+                by_row["y"][j, :, :n] = (response if share is None else np.where(share > 0, response, 1.0)).T
             if tally is not None:
                 tally.add(block, response, here, share)
-        on_device = [None if a is None else jax.device_put(a, may_alias=True) for a in (x, sets, shares, responses)]
+        arrays = x, sets, by_row["exposure"], by_row["y"]
+        on_device = [None if a is None else jax.device_put(a, may_alias=True) for a in arrays]
         return Panel(*on_device, occupied=sets.any(axis=2).T)
+
+    def _standardise(self, raw: np.ndarray, into: np.ndarray) -> None:
+        """Write features (n, p) standardised into (n, P), the intercept last; refuse what is not finite."""
+        features = len(self.mean)
+        np.subtract(raw, self.mean, out=into[:, :features])
+        into[:, :features] /= self.sd
+        into[:, -1] = 1.0
+        if not np.isfinite(into.sum()):
+            raise ProblemError(
+                "X is not finite on a row that a split uses",
+                where="fit_splits",
+                mend="leave such rows out of train and test",
+            )
+
+    def _dtype_of(self, array: np.ndarray) -> np.dtype:
+        """Return the smaller of single and the problem's precision that holds an array's values exactly."""
+        if self.standardised:
+            return np.dtype(self.dtype)
+        return np.dtype(np.float32 if np.can_cast(array.dtype, np.float32) else np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +155,6 @@ class StoredPanel:
     def load(self) -> Panel:
         """Build it."""
         return self.maker.make(self.rows, self.count)
-
-    def in_dtype(self, dtype: str) -> StoredPanel:
-        """Return the same in another precision."""
-        return replace(self, maker=replace(self.maker, dtype=dtype))
 
 
 def in_float32(panel: Panel) -> Panel:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from .data_pass import Panel, column_extremes, column_sums, dispersion_slopes, weighted_grams
+from .data_pass import Panel, Unscaled, column_extremes, column_sums, dispersion_slopes, weighted_grams
 from .observations import Observations
 from .panels import PanelMaker, StoredPanel, in_float32, scale_of_features
 from .penalties import Penalty
@@ -22,6 +22,15 @@ PANEL_BLOCKS = 64
 SLOTS = {"cpu": 128, "gpu": 2048}
 """Columns worked on at once: enough to fill the device's matrix units."""
 
+STORED_SLOTS = 512
+"""The same, at least, where the features are made again for each pass: it costs as much as about 128 columns."""
+
+STORED_SHARE = 16
+"""Share of the memory that one panel takes of features that are made again: three of them are there at once."""
+
+GRAM_BYTES = 2**27
+"""Memory for Hessians that are summed in one pass over features that are made again."""
+
 DEVICE_ROWS = 8192
 """Rows of a block where each block costs a launch."""
 
@@ -33,7 +42,8 @@ class Problem:
     """Everything that all columns share.
 
     Features are standardised (mean 0, standard deviation 1 over the rows that any split trains on) and padded with
-    zeros; the last is 1, for the intercept. ``M`` sets of rows: training and test rows of each split, and all rows
+    zeros; the last is 1, for the intercept. They are so in the panels, or become so block by block in each pass.
+    There are ``M`` sets of rows: training and test rows of each split, and all rows
     that any split trains on.
 
     Attributes
@@ -44,6 +54,8 @@ class Problem:
         Number of features without padding and intercept.
     mean, sd : (p,)
         Of the raw features.
+    standard : two (P,) arrays, or None
+        What turns the panels' features into standardised ones, where they are not yet (see `data_pass.Unscaled`).
     usable : (U, P) bool
         Coefficients that move: features that the unit may use and that vary, and the intercept.
     allowed : (U, p) bool
@@ -82,6 +94,7 @@ class Problem:
     features: int
     mean: np.ndarray
     sd: np.ndarray
+    standard: tuple[np.ndarray, np.ndarray] | None
     usable: np.ndarray
     allowed: np.ndarray
     quadratic: np.ndarray
@@ -108,6 +121,15 @@ class Problem:
         """Number of coefficients of a column, with padding and the intercept."""
         return self.usable.shape[1]
 
+    @property
+    def stored(self) -> bool:
+        """Whether the features are made again for each pass."""
+        return isinstance(self.panels[0], StoredPanel)
+
+    def hessians_at_once(self, otherwise: int) -> int:
+        """Return how many Hessians to ask of one pass: many where it is dear."""
+        return max(otherwise, GRAM_BYTES // (8 * self.width**2)) if self.stored else otherwise
+
     def absolute_sum(self, theta: np.ndarray) -> np.ndarray:
         """Return the weighted sum of the norms of groups of coefficients (n,)."""
         extended = np.pad(theta, ((0, 0), (0, 1)))
@@ -121,7 +143,9 @@ class Problem:
 
     def grams(self, theta, unit, mask, alpha, *, stride: int = 1) -> np.ndarray:
         """Sum the Hessians of columns over their rows (every ``stride``-th block), scaled up to all of them."""
-        (total,) = self._over_panels(weighted_grams, theta, unit, mask, alpha, stride, observations=self.observations)
+        (total,) = self._over_panels(
+            weighted_grams, theta, unit, mask, alpha, stride, lot=GRAM_COLUMNS, observations=self.observations
+        )
         return total
 
     def extremes(self, theta, unit, mask) -> tuple[np.ndarray, np.ndarray]:
@@ -140,13 +164,18 @@ class Problem:
         start = 0
         for panel in self.panels:
             loaded = panel.load()
-            blocks, size, width = loaded.x.shape
+            x = np.asarray(loaded.x)
+            blocks, size, width = x.shape
             rows = self.used[start : start + blocks * size]
             start += blocks * size if panel is not self.panels[-1] else len(rows)
             members = np.asarray(loaded.masks)[:, mask].reshape(-1)[: len(rows)]
             if self.shares is not None:
                 members = members & (self.shares[rows, unit] > 0)
-            yield np.asarray(loaded.x).reshape(-1, width)[: len(rows)][members], self.responses[rows[members], unit]
+            chosen = x.reshape(-1, width)[: len(rows)][members]
+            if self.standard is not None:
+                mean, factor = self.standard
+                chosen = (chosen - mean) * factor
+            yield chosen, self.responses[rows[members], unit]
 
     def _over_panels(self, kernel, theta, unit, mask, alpha, stride, **options):
         total = None
@@ -154,17 +183,15 @@ class Problem:
             total = part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
         return [np.asarray(array)[: len(theta)] for array in total]
 
-    def _each_panel(self, kernel, theta, unit, mask, alpha, stride, **options):
-        """Run a kernel on every panel with rows of the columns' sets; yield tuples of device arrays."""
-        columns = len(theta)
-        size = bucket(columns, COLUMN_BUCKETS)
-        padded = np.zeros((size, self.width), self.dtype)
-        padded[:columns] = theta
-        labels = np.zeros((2, size), np.int32)
-        labels[:, :columns] = unit, mask
-        shape = np.ones(size, self.dtype)
-        shape[:columns] = alpha
+    def _each_panel(self, kernel, theta, unit, mask, alpha, stride, lot=None, **options):
+        """Run a kernel on every panel with rows of the columns' sets; yield tuples of device arrays.
+
+        A panel is there for all columns, ``lot`` of which are worked on at once.
+        """
+        lots = [slice(i, i + lot) for i in range(0, len(theta), lot)] if lot and len(theta) > lot else [slice(None)]
+        padded = [_padded(theta[some], unit[some], mask[some], alpha[some], self.dtype) for some in lots]
         wanted = np.unique(mask)
+        before = None
         for panel in self.panels:
             blocks = np.flatnonzero(panel.occupied[wanted].any(axis=0))[::stride]
             if not len(blocks) and panel is not self.panels[0]:
@@ -172,13 +199,39 @@ class Problem:
             listed = np.zeros(panel.occupied.shape[1], np.int32)
             listed[: len(blocks)] = blocks
             loaded = panel.load()
-            data = loaded.x, loaded.masks, loaded.exposure, loaded.y, listed, len(blocks)
-            part = kernel(*data, padded, *labels, shape, **options)
-            yield part if isinstance(part, tuple) else (part,)
+            if self.stored:
+                jax.block_until_ready(before)  # passes are queued: without this, all panels would be
+            x = loaded.x if self.standard is None else Unscaled(loaded.x, *self.standard)
+            data = x, loaded.masks, loaded.exposure, loaded.y, listed, len(blocks)
+            parts = [kernel(*data, *columns, **options) for columns in padded]
+            parts = [part if isinstance(part, tuple) else (part,) for part in parts]
+            before = parts[0] if len(parts) == 1 else tuple(map(_joined, *parts))
+            yield before
 
 
 COLUMN_BUCKETS = (1, 8, 24, 48, 104, 128, 256, 512, 1024, 2048, 4096, 8192)
 """Numbers of columns that are compiled for; others are filled up with zeros."""
+
+
+GRAM_COLUMNS = 8
+"""Columns whose Hessians are summed by one product."""
+
+
+def _padded(theta, unit, mask, alpha, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return columns as a kernel takes them, filled up to a number that is compiled for."""
+    columns, width = theta.shape
+    size = bucket(columns, COLUMN_BUCKETS)
+    padded = np.zeros((size, width), dtype)
+    padded[:columns] = theta
+    labels = np.zeros((2, size), np.int32)
+    labels[:, :columns] = unit, mask
+    shape = np.ones(size, dtype)
+    shape[:columns] = alpha
+    return padded, *labels, shape
+
+
+def _joined(*parts: jax.Array) -> np.ndarray:
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def bucket(n: int, sizes) -> int:
@@ -233,7 +286,8 @@ def build_problem(
     mixed
         Whether to keep a copy in float32, for the way to the optimum.
     memory
-        Bytes above which the standardised data are not kept but rebuilt for each pass; None for no limit.
+        Bytes that the features may take. Where they take more when standardised, in all precisions that are needed,
+        they are kept as they are given; where even that is more, they are made again for each pass. None: no limit.
     """
     used = np.flatnonzero(masks.any(axis=0))
     units, features = y.shape[1], X.shape[1]
@@ -252,20 +306,32 @@ def build_problem(
     absolute, groups, weights = penalty.norms(sd, width)
     tally = Tally(y, used, masks, width, observations, has_exposure=exposure is not None)
     rows = _block_rows(len(used), width, columns)
-    maker = PanelMaker(X, y, exposure, masks, mean, sd, width, rows, dtype, not observations.linear)
-    stored = memory is not None and len(used) * width * np.dtype(dtype).itemsize > memory
+    given = np.dtype(X.dtype).itemsize
+    kept = memory is None or len(used) * width * (np.dtype(dtype).itemsize + 4 * mixed) <= memory
+    stored = not kept and len(used) * width * given > memory
+    maker = PanelMaker(X, y, exposure, masks, mean, sd, width, rows, dtype, kept, not observations.linear)
+    standard = None if kept else (np.pad(mean, (0, width - features)), np.pad(1 / sd, (0, width - features)))
+    if standard is not None:
+        standard[1][-1] = 1.0
+    blocks = PANEL_BLOCKS
+    if stored:
+        blocks = max(size for size in PANEL_SIZES if size == 1 or size * rows * width * given * STORED_SHARE <= memory)
     panels: list[Panel | StoredPanel] = []
-    for start in range(0, max(len(used), 1), PANEL_BLOCKS * rows):
-        here = used[start : start + PANEL_BLOCKS * rows]
+    for start in range(0, max(len(used), 1), blocks * rows):
+        here = used[start : start + blocks * rows]
         count = bucket(-(-len(here) // rows) or 1, PANEL_SIZES)
         panel = maker.make(here, count, tally)
         panels.append(StoredPanel(maker, here, count, panel.occupied) if stored else panel)
-    slots = min(max(columns, 1), SLOTS.get(jax.default_backend(), SLOTS["gpu"]))
+    slots = SLOTS.get(jax.default_backend(), SLOTS["gpu"])
+    slots = min(max(columns, 1), max(slots, STORED_SLOTS) if stored else slots)
     problem = Problem(
         panels=tuple(panels), observations=observations, dtype=dtype, features=features, mean=mean, sd=sd,
+        standard=standard,
         usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, groups=groups, weights=weights,
         to_standard=to_standard, slots=slots, fast=None, used=used, responses=y, shares=exposure, **tally.result(),
     )  # fmt: skip
-    if not mixed or stored:
+    if not mixed:
         return problem
+    if not kept:
+        return replace(problem, fast=replace(problem, dtype="float32"))
     return replace(problem, fast=replace(problem, panels=tuple(map(in_float32, panels)), dtype="float32"))

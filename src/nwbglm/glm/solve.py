@@ -152,7 +152,7 @@ class _QuasiNewton:
         alpha[reference.unit] = reference.alpha
         mean = mean_response(problem, np.arange(len(alpha)), reference.mask[0])
         self.scale = problem.observations.flat_curvature(mean, alpha)
-        gram = self._gram(np.zeros((1, problem.width)), reference.take(slice(1)))
+        (gram,) = self._grams(np.zeros((1, problem.width)), reference.take(slice(1)))
         usable = problem.usable[self.units].any(axis=0)
         self.metrics = [factorise(gram, problem.quadratic, 0.0, usable)]
         self.metric_of = np.zeros(len(self.scale), int)
@@ -171,19 +171,23 @@ class _QuasiNewton:
         found = self._descend(
             self.fast, pilots, null_point(self.problem, pilots), PILOT_GAP * self.scale[self.units], 50
         )
-        for i, unit in enumerate(self.units):
-            gram = self._gram(found.theta[[i]], pilots.take([i]), self.stride) * self.scale[unit]
-            self.metric_of[unit] = len(self.metrics)
-            self.metrics.append(factorise(gram, self.problem.quadratic, self.floor, self.problem.usable[unit]))
+        lot = self.problem.hessians_at_once(1)
+        for first in range(0, len(self.units), lot):
+            some = slice(first, first + lot)
+            grams = self._grams(found.theta[some], pilots.take(some), self.stride)
+            for unit, gram in zip(self.units[some], grams, strict=True):
+                self.metric_of[unit] = len(self.metrics)
+                mine = self.scale[unit], self.floor, self.problem.usable[unit]
+                self.metrics.append(factorise(gram * mine[0], self.problem.quadratic, *mine[1:]))
         self.scale_of = np.ones(len(self.scale))
         place = np.zeros(len(self.scale), int)
         place[self.units] = np.arange(len(self.units))
         return found.theta[place[columns.unit]]
 
-    def _gram(self, theta: np.ndarray, column: Columns, stride: int = 1) -> np.ndarray:
-        """Return a column's Hessian without its penalty, scaled to 1 in the intercept."""
-        gram = self.fast.grams(theta, column.unit, column.mask, column.alpha, stride=stride)[0]
-        return gram / gram[-1, -1]
+    def _grams(self, theta: np.ndarray, columns: Columns, stride: int = 1) -> np.ndarray:
+        """Return columns' Hessians without their penalty, scaled to 1 in the intercept."""
+        grams = self.fast.grams(theta, columns.unit, columns.mask, columns.alpha, stride=stride)
+        return grams / grams[:, -1:, -1:]
 
     def solve(self, columns, start, *, gap, max_iterations, inherit=None) -> Solution:
         """Fit columns from these points; ``inherit`` names, for each, a column of the last call to learn from."""
