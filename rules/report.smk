@@ -69,6 +69,7 @@ rule build_report:
     input:
         tables=rules.compare_models.output,
         audits=rules.compare_models.input.audits,
+        audit_pages=expand(rules.audit_recording.output.page, session=study.recordings),
         binned=rules.compare_models.input.binned,
         svg=expand(rules.draw_session.output.svg, session=study.sessions),
         csv=expand(rules.draw_session.output.csv, session=study.sessions),

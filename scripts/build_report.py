@@ -19,6 +19,7 @@ with log.stage(snakemake, leave_out=False):
         study,
         store.read_tables(snakemake.input.tables),
         audits={Path(path).stem: json.loads(Path(path).read_text()) for path in snakemake.input.audits},
+        audit_pages={Path(path).stem: Path(path).read_text() for path in snakemake.input.audit_pages},
         figures=read_figures(snakemake.input.svg, snakemake.input.csv),
         overall_figures=read_figures(snakemake.input.overall_svg, snakemake.input.overall_csv)["figures"],
         provenance={dataset.attrs["session"]: store.provenance(dataset) for dataset in binned},

@@ -39,6 +39,12 @@ class SmallReport(NamedTuple):
     build: Callable[[], dict[str, str]]
 
 
+def audit_pages(study: Study) -> dict[str, str]:
+    """Return a page for the audit of each recording."""
+    head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit</title></head>'
+    return {name: f"{head}<body><main><h1>Audit of {name}</h1></main></body></html>" for name in study.recordings}
+
+
 def small_report() -> SmallReport:
     """Draw and build everything of the small report."""
     sessions = [head_direction_session("mouse-1"), head_direction_session("mouse-2", seed=3, silent_unit=True)]
@@ -58,7 +64,9 @@ def small_report() -> SmallReport:
     provenance: dict[str, Any] = {session.name: store.provenance(session.binned) for session in sessions}
 
     def build() -> dict[str, str]:
-        return report.build_report(study, tables, {"mouse-1": AUDIT}, drawn, overall, provenance=provenance)
+        return report.build_report(
+            study, tables, {"mouse-1": AUDIT}, drawn, overall, provenance, audit_pages=audit_pages(study)
+        )
 
     return SmallReport(study, tables, drawn, overall, build(), REASON, build)
 

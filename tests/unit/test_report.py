@@ -6,7 +6,7 @@ from io import StringIO
 
 import pandas as pd
 import pytest
-from synthetic_report import small_report
+from synthetic_report import audit_pages, small_report
 
 from nwbglm import comparison
 from nwbglm.report import build_report, methods, read_figures, report_files, write_files
@@ -163,7 +163,7 @@ def test_the_same_inputs_give_the_same_report(small):
 
 def test_a_study_without_any_result_still_has_a_report(small):
     tables = comparison.compare_models([], excluded=dict.fromkeys(small.study.recordings, "no wake"))
-    files = build_report(small.study, tables, {}, {}, small.overall)
+    files = build_report(small.study, tables, {}, {}, small.overall, audit_pages=audit_pages(small.study))
     assert sorted(files) == sorted(report_files(small.study))
     assert "No session was fitted" in Page(files["index.html"]).text
     assert at_a_glance(small.study, tables)[0] == ("sessions", "0 of 3")

@@ -40,6 +40,8 @@ def build_report(
     figures: Mapping[str, Mapping[str, tuple[str, str]]],
     overall_figures: Mapping[str, tuple[str, str]],
     provenance: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    audit_pages: Mapping[str, str],
 ) -> dict[str, str]:
     """Build every file of the report.
 
@@ -55,6 +57,8 @@ def build_report(
         By session and figure: the SVG and the CSV.
     overall_figures
         By figure: the SVG and the CSV.
+    audit_pages
+        By recording: the page of its audit.
     provenance
         By session: where its numbers come from (see `nwbglm.store.provenance`).
 
@@ -71,6 +75,7 @@ def build_report(
         files[paths.session_page(session)] = pages.session(session, drawn)
         for name in figures_of(study):
             files[paths.session_table(session, name)] = drawn[name][1] if name in drawn else "message\nnot drawn\n"
+    files |= {paths.audit_page(recording): audit_pages[recording] for recording in study.recordings}
     for name in overall_figures_of(study):
         files[paths.overall_table(name)] = overall_figures[name][1]
     for name in paths.COMPARISON_TABLES:
@@ -185,6 +190,7 @@ class _Pages:
             "audit": audit,
             "findings": html_table(finding_rows(audit)),
             "taken": taken_lines(audit),
+            "page": f"../{paths.audit_page(name)}",
             "reason": _reason(self.tables["sessions"], name),
         }
 

@@ -13,6 +13,11 @@ def session_page(session: str) -> str:
     return f"sessions/{session}.html"
 
 
+def audit_page(recording: str) -> str:
+    """Return the path of a recording's audit inside the report."""
+    return f"audits/{recording}.html"
+
+
 def session_table(session: str, figure: str) -> str:
     """Return the path of the table behind a session's figure."""
     return f"tables/{session}/{figure}.csv"
@@ -33,6 +38,7 @@ def report_files(study: Study) -> list[str]:
     return [
         "index.html",
         *(session_page(session) for session in study.sessions),
+        *(audit_page(recording) for recording in study.recordings),
         *(session_table(session, figure) for session in study.sessions for figure in figures_of(study)),
         *(overall_table(figure) for figure in overall_figures_of(study)),
         *(comparison_table(name) for name in COMPARISON_TABLES),
