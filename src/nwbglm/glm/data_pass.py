@@ -16,7 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Panel", "Unscaled", "column_extremes", "column_sums", "dispersion_slopes", "packed_index", "weighted_grams"]
+__all__ = [
+    "Panel",
+    "Unscaled",
+    "column_extremes",
+    "column_sums",
+    "compact_grams",
+    "dispersion_slopes",
+    "packed_index",
+    "weighted_grams",
+]
 
 
 class Panel(NamedTuple):
@@ -157,6 +166,30 @@ def weighted_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alph
         return sums + part.reshape(sums.shape).astype(sums.dtype)
 
     return jax.lax.fori_loop(0, count, body, jnp.zeros((columns, features, features), jnp.float64))
+
+
+@partial(jax.jit, static_argnames=("observations",))
+def compact_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, index, used, observations):
+    """Sum the Hessian of each column on its own few coefficients, ``index`` (columns, k), over the blocks listed.
+
+    Other parameters are those of `column_sums`; only the first ``used`` columns are visited. Returns float64
+    ``(columns, k, k)``.
+    """
+
+    def body(i, sums):
+        xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
+        curvature = jnp.where(weight, observations.curvature(eta, *rest), 0)
+        xt = xb.T
+
+        def one(c, sums):
+            mine = xt[index[c]]
+            part = jnp.matmul(mine * curvature[c], mine.T, precision=jax.lax.Precision.HIGHEST)
+            return sums.at[c].add(part.astype(sums.dtype))
+
+        return jax.lax.fori_loop(0, used, one, sums)
+
+    columns, few = index.shape
+    return jax.lax.fori_loop(0, count, body, jnp.zeros((columns, few, few), jnp.float64))
 
 
 @jax.jit

@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from .data_pass import Panel, Unscaled, column_extremes, column_sums, dispersion_slopes, weighted_grams
+from .data_pass import (
+    Panel,
+    Unscaled,
+    column_extremes,
+    column_sums,
+    compact_grams,
+    dispersion_slopes,
+    weighted_grams,
+)
 from .observations import Observations
 from .panels import PanelMaker, StoredPanel, in_float32, scale_of_features
 from .penalties import Penalty
@@ -146,6 +154,15 @@ class Problem:
         (total,) = self._over_panels(
             weighted_grams, theta, unit, mask, alpha, stride, lot=GRAM_COLUMNS, observations=self.observations
         )
+        return total
+
+    def compact_grams(self, theta, unit, mask, alpha, index) -> np.ndarray:
+        """Sum the Hessians of columns on their own coefficients ``index`` (n, k) over their rows: (n, k, k)."""
+        columns, few = index.shape
+        padded = np.zeros((bucket(columns, COLUMN_BUCKETS), few), np.int32)
+        padded[:columns] = index
+        options = {"index": padded, "used": columns, "observations": self.observations}
+        (total,) = self._over_panels(compact_grams, theta, unit, mask, alpha, 1, **options)
         return total
 
     def extremes(self, theta, unit, mask) -> tuple[np.ndarray, np.ndarray]:
