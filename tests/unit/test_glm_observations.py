@@ -11,7 +11,7 @@ from scipy.stats import nbinom, poisson
 
 from nwbglm.glm.columns import Columns, evaluate
 from nwbglm.glm.fit import Status, fit_splits, predict
-from nwbglm.glm.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
+from nwbglm.glm.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON_SOFTPLUS
 from nwbglm.glm.problem import build_problem
 
 

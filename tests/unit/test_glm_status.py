@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from glm_problems import blocks, population
 
-from nwbglm.glm.fit import Status, fit_splits
+from nwbglm.glm.fit import Status, fit_splits, predict
+from nwbglm.glm.observations import BERNOULLI
 from nwbglm.glm.penalties import Penalty
 
 RIDGE = Penalty("ridge")
@@ -22,6 +23,49 @@ def test_silent_units_and_folds_have_a_status_and_change_nothing(features):
     assert np.isneginf(fits.test_log_likelihood[2, 0]).all()
     healthy = fit_splits(X, y[:, [0, 3]], train, test, strengths=(1e-3,), penalty=RIDGE)
     np.testing.assert_allclose(fits.objective[[0, 3]], healthy.objective, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["ridge", "lasso"])
+@pytest.mark.parametrize("features", [6, 40])
+def test_a_bernoulli_unit_that_always_responds_is_separable(features, kind):
+    X, y = population(features=features, units=5, rate=0.3)
+    y = np.minimum(y, 1)
+    train, test = blocks(len(X), 3)
+    y[:, 1], y[:, 2] = 1, 0
+    y[:, 3] = 1 - (y[:, 3] == 0) * test[0]  # something missing in the first fold only
+    options = {"strengths": (1e-3, 1e-1), "penalty": Penalty(kind), "observations": BERNOULLI}
+    fits = fit_splits(X, y, train, test, **options)
+    assert (fits.status[1] == Status.separable).all() and (fits.status[2] == Status.no_spikes).all()
+    assert fits.status[3, :, 0].tolist() == [Status.separable, 0, 0, 0]
+    assert (fits.coef[[1, 2]] == 0).all()
+    assert np.isposinf(fits.intercept[1]).all() and np.isneginf(fits.intercept[2]).all()
+    for name in ("train_log_likelihood", "test_log_likelihood", "objective", "gap", "null_test_log_likelihood"):
+        assert (getattr(fits, name)[[1, 2]] == 0).all()
+    assert np.isneginf(fits.test_log_likelihood[3, 0]).all() and np.isneginf(fits.null_test_log_likelihood[3, 0])
+    assert (predict(X, fits.coef[1:3, 0, 0], fits.intercept[1:3, 0, 0], observations=BERNOULLI) == [1, 0]).all()
+    healthy = fit_splits(X, y[:, [0, 4]], train, test, **options)
+    assert (healthy.status == Status.ok).all() and (fits.status[[0, 4]] == Status.ok).all()
+    np.testing.assert_allclose(fits.objective[[0, 4]], healthy.objective, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("features", [1, 6, 40])
+@pytest.mark.parametrize("seed", range(3))
+def test_bernoulli_responses_that_a_plane_parts_are_separable(features, seed):
+    rng = np.random.default_rng(seed)
+    X = np.c_[rng.normal(size=(500, features)), rng.integers(0, 2, 500)]
+    drive = X[:, :-1] @ rng.normal(size=features)
+    chance = rng.integers(0, 2, 500)
+    y = np.stack([drive > 0, np.where(X[:, -1] == 1, 1, chance), chance], axis=1).astype(int)
+    everything = np.ones((1, 500), bool)
+    fits = fit_splits(X, y, everything, ~everything, strengths=(0.0, 1e-3), penalty=RIDGE, observations=BERNOULLI)
+    assert fits.status[:, 0, 0].tolist() == [Status.separable, Status.separable, Status.ok]
+    assert (fits.status[:, 0, 1] == Status.ok).all()
+    assert fits.objective[0, 0, 0] < 1e-6  # its infimum is 0
+    half = y[X[:, -1] == 0, 1]  # the rows that are left when the feature's coefficient has gone to infinity
+    below = fit_splits(
+        X[X[:, -1] == 0][:, :-1], half[:, None], *np.ones((2, 1, len(half)), bool), observations=BERNOULLI
+    )
+    assert abs(fits.objective[1, 0, 0] - below.objective[0, 0, 0] * len(half) / 500) < 1e-6
 
 
 def refractory(rows=4000, lags=12, dead=4, units=3, seed=1):

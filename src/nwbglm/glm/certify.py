@@ -115,10 +115,10 @@ def _separates(problem: Problem, column: Columns, theta: np.ndarray, typical: fl
         rest = x[other][:, inside].astype(float)
         ordinary = ordinary + rest.T @ rest
     rows = np.unique(np.concatenate(extreme).astype(float), axis=0)
-    size = np.sqrt(np.maximum(np.diagonal(ordinary), 1e-300))
+    size = np.sqrt(np.diagonal(ordinary))
     size = np.where(size > 1e-7 * size.max(), size, 1.0)
     values, vectors = np.linalg.eigh(ordinary / np.outer(size, size))
-    free = vectors[:, values < RANK_TOLERANCE * values[-1]] / size[:, None]
+    free = vectors[:, values <= RANK_TOLERANCE * values[-1]] / size[:, None]  # all, where no row is ordinary
     if not free.shape[1] or not len(rows):
         return False
     moves = rows @ free

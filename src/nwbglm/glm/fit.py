@@ -37,10 +37,11 @@ class SplitFits(NamedTuple):
     coef : (U, K, S, p)
         In raw feature units; 0 where the unit may not use the feature, and for ``no_spikes``.
     intercept : (U, K, S)
-        ``-inf`` for ``no_spikes``.
+        ``-inf`` for ``no_spikes``; ``inf`` for a Bernoulli unit with a response in every training row (``separable``
+        at every strength, coefficients 0).
     train_log_likelihood, test_log_likelihood : (U, K, S)
         On the training and the test rows; a ``no_spikes`` fit predicts rate 0: its test value is -inf where there
-        are spikes.
+        are spikes, as that of a unit that always responds is where a response is missing.
     null_rate : (U, K)
         Mean of the training rows (spikes over exposure); 0 without rows.
     null_test_log_likelihood, test_mean_log_likelihood : (U, K)
@@ -199,7 +200,11 @@ class _Fits:
         unit, split, strength = (array.ravel() for array in np.indices(self.shape))
         mask = train[split]
         fit_to = problem.spikes if problem.observations.counts else problem.rows
-        self.alive = np.flatnonzero(fit_to[unit, mask] > 0)
+        fitted = fit_to > 0
+        self.always = np.zeros_like(fitted)
+        if problem.observations.name == "bernoulli":  # the mirror image of no spikes
+            self.always = fitted & (problem.spikes == problem.rows)
+        self.alive = np.flatnonzero((fitted & ~self.always)[unit, mask])
         self.test_mask = test[split][self.alive]
         self.columns = Columns(
             unit[self.alive], mask[self.alive], strengths[strength[self.alive]], np.ones(len(self.alive))
@@ -217,21 +222,24 @@ class _Fits:
         status[find_separable(problem, columns, solution.theta)] = Status.separable
         train_score = _train_log_likelihood(problem, columns, solution)
         test_score = _log_likelihood(problem, columns, self.test_mask, solution.theta)
-        silent_test = np.where(self._tests("spikes") > 0, -np.inf, self._tests("constant"))[:, :, None]
+        always = self.always[:, self.train]
+        surprised = np.where(always, self._tests("spikes") < self._tests("rows"), self._tests("spikes") > 0)
+        certain = np.where(surprised, -np.inf, self._tests("constant"))
+        none = np.where(always, np.inf, -np.inf if problem.observations.counts else np.nan)
         fill = self._fill
         dispersion = fill(columns.alpha, 1.0)
         return SplitFits(
             coef=fill(coef, 0.0),
-            intercept=fill(intercept, -np.inf if problem.observations.counts else np.nan),
+            intercept=fill(intercept, none[:, :, None]),
             train_log_likelihood=fill(train_score, 0.0),
-            test_log_likelihood=fill(test_score, silent_test),
+            test_log_likelihood=fill(test_score, certain[:, :, None]),
             **self._summaries(dispersion),
             dispersion=dispersion,
             objective=fill(solution.objective, 0.0),
             gap=fill(solution.gap, 0.0),
             gradient_norm=fill(solution.gradient_norm, 0.0),
             iterations=fill(solution.iterations, 0),
-            status=fill(status, np.uint8(Status.no_spikes)),
+            status=fill(status, np.where(always, Status.separable, Status.no_spikes)[:, :, None]),
         )
 
     def _fill(self, values: np.ndarray, default) -> np.ndarray:

@@ -29,6 +29,10 @@ LEASH = 5.0
 NOISE = {"float64": 1e-14, "float32": 3e-7}
 """Error of an objective, relative to 1 + its size."""
 
+BREAKDOWN = 100.0
+"""Rise of the objective, in units of its error, that no slope excuses: far out along a flat direction (separable data)
+predictors of other rows are rounding errors, and slopes with them."""
+
 
 class Directions(Protocol):
     """A rule for the direction of descent, with memory of its own for each slot."""
@@ -131,7 +135,8 @@ def _judge(slots: _Slots, busy: np.ndarray, point: Point, noise: float) -> np.nd
         finite = np.isfinite(point.objective) & np.isfinite(point.gradient).all(axis=1)
         noise = noise * (1 + np.abs(slots.objective[busy]))
         fell = point.objective <= slots.objective[busy] + noise
-        accepted = finite & (fresh | (after <= 0) | (fell & (after <= -0.5 * before)))
+        sane = point.objective <= slots.objective[busy] + BREAKDOWN * noise
+        accepted = finite & (fresh | (sane & (after <= 0)) | (fell & (after <= -0.5 * before)))
         root = before / (before - after)
     shrink = np.where(np.isfinite(root) & finite, np.clip(root, 0.1, 0.7), 0.1)
     slots.step[busy] = np.where(accepted, slots.step[busy], slots.step[busy] * shrink)
