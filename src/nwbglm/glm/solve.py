@@ -69,16 +69,22 @@ def solve(
     if not problem.observations.has_dispersion:
         return _solve(problem, columns, union, None, gap=gap, max_iterations=max_iterations), columns
     columns = columns._replace(alpha=first_dispersion(problem, columns))
-    start, spent = None, np.zeros(n, int)
-    for _ in range(DISPERSION_TURNS):
-        found = _solve(problem, columns, union, start, gap=gap, max_iterations=max_iterations)
-        alpha = best_dispersion(problem, columns, found.theta)
-        moved = np.abs(np.log(alpha / columns.alpha)).max()
-        spent = spent + found.iterations
-        if moved < DISPERSION_TOLERANCE:
+    result, turning, start = _empty(n, problem.width), np.arange(n), None
+    for turn in range(1, DISPERSION_TURNS + 1):
+        here = columns.take(turning)
+        found = _solve(problem, here, union, start, gap=gap, max_iterations=max_iterations)
+        found = found._replace(iterations=found.iterations + result.iterations[turning])
+        alpha = best_dispersion(problem, here, found.theta)
+        moved = np.abs(np.log(alpha / here.alpha)) >= DISPERSION_TOLERANCE
+        if turn == DISPERSION_TURNS:
+            found = found._replace(converged=found.converged & ~moved)
+            moved[:] = False
+        _store(result, turning, found, slice(None))
+        turning, start = turning[moved], found.theta[moved]
+        if not len(turning):
             break
-        columns, start = columns._replace(alpha=alpha), found.theta
-    return found._replace(iterations=spent), columns
+        columns.alpha[turning] = alpha[moved]
+    return result, columns
 
 
 def _solve(problem, columns, union, start, *, gap, max_iterations) -> Solution:
