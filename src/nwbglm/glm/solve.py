@@ -89,6 +89,8 @@ def solve(
 
 def _solve(problem, columns, union, start, *, gap, max_iterations) -> Solution:
     """Fit all columns: first each unit and strength on all rows (``union``), then each split from there."""
+    if problem.absolute is not None:
+        return Proximal(problem, union, gap=gap, max_iterations=max_iterations).solve(columns, start)
     result = _empty(len(columns.unit), problem.width)
     whole = columns.mask == union
     pairs, of_column = np.unique(np.stack([columns.unit, columns.strength]), axis=1, return_inverse=True)
@@ -96,10 +98,7 @@ def _solve(problem, columns, union, start, *, gap, max_iterations) -> Solution:
     alpha = np.exp(np.bincount(of_column, np.log(columns.alpha)) / np.bincount(of_column))
     alpha[of_column[whole]] = columns.alpha[whole]
     reference = Columns(pairs[0].astype(int), np.full(pairs.shape[1], union), pairs[1], alpha)
-    if problem.absolute is not None:
-        solver = Proximal(problem)
-    else:
-        solver = _Newton(problem) if problem.width <= NEWTON_WIDTH else _QuasiNewton(problem, reference, len(whole))
+    solver = _Newton(problem) if problem.width <= NEWTON_WIDTH else _QuasiNewton(problem, reference, len(whole))
     shared = None
     if start is None and (whole.any() or len(np.unique(columns.mask)) > 2):
         shared = solver.solve(reference, solver.start(reference), gap=gap, max_iterations=max_iterations)

@@ -1,0 +1,202 @@
+"""Working sets of a lot of units, with the Hessians on them, for all training sets of a unit at once.
+
+A Hessian is a sum over rows, so it is the sum of those of any division of the rows. Where the test rows of the splits
+divide all rows, one pass over them, part by part, gives the Hessian of every training set at the same point.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .columns import Columns
+from .corner import Corners
+from .panels import StoredPanel
+from .problem import Problem, bucket
+from .screening import Blocks
+
+__all__ = ["WorkingSets", "divide_rows"]
+
+WIDTHS = (16, 32, 64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1536, 2048, 4096, 8192, 16384)
+"""Numbers of coefficients that are compiled for."""
+
+HESSIAN_BYTES = 2**27
+"""Memory of the Hessians that one pass adds up."""
+
+MOST_PARTS = 32
+"""More parts than this cost more than they tell."""
+
+LIFT = 1e-10
+"""Added to the diagonal of Hessians, relative to its mean."""
+
+
+class WorkingSets:
+    """The coefficients that each unit's fits move, and the curvature there.
+
+    Parameters
+    ----------
+    problem, blocks
+        What is fitted.
+    units : (n,) int
+        The units of this lot.
+    parts, shares
+        Of `divide_rows`.
+    """
+
+    def __init__(self, problem: Problem, blocks: Blocks, units: np.ndarray, parts: np.ndarray, shares: np.ndarray):
+        self.problem, self.blocks, self.units, self.parts, self.shares = problem, blocks, units, parts, shares
+        self.inside = problem.usable[units] & (blocks.weight[blocks.of] == 0)
+        self.members: list[np.ndarray] = [np.zeros(0, int)] * len(units)
+        self.corners: list[Corners] = [None] * len(units)  # type: ignore[list-item]
+        self.grams: list[np.ndarray | None] = [None] * len(units)
+        self.where: list[tuple[np.ndarray, float] | None] = [None] * len(units)
+        self._arrange(np.arange(len(units)))
+
+    @property
+    def widest(self) -> int:
+        """Size of the largest set, at least 1."""
+        return max(1, *map(len, self.members))
+
+    def rows_of(self, unit: np.ndarray) -> np.ndarray:
+        """Return which unit of this lot each is."""
+        return np.searchsorted(self.units, unit)
+
+    def add(self, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Take coefficients (n, P) into the sets of these units (n,); return the units whose set grew."""
+        before = self.inside.sum(axis=1)
+        np.logical_or.at(self.inside, rows, wanted & self.problem.usable[self.units[rows]])
+        grown = np.flatnonzero(self.inside.sum(axis=1) > before)
+        self._arrange(grown)
+        return grown
+
+    def _arrange(self, rows: np.ndarray) -> None:
+        for row in rows:
+            members = np.flatnonzero(self.inside[row])
+            members = members[np.argsort(self.blocks.of[members], kind="stable")]
+            blocks, first, of = np.unique(self.blocks.of[members], return_index=True, return_inverse=True)
+            self.members[row], self.grams[row] = members, None
+            self.corners[row] = Corners(self.blocks.weight[blocks], of, np.append(first, len(members)))
+
+    def take_hessians(self, rows: np.ndarray, theta: np.ndarray, alpha: np.ndarray) -> None:
+        """Take the Hessians of these units afresh at coefficients (n, P)."""
+        problem = self.problem.fast or self.problem
+        some = [self.members[row] for row in rows]
+        for row, gram, at, a in zip(
+            rows,
+            hessians_of_parts(problem, theta, self.units[rows], alpha, self.parts, some),
+            theta,
+            alpha,
+            strict=True,
+        ):
+            self.grams[row], self.where[row] = gram, (at.copy(), a)
+
+    def drop_hessians(self, rows: np.ndarray) -> None:
+        """Have the Hessians of these units taken anew when they are next needed."""
+        for row in rows:
+            self.grams[row] = None
+
+    def forget(self) -> None:
+        """Drop all Hessians, and where they were taken."""
+        self.grams, self.where = [None] * len(self.units), [None] * len(self.units)
+
+    def last_points(self, rows: np.ndarray, theta: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where (and at which dispersion) these units' Hessians were last taken, or else these points."""
+        known = [self.where[row] or other for row, *other in zip(rows, theta, alpha, strict=True)]
+        return np.stack([at for at, _ in known]), np.array([a for _, a in known])
+
+    def hessian(self, row: int, columns: Columns, c: int) -> np.ndarray:
+        """Return the Hessian (k, k) of the smooth objective of a column of this unit, from that of its parts."""
+        total = np.tensordot(self.shares[columns.mask[c]], self.grams[row], axes=1)
+        return self._finish(row, columns, c, total)
+
+    def own_hessians(self, rows: np.ndarray, columns: Columns, theta: np.ndarray) -> list[np.ndarray]:
+        """Return the Hessians (k, k) of columns at their own points, over their own rows."""
+        problem = self.problem.fast or self.problem
+        result = []
+        for c, row in enumerate(rows):
+            one = slice(c, c + 1)
+            parts, some = columns.mask[one], [self.members[row]]
+            (gram,) = hessians_of_parts(problem, theta[one], columns.unit[one], columns.alpha[one], parts, some)
+            result.append(self._finish(row, columns, c, gram[0]))
+        return result
+
+    def _finish(self, row: int, columns: Columns, c: int, total: np.ndarray) -> np.ndarray:
+        members = self.members[row]
+        total = total / self.problem.rows[columns.unit[c], columns.mask[c]]
+        total += columns.strength[c] * self.problem.quadratic[members[:, None], members]
+        total[np.diag_indices(len(members))] += LIFT * np.trace(total) / max(len(members), 1)
+        return total
+
+
+def divide_rows(problem: Problem, union: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide a set of rows into disjoint sets that are known already, if it can be done.
+
+    Parameters
+    ----------
+    problem
+        Holds the sets of rows.
+    union
+        The set to divide.
+
+    Returns
+    -------
+    tuple
+        The sets that make up the union (parts,), itself alone if no others do; and the share of each part's rows that
+        each set holds (M, parts).
+    """
+    overlap = sum(_overlaps(panel) for panel in problem.panels)
+    size = overlap.diagonal()
+    parts: list[int] = []
+    for one in np.argsort(size, kind="stable"):
+        inside = overlap[one, union] == size[one]
+        if one != union and size[one] and inside and not overlap[one, parts].any():
+            parts.append(int(one))
+    if size[parts].sum() != size[union] or len(parts) > MOST_PARTS:
+        parts = [union]
+    return np.array(parts), overlap[:, parts] / np.maximum(size[parts], 1)
+
+
+def _overlaps(panel) -> np.ndarray:
+    """Return how many rows each two sets share in a panel (M, M)."""
+    sets = panel.maker.masks[:, panel.rows][None] if isinstance(panel, StoredPanel) else np.asarray(panel.masks)
+    return sum(np.rint(block.astype(np.float32) @ block.T.astype(np.float32)).astype(np.int64) for block in sets)
+
+
+def hessians_of_parts(problem, theta, unit, alpha, parts, members: list[np.ndarray]) -> list[np.ndarray]:
+    """Sum the Hessians of the loss, each column's on its own coefficients, over each part of the rows.
+
+    Parameters
+    ----------
+    problem
+        Holds the data.
+    theta : (n, P)
+        Where.
+    unit, alpha : (n,)
+        Of the columns.
+    parts : (parts,) int
+        Sets of rows.
+    members : list of (k,) int
+        Coefficients of each column.
+
+    Returns
+    -------
+    list of (parts, k, k) arrays
+        One a column.
+    """
+    widths = np.array([bucket(len(some), WIDTHS) for some in members])
+    result: list[np.ndarray] = [None] * len(members)  # type: ignore[list-item]
+    for width in np.unique(widths):
+        alike = np.flatnonzero(widths == width)
+        lot = max(1, HESSIAN_BYTES // int(8 * width**2))
+        for first in range(0, len(alike), lot):
+            some = alike[first : first + lot]
+            index = np.zeros((len(some), width), int)
+            for row, column in enumerate(some):
+                index[row, : len(members[column])] = members[column]
+            sums = [
+                problem.compact_grams(theta[some], unit[some], np.full(len(some), part), alpha[some], index)
+                for part in parts
+            ]
+            for row, column in enumerate(some):
+                few = len(members[column])
+                result[column] = np.stack([total[row, :few, :few] for total in sums])
+    return result
