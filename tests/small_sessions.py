@@ -40,6 +40,12 @@ TERMS = {
     "heading": {"of": "heading", "basis": {"cyclic_bspline": {"n": 6}}},
     "full-rank": {"of": "heading", "basis": {"cyclic_bspline": {"n": 6, "full_rank": True}}},
     "drive": {"of": "drive", "basis": "identity"},
+    "gain": {
+        "product": [
+            {"of": "heading", "basis": {"cyclic_bspline": {"n": 4}}},
+            {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 2, "window": WINDOW}}},
+        ]
+    },
 }
 RIDGE = {"ridge": {"strength": [1e-4, 1e-2, 1.0]}}
 

@@ -12,7 +12,9 @@ from small_sessions import RIDGE, TERMS, Stages, binned_session, head_direction_
 
 from nwbglm import store
 from nwbglm.errors import ProblemError
+from nwbglm.glm import panels, rows
 from nwbglm.glm.choice import choose_nested, choose_strength, choose_without_each_fold
+from nwbglm.glm.design import Design
 from nwbglm.study import Term
 
 
@@ -327,6 +329,80 @@ def test_a_store_of_fits_can_be_read_alone(stages, tmp_path):
     terms = json.loads(again.attrs["term_settings"])
     assert Term.model_validate_json(terms["coupling"]["term"]) == Term.model_validate(TERMS["coupling"])
     assert json.loads(terms["heading"]["bounds"]) == [[0.0, 2 * np.pi]]
+
+
+# ---------------------------------------------------------------- features larger than memory
+
+LARGE = {
+    "shared": (("coupling", "heading", "drive"), {}),
+    "own": (("heading", "history", "coupling"), {}),
+    "product": (("gain", "drive"), {}),
+    "masks": (("others", "drive"), {"penalty": {"ridge": {"strength": 1e-3, "relative": {"drive": 0.1}}}}),
+    "groups": (("others", "heading"), {"penalty": {"group_lasso": {"strength": [1e-3, 1e-2]}}}),
+    "own rows": (("history", "drive"), {"rows": "own", "halves": True}),
+    "responses": (("coupling",), {"observations": "poisson_softplus", "penalty": {"ridge": {"strength": 1e-3}}}),
+    "free": (("history", "drive"), {"penalty": "none"}),
+}
+
+
+@pytest.fixture(scope="module")
+def interrupted_stages():
+    exposure = np.ones((4000, 3))
+    exposure[1000:1500, 1] = 0
+    exposure[2000:2500, 2] = 0.5
+    fit = (np.arange(4000) < 2800) | (np.arange(4000) >= 3100)
+    binned = head_direction_session(exposure=exposure, segment=np.arange(4000) // 2100, in_epoch={"fit": fit})
+    return Stages(binned, TERMS)
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+@pytest.mark.parametrize("case", LARGE)
+def test_features_larger_than_memory_give_the_same_fits(stages, interrupted_stages, monkeypatch, case, exposed):
+    terms, settings = LARGE[case]
+    session = interrupted_stages if exposed else Stages(stages.binned, TERMS)
+    kept = session.fit(*terms, **settings)
+    longest = refuse_whole_features(monkeypatch)
+    made = session.fit(*terms, fit={"memory": "10 kB"}, **settings)
+    assert 0 < longest[0] <= 1024
+    np.testing.assert_array_equal(made["status"].values, kept["status"].values)
+    for name in ("log_likelihood", "test_log_likelihood", "null_test_log_likelihood", "rows", "spikes"):
+        np.testing.assert_allclose(made[name].values, kept[name].values, rtol=1e-9, err_msg=name)
+    for name in ("coef", "intercept", "fold_coef"):
+        np.testing.assert_allclose(made[name].values, kept[name].values, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+def refuse_whole_features(monkeypatch):
+    """Let features be had in slices only; return where the length of the longest is noted."""
+    longest = [0]
+    slices = rows.FeatureRows.__getitem__
+
+    def noted(self, key):
+        made = slices(self, key)
+        longest[0] = max(longest[0], len(made))
+        return made
+
+    monkeypatch.setattr(rows.FeatureRows, "__getitem__", noted)
+    monkeypatch.setattr(panels, "SCANNED_BYTES", 1)
+    monkeypatch.setattr(Design, "matrix", lambda *_: pytest.fail("the whole matrix was made"))
+    return longest
+
+
+def test_features_on_disk_are_never_read_whole(interrupted_stages, monkeypatch, tmp_path):
+    session = Stages(interrupted_stages.binned, TERMS)
+    kept = session.fit("coupling", "heading", "history")
+    monkeypatch.setattr(store, "CHUNK_BYTES", 30_000)
+    monkeypatch.setattr(rows, "HELD_BYTES", 1)
+    store.write(session.binned, tmp_path / "binned.zarr.zip", "binned")
+    session.binned = store.read(tmp_path / "binned.zarr.zip", "binned")
+    for i, term in enumerate(session.features):
+        store.write(term, tmp_path / f"{i}.zarr.zip", "features")
+        session.features[i] = store.read(tmp_path / f"{i}.zarr.zip", "features")
+    assert session.features[3]["features"].encoding["chunks"] == (1250, 6)
+    longest = refuse_whole_features(monkeypatch)
+    made = session.fit("coupling", "heading", "history", fit={"memory": "10 kB"})
+    assert 0 < longest[0] <= 1024
+    np.testing.assert_allclose(made["coef"].values, kept["coef"].values, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(made["test_log_likelihood"].values, kept["test_log_likelihood"].values, rtol=1e-9)
 
 
 # ---------------------------------------------------------------- choice of strength

@@ -48,9 +48,9 @@ def expected_rates(stages, fits, terms):
 
 
 @pytest.mark.parametrize("terms", [("heading", "coupling"), ("history",)])
-@pytest.mark.parametrize("chunk", [65536, 700])
-def test_rates_are_the_models(stages, terms, chunk, monkeypatch):
-    monkeypatch.setattr(module, "ROWS", chunk)
+@pytest.mark.parametrize("piece", [2**26, 1])
+def test_rates_are_the_models(stages, terms, piece, monkeypatch):
+    monkeypatch.setattr(module, "FEATURE_BYTES", piece)
     fits = stages.fit(*terms)
     made = predictions(stages, fits)
     inside, outside = expected_rates(stages, fits, terms)

@@ -74,15 +74,13 @@ def report_silent_units(counts: np.ndarray, ids: np.ndarray, splits: Splits, whe
             log.warning("%s: unit %s has no spikes in the training rows of fold %s", where, unit, ", ".join(silent))
 
 
-def report_constant_features(x: np.ndarray, rows: np.ndarray, design: Design, unit: object, where: str) -> None:
+def report_constant_features(varies: np.ndarray, design: Design, unit: object, where: str) -> None:
     """Log the terms and inputs whose features do not vary on the fitted rows: their coefficients stay 0.
 
     Parameters
     ----------
-    x
-        Shape (rows, features).
-    rows
-        Those of the final fit.
+    varies
+        Whether each feature does, shape (features,).
     design
         Names the columns.
     unit
@@ -90,13 +88,6 @@ def report_constant_features(x: np.ndarray, rows: np.ndarray, design: Design, un
     where
         Session and model.
     """
-    used = np.flatnonzero(rows)
-    if not len(used) or not x.shape[1]:
-        return
-    varies = np.zeros(x.shape[1], bool)
-    first = x[used[0]]
-    for start in range(0, len(used), 16384):
-        varies |= (x[used[start : start + 16384]] != first).any(axis=0)
     labels = design.labels
     for term, sender in dict.fromkeys(zip(labels["term"][~varies], labels["input"][~varies], strict=True)):
         of = f"unit {unit}" if sender == OWN else str(sender)

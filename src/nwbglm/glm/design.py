@@ -7,7 +7,7 @@ own columns are masked, not left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from nwbglm.errors import ProblemError
 from nwbglm.study.terms import OTHER_SPIKES
 
 from .penalties import second_difference
+from .rows import FeatureRows, RowsOfStore, last_held
 
 UNORDERED = ("identity", "categorical", "polynomial", "fourier", "orthogonal_exponentials")  # no neighbours
 OWN = "own"  # what a fit calls the input of its own columns
@@ -56,6 +57,36 @@ class Design:
             "input": np.array(parts["input"], dtype=str),
             "function": np.array(parts["function"], dtype=int),
         }
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a unit's features on the rows in use."""
+        return 4 * int(np.count_nonzero(self.rows)) * len(self.labels["term"])
+
+    def by_rows(self, binned: xr.Dataset, *, hold: bool = False) -> Callable[[object], FeatureRows]:
+        """Return what gives a unit's features (or those that all share) some rows at a time.
+
+        Parameters
+        ----------
+        binned
+            The ``binned`` store that the features were made of.
+        hold
+            Whether the last rows of the columns that units share are held for the next unit.
+        """
+        sources = [RowsOfStore(store, binned) for store in self.stores]
+        shared = {}
+        for i, store in enumerate(self.stores):
+            if not store.attrs["own"]:
+                part = sources[i].of(self._columns(store, None))
+                shared[i] = last_held(part) if hold and self.own else part
+        rows = np.flatnonzero(self.rows)
+
+        def of(unit: object) -> FeatureRows:
+            columns = [self._columns(store, unit) for store in self.stores]
+            parts = [shared[i] if i in shared else sources[i].of(mine) for i, mine in enumerate(columns)]
+            return FeatureRows([(len(mine), part) for mine, part in zip(columns, parts, strict=True)], rows)
+
+        return of
 
     def matrix(self, unit: int | None = None) -> np.ndarray:
         """Return a unit's features (or those that all share) on the rows in use, shape (rows, features), float32."""

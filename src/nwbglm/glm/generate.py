@@ -20,11 +20,10 @@ from nwbglm.errors import ProblemError
 from nwbglm.features import build_features, filters
 from nwbglm.study import Fit, Term
 
-from .design import Design
-
 log = logging.getLogger(__name__)
 
 RUNAWAY = 1000.0  # Hz: above this no neuron fires
+ROWS = 65536  # rows whose features are in memory at once
 
 
 # ---------------------------------------------------------------- compute
@@ -250,8 +249,10 @@ def signal_drive(fits: xr.Dataset, binned: xr.Dataset) -> tuple[np.ndarray, np.n
             continue
         store = build_features(everywhere, term, name=name, bounds=bounds[name])
         mine = fits["term"].values == name
-        x = Design((store,), np.ones(store.sizes["time"], bool)).matrix().astype(float)
-        drive += x @ fits["coef"].values[:, mine].T
+        coef, features = fits["coef"].values[:, mine].T, store["features"]
+        for start in range(0, len(drive), ROWS):
+            here = slice(start, start + ROWS)
+            drive[here] += features[here].values.astype(float) @ coef
         valid &= store["valid"].values
     drive[:, silent] = -np.inf
     return drive, valid

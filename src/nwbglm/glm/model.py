@@ -1,11 +1,13 @@
 """Fit one model to a session: from stores of bins, folds and features to a store of fits.
 
 Every unit, fold, strength and half is one batch of the engine where units share their columns; where a term gives each
-unit columns of its own, units follow one another with equal shapes, so that nothing is compiled twice.
+unit columns of its own, units follow one another with equal shapes, so that nothing is compiled twice. Features that
+would take more than the study's ``fit.memory`` are never in memory whole.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,9 +21,12 @@ from .checks import refuse_impossible, report_constant_features, report_silent_u
 from .design import Design, pick_terms
 from .fit import SplitFits, fit_splits
 from .observations import BERNOULLI, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS, Observations
+from .panels import scale_of_features
 from .penalties import Penalty, scale_of_strengths
 from .record import assemble, describe
 from .splits import Splits, block_of_units, kept_rows, plan_splits
+
+log = logging.getLogger(__name__)
 
 OBSERVATIONS: dict[str, Observations] = {
     model.name: model for model in (POISSON, POISSON_SOFTPLUS, NEGATIVE_BINOMIAL, BERNOULLI, GAUSSIAN)
@@ -80,7 +85,7 @@ def fit_model(
     responses = read_responses(binned, folds["row"].values, unit_kept, used, units or [0])
     refuse_impossible(design, responses.counts, splits, settings, where)
     report_silent_units(responses.counts[:, : len(units)], responses.ids[: len(units)], splits, where)
-    fits = _fit_units(design, responses, splits, settings, where)
+    fits = _fit_units(design, binned, responses, splits, settings, where)
     dataset = assemble(fits, splits, settings, design)
     dataset = describe(dataset, binned, folds, design, model, settings, units or [0])
     dataset = dataset.assign_coords(row=("row", folds["row"].values[used].astype(np.int32)))
@@ -122,27 +127,35 @@ def read_responses(
         On the rows in use.
     """
     chosen = binned.isel(unit=list(units))
-    counts = chosen["spike_count"].values[row[used]].astype(float)
-    exposure = None
-    if "exposure" in binned:
-        exposure = chosen["exposure"].values[row[used]].astype(float)
+    # in the types of the store, a byte a count as a rule: a long session of many units has more than memory otherwise
+    counts = chosen["spike_count"].values[row[used]]
+    exposure = chosen["exposure"].values[row[used]] if "exposure" in binned else None
     if unit_kept is not None:
-        exposure = unit_kept[used][:, list(units)] * (1.0 if exposure is None else exposure)
+        exposure = unit_kept[used][:, list(units)] * (np.float32(1.0) if exposure is None else exposure)
     if exposure is not None:
-        counts[exposure == 0] = 0.0
+        counts[exposure == 0] = 0
         exposure = None if (exposure == 1.0).all() else exposure
     return Responses(counts, exposure, chosen["unit"].values)
 
 
-def _fit_units(design: Design, responses: Responses, splits: Splits, settings: Fit, where: str) -> SplitFits:
+def _fit_units(
+    design: Design, binned: xr.Dataset, responses: Responses, splits: Splits, settings: Fit, where: str
+) -> SplitFits:
     """Fit all units in one batch, or one after the other where each has columns of its own."""
     units = range(len(responses.ids))
-    final = splits.train[splits.final]
+    final = np.flatnonzero(splits.train[splits.final])
+    memory = settings.memory - design.nbytes
+    if design.nbytes <= memory:  # there is room for them twice: as they are stored, and as the engine holds them
+        features = design.matrix
+    else:
+        memory, features = settings.memory, design.by_rows(binned)
+        log.info("%s: features of %.3g GB are made again for each pass over them", where, design.nbytes / 1e9)
     parts = []
     for group in [[unit] for unit in units] if design.own else [list(units)]:
         ids = responses.ids[group]
-        x = design.matrix(ids[0])
-        report_constant_features(x, final, design, ids[0], where)
+        x = features(ids[0])
+        _, deviation, varies = scale_of_features(x, final)
+        report_constant_features(varies, design, ids[0], where)
         parts.append(
             fit_splits(
                 x,
@@ -150,25 +163,28 @@ def _fit_units(design: Design, responses: Responses, splits: Splits, settings: F
                 splits.train,
                 splits.test,
                 strengths=settings.penalty.strengths,
-                penalty=_penalty(settings.penalty, x, final, design),
+                penalty=_penalty(settings.penalty, deviation, design),
                 observations=OBSERVATIONS[settings.observations],
                 exposure=None if responses.exposure is None else responses.exposure[:, group],
                 mask=design.mask(ids),
                 dtype=settings.precision,
                 gap=settings.tolerance,
+                memory=memory,
             )
         )
     return SplitFits(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _penalty(settings: PenaltySettings, x: np.ndarray, rows: np.ndarray, design: Design) -> Penalty:
-    """Resolve scale, groups and relative strengths into the engine's penalty; `rows` give the scale."""
+def _penalty(settings: PenaltySettings, deviation: np.ndarray, design: Design) -> Penalty:
+    """Resolve scale, groups and relative strengths into the engine's penalty.
+
+    The scale is the features' standard deviation over the rows of the final fit, 1 where a feature does not vary: with
+    0 the coefficient of a constant feature would be free, and undetermined.
+    """
     if settings.kind == "none":
         return Penalty("none")
     chosen, labels = settings.settings, design.labels
-    scale = np.ones(x.shape[1])
-    if chosen.scale == "sd" and x.shape[1]:
-        scale = _standard_deviations(x, rows)
+    scale = deviation if chosen.scale == "sd" else np.ones(len(deviation))
     if settings.kind == "elastic_net":
         return Penalty("elastic_net", scale=scale, ratio=chosen.ratio)
     relative = np.array([chosen.relative.get(str(term), 1.0) for term in labels["term"]])
@@ -180,15 +196,3 @@ def _penalty(settings: PenaltySettings, x: np.ndarray, rows: np.ndarray, design:
         groups = np.unique(np.stack(keys), axis=1, return_inverse=True)[1].ravel()
         return Penalty("group_lasso", scale=scale, groups=groups)
     return Penalty(settings.kind, scale=scale)
-
-
-def _standard_deviations(x: np.ndarray, rows: np.ndarray, step: int = 16384) -> np.ndarray:
-    """Return the features' standard deviations over rows in float64, 1 where a feature does not vary.
-
-    Without a copy of all rows. A scale of 0 would leave the coefficient of a constant feature free, and undetermined.
-    """
-    used = np.flatnonzero(rows)
-    pieces = [used[i : i + step] for i in range(0, len(used), step)]
-    mean = sum(x[piece].sum(axis=0, dtype=float) for piece in pieces) / len(used)
-    deviation = np.sqrt(sum(((x[piece] - mean) ** 2).sum(axis=0) for piece in pieces) / len(used))
-    return np.where(deviation > 1e-9 * np.abs(mean), deviation, 1.0)

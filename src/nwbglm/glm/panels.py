@@ -38,12 +38,13 @@ def scale_of_features(X, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
     Sums are taken around the mean of the first rows, so that large offsets cost no digits.
     """
-    step = 4096 if isinstance(X, np.ndarray) else max(4096, SCANNED_BYTES // (8 * max(X.shape[1], 1)))
+    step = 4096 if isinstance(X, np.ndarray) else max(256, SCANNED_BYTES // (8 * max(X.shape[1], 1)))
     count = max(len(rows), 1)
-    centre = take_rows(X, rows[:step]).mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(X.shape[1])
+    first = take_rows(X, rows[:step])
+    centre = first.mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(X.shape[1])
     total, square = np.zeros((2, X.shape[1]))
     for i in range(0, len(rows), step):
-        part = take_rows(X, rows[i : i + step]) - centre
+        part = (take_rows(X, rows[i : i + step]) if i else first) - centre
         total += part.sum(axis=0)
         square += np.einsum("tp,tp->p", part, part)
     shift = total / count

@@ -17,7 +17,7 @@ from .design import OWN, Design, pick_terms
 from .fit import predict
 from .model import OBSERVATIONS
 
-ROWS = 65536  # rows whose features are in memory at once
+FEATURE_BYTES = 64 * 2**20  # features that are in memory at once
 
 
 def predict_rates(
@@ -55,7 +55,7 @@ def predict_rates(
     rates = {
         kind: np.full((len(row[shown]), fits.sizes["unit"]), np.nan, np.float32) for kind in ("rate", "heldout_rate")
     }
-    for position, time, rate, heldout in _rates(fits, stores, folds):
+    for position, time, rate, heldout in _rates(fits, stores, folds, binned):
         of_chunk = np.flatnonzero((time >= shown.start) & (time < shown.stop))
         for kind, values in (("rate", rate / bin_width), ("heldout_rate", heldout / bin_width)):
             with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and says so
@@ -105,14 +105,16 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
     design = Design(stores, np.ones(binned.sizes["time"], bool))
     valid = np.logical_and.reduce([design.rows, *(store["valid"].values for store in stores)])
     units = np.arange(fits.sizes["unit"])
-    for group in units[:, None] if design.own else [units]:
-        x = _align(fits, design, fits["unit"].values[group[0]])
-        rate[:, group] = predict(
-            x,
-            fits["coef"].values[group],
-            fits["intercept"].values[group],
-            observations=OBSERVATIONS[settings.observations],
-        )
+    coef, intercept = fits["coef"].values, fits["intercept"].values
+    # another recording may hold more units: the features are put in the order of the fit's columns
+    columns, features = _places(fits, design), design.by_rows(everywhere, hold=True)
+    each = [(group, features(fits["unit"].values[group[0]])) for group in (units[:, None] if design.own else [units])]
+    for here in _pieces(design):
+        for group, x in each:
+            part = x[here][:, columns]
+            rate[here, group] = predict(
+                part, coef[group], intercept[group], observations=OBSERVATIONS[settings.observations]
+            )
     rate[~valid] = np.nan
     rate[np.broadcast_to(~_known(stores, fits["unit"].values), rate.shape)] = np.nan
     return xr.DataArray(
@@ -156,12 +158,20 @@ def _refuse_other_recordings(fits: xr.Dataset, binned: xr.Dataset) -> None:
         )
 
 
-def _align(fits: xr.Dataset, design: Design, unit: object) -> np.ndarray:
-    """Return a unit's features in the order of the fit's columns: another recording may hold more units."""
+def _pieces(design: Design) -> Iterator[slice]:
+    """Cut a design's rows so that the features of a piece are not many bytes."""
+    rows = len(design.rows)
+    step = max(1024, FEATURE_BYTES // max(design.nbytes // max(rows, 1), 1))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def _places(fits: xr.Dataset, design: Design) -> list[int]:
+    """Return which of a design's columns each column of the fit is."""
     labels = design.labels
     place = {key: i for i, key in enumerate(zip(labels["term"], labels["input"], labels["function"], strict=True))}
     wanted = zip(*(fits[name].values.tolist() for name in ("term", "input", "function")), strict=True)
-    return design.matrix(unit)[:, [place[(str(term), str(sender), int(k))] for term, sender, k in wanted]]
+    return [place[(str(term), str(sender), int(k))] for term, sender, k in wanted]
 
 
 def window_rows(folds: xr.Dataset, window: Window, bin_width: float) -> slice:
@@ -225,30 +235,30 @@ class _ValueMeans:
 
 
 def _rates(
-    fits: xr.Dataset, stores: tuple[xr.Dataset, ...], folds: xr.Dataset
+    fits: xr.Dataset, stores: tuple[xr.Dataset, ...], folds: xr.Dataset, binned: xr.Dataset
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield unit positions, row positions, and expected counts in sample and held out (rows, units), chunk by chunk."""
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
     observations = OBSERVATIONS[settings.observations]
     count = folds.sizes["time"]
-    own = any(store.attrs["own"] for store in stores)
     units = np.arange(fits.sizes["unit"])
     tests = folds["test"].sel(fold=fits["fold"].values).values if fits.sizes["fold"] else np.zeros((0, count), bool)
     coef, intercept = fits["coef"].values, fits["intercept"].values
     fold_coef, fold_intercept = fits["fold_coef"].values, fits["fold_intercept"].values
-    for start in range(0, count, ROWS):
-        here = slice(start, min(start + ROWS, count))
-        chunk = tuple(store.isel(time=here) for store in stores)
-        everywhere = np.ones(here.stop - here.start, bool)
-        valid = np.logical_and.reduce([everywhere, *(store["valid"].values for store in chunk)])
-        for group in units[:, None] if own else [units]:
-            x = Design(chunk, everywhere).matrix(fits["unit"].values[group[0]])
+    design = Design(stores, np.ones(count, bool))
+    features = design.by_rows(binned, hold=True)
+    each = [(group, features(fits["unit"].values[group[0]])) for group in (units[:, None] if design.own else [units])]
+    valid = np.logical_and.reduce([design.rows, *(store["valid"].values for store in stores)])
+    for here in _pieces(design):
+        chunk = [store[["input_valid"]].isel(time=here) for store in stores if "input_valid" in store]
+        for group, source in each:
+            x = source[here]
             rate = predict(x, coef[group], intercept[group], observations=observations)
             heldout = np.full_like(rate, np.nan)
             for k, test in enumerate(tests[:, here]):
                 heldout[test] = predict(
                     x[test], fold_coef[group, k], fold_intercept[group, k], observations=observations
                 )
-            unknown = np.broadcast_to(~valid[:, None] | ~_known(chunk, fits["unit"].values[group]), rate.shape)
+            unknown = np.broadcast_to(~valid[here, None] | ~_known(chunk, fits["unit"].values[group]), rate.shape)
             rate[unknown] = heldout[unknown] = np.nan
             yield group, np.arange(here.start, here.stop), rate, heldout

@@ -14,12 +14,12 @@ import xarray as xr
 from nwbglm.features import remake
 from nwbglm.study import Term
 
-__all__ = ["FeatureRows", "read_rows"]
+__all__ = ["FeatureRows", "RowsOfStore", "SomeRows", "last_held"]
 
 HELD_BYTES = 64 * 2**20
 """Rows of a store that are held, so that its chunks are not decompressed for every slice; one chunk at least."""
 
-RowsOfStore = Callable[[np.ndarray], np.ndarray]
+SomeRows = Callable[[np.ndarray], np.ndarray]
 """From ascending positions along a store's time to its features there."""
 
 
@@ -34,7 +34,7 @@ class FeatureRows:
         Positions along the stores' time.
     """
 
-    def __init__(self, parts: Sequence[tuple[int, RowsOfStore]], rows: np.ndarray):
+    def __init__(self, parts: Sequence[tuple[int, SomeRows]], rows: np.ndarray):
         self.parts, self.rows = tuple(parts), rows
         self.shape, self.dtype = (len(rows), sum(count for count, _ in parts)), np.dtype(np.float32)
 
@@ -50,27 +50,42 @@ class FeatureRows:
         return made
 
 
-def read_rows(store: xr.Dataset, columns: np.ndarray, binned: xr.Dataset | None) -> RowsOfStore:
-    """Return what gives rows of some columns of a store, whole inputs.
+class RowsOfStore:
+    """The features of one store, some rows at a time.
 
     Parameters
     ----------
     store
         A ``features`` store.
-    columns
-        Positions of features, ascending; every function of an input.
     binned
-        The ``binned`` store that the features were made of; None: they are read in any case.
+        The ``binned`` store that it was made of.
     """
-    if binned is None or not Term.model_validate_json(store.attrs["term"]).of_spikes:
-        return _Held(store["features"].variable, columns)
-    maker, row = remake(store, binned), store["row"].values
-    inputs = np.unique(columns // maker.count)
 
-    def make(rows: np.ndarray) -> np.ndarray:
-        return maker.make(inputs, row[rows])
+    def __init__(self, store: xr.Dataset, binned: xr.Dataset):
+        self.variable = store["features"].variable
+        self.maker, self.row = None, store["row"].values
+        if Term.model_validate_json(store.attrs["term"]).of_spikes:
+            self.maker = remake(store, binned)
 
-    return make
+    def of(self, columns: np.ndarray) -> SomeRows:
+        """Return what gives rows of some columns, ascending, every function of an input."""
+        if self.maker is None:
+            return _Held(self.variable, columns)
+        inputs = np.unique(columns // self.maker.count)
+        return lambda rows: self.maker.make(inputs, self.row[rows])
+
+
+def last_held(part: SomeRows) -> SomeRows:
+    """Return the same, its last answer held: one unit after the other asks for the same rows."""
+    rows, made = np.zeros(0, int), np.zeros((0, 0), np.float32)
+
+    def again(wanted: np.ndarray) -> np.ndarray:
+        nonlocal rows, made
+        if not np.array_equal(rows, wanted):
+            rows, made = wanted, part(wanted)
+        return made
+
+    return again
 
 
 class _Held:
@@ -80,7 +95,7 @@ class _Held:
         first, last = int(columns[0]), int(columns[-1])
         self.variable = variable[:, slice(first, last + 1) if last - first == len(columns) - 1 else columns]
         chunk = (variable.encoding.get("chunks") or (1,))[0]
-        self.step = max(1, HELD_BYTES // (4 * len(columns)) // chunk) * chunk
+        self.step = max(1, HELD_BYTES // (4 * len(columns) * chunk)) * chunk
         self.start, self.held = 0, np.zeros((0, len(columns)), np.float32)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
