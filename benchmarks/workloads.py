@@ -123,7 +123,7 @@ def corners(name: str) -> Workload:
     groups = np.arange(features) // 8 if by_sender else np.arange(features)
     ratio = 0.5 if name == "L3" else 1.0
     most = 0.9 * largest_strength(X, y, groups) / ratio
-    path = tuple(most * np.array([0.3, 0.1, 0.03]) if wide else most * 10.0 ** np.linspace(0, -3, 8))
+    path = tuple(most * np.array([0.1, 0.03, 0.01]) if wide else most * 10.0 ** np.linspace(0, -3, 8))
     kind = {"L2": "group_lasso", "L3": "elastic_net"}.get(name, "lasso")
     return Workload(name, X, y, path, kind, ratio, groups if by_sender else None)
 
