@@ -13,6 +13,9 @@ __all__ = ["find_rank_deficient", "find_separable", "free_coefficients"]
 RANK_TOLERANCE = 1e-10
 """Smallest eigenvalue of the correlations of features, relative to the largest, that counts as determined."""
 
+SAMPLED = 8, 1e-6
+"""One block in how many is looked at first, and the eigenvalue with which these alone determine all coefficients."""
+
 DEEP = 8.0
 """How far (in log rate) from the mean a prediction lies before its row is suspected of separating."""
 
@@ -33,25 +36,34 @@ def free_coefficients(problem: Problem, strength: np.ndarray) -> np.ndarray:
 
 def find_rank_deficient(problem: Problem, columns: Columns) -> np.ndarray:
     """Return (n,) whether the training rows of each column leave coefficients (that no penalty holds) undetermined."""
+    suspects = np.flatnonzero(free_coefficients(problem, columns.strength))
+    for stride, tolerance in (SAMPLED, (1, RANK_TOLERANCE)):
+        if len(suspects):
+            suspects = suspects[_seem_deficient(problem, columns.take(suspects), stride, tolerance)]
     result = np.zeros(len(columns.unit), bool)
-    free = free_coefficients(problem, columns.strength)
-    by_unit = problem.shares is not None or not problem.observations.linear
-    keys = np.stack([columns.mask, columns.unit if by_unit else np.zeros_like(columns.unit)])[:, free]
-    candidates = np.flatnonzero(free)
-    pairs, first, member = np.unique(keys, axis=1, return_index=True, return_inverse=True)
-    for start in range(0, pairs.shape[1], 8):
-        chosen = candidates[first[start : start + 8]]
-        zero = np.zeros((len(chosen), problem.width))
-        grams = problem.grams(zero, columns.unit[chosen], columns.mask[chosen], columns.alpha[chosen])
-        for offset, gram in enumerate(grams):
-            members = candidates[member.ravel() == start + offset]
-            for unit in np.unique(columns.unit[members]):
-                mine = members[columns.unit[members] == unit]
-                result[mine] = _is_deficient(problem, gram, columns.unit[mine[0]], columns.strength[mine])
+    result[suspects] = True
     return result
 
 
-def _is_deficient(problem, gram, unit, strength) -> np.ndarray:
+def _seem_deficient(problem: Problem, columns: Columns, stride: int, tolerance: float) -> np.ndarray:
+    """Return (n,) what `find_rank_deficient` does, as seen in every ``stride``-th block of rows."""
+    result = np.zeros(len(columns.unit), bool)
+    by_unit = problem.shares is not None or not problem.observations.linear
+    keys = np.stack([columns.mask, columns.unit if by_unit else np.zeros_like(columns.unit)])
+    pairs, first, member = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    for start in range(0, pairs.shape[1], 8):
+        chosen = first[start : start + 8]
+        zero = np.zeros((len(chosen), problem.width))
+        where = columns.unit[chosen], columns.mask[chosen], columns.alpha[chosen]
+        for offset, gram in enumerate(problem.grams(zero, *where, stride=stride)):
+            members = np.flatnonzero(member.ravel() == start + offset)
+            for unit in np.unique(columns.unit[members]):
+                mine = members[columns.unit[members] == unit]
+                result[mine] = _is_deficient(problem, gram, unit, columns.strength[mine], tolerance)
+    return result
+
+
+def _is_deficient(problem, gram, unit, strength, tolerance) -> np.ndarray:
     """Return for each strength whether Gram plus penalty is singular; a constant feature makes it so."""
     wanted = np.zeros(problem.width, bool)
     wanted[: problem.features] = problem.allowed[unit]
@@ -65,7 +77,7 @@ def _is_deficient(problem, gram, unit, strength) -> np.ndarray:
             result[i] = True
             continue
         values = np.linalg.eigvalsh(matrix / np.outer(size, size))
-        result[i] = values[0] < RANK_TOLERANCE * values[-1]
+        result[i] = values[0] < tolerance * values[-1]
     return result
 
 

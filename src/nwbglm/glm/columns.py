@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .data_pass import packed_index
 from .problem import Problem
 
 __all__ = [
@@ -137,7 +138,7 @@ def mean_response(problem: Problem, unit, mask) -> np.ndarray:
 
 def unpack_hessians(packed: np.ndarray, features: int) -> np.ndarray:
     """Return symmetric (n, P, P) matrices from their packed upper triangles."""
-    first, second = np.triu_indices(features)
+    first, second = packed_index(features)
     full = np.empty((len(packed), features, features))
     full[:, first, second] = packed
     full[:, second, first] = packed

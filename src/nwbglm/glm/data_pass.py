@@ -9,7 +9,7 @@ column's sums infinite, which the search takes as a step too far.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -69,6 +69,7 @@ class Unscaled(NamedTuple):
     factor: jax.Array
 
 
+@cache
 def packed_index(features: int) -> tuple[np.ndarray, np.ndarray]:
     """Return row and column of each entry of a packed upper triangle."""
     return np.triu_indices(features)

@@ -29,6 +29,9 @@ def take_rows(X, rows: np.ndarray) -> np.ndarray:
     return X[rows] if isinstance(X, np.ndarray) else np.asarray(X[first : last + 1])[rows - first]
 
 
+PREPARED = 2**17
+"""Numbers that are standardised at once: few calls for few features, and still in cache."""
+
 SCANNED_BYTES = 64 * 2**20
 """Features that are made or read at once where they are not in memory."""
 
@@ -41,11 +44,14 @@ def scale_of_features(X, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     step = 4096 if isinstance(X, np.ndarray) else max(256, SCANNED_BYTES // (8 * max(X.shape[1], 1)))
     count = max(len(rows), 1)
     first = take_rows(X, rows[:step])
-    centre = first.mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(X.shape[1])
+    ones = np.ones(min(step, count))  # a product sums columns faster than a sum does
+    centre = ones[: len(first)] @ first / len(first) if len(rows) else np.zeros(X.shape[1])
     total, square = np.zeros((2, X.shape[1]))
+    room = np.empty((len(ones), X.shape[1]))
     for i in range(0, len(rows), step):
-        part = (take_rows(X, rows[i : i + step]) if i else first) - centre
-        total += part.sum(axis=0)
+        raw = take_rows(X, rows[i : i + step]) if i else first
+        part = np.subtract(raw, centre, out=room[: len(raw)])
+        total += ones[: len(part)] @ part
         square += np.einsum("tp,tp->p", part, part)
     shift = total / count
     mean = centre + shift
@@ -101,23 +107,25 @@ class PanelMaker:
             x = _zeros((count, self.rows, self.width), self._dtype_of(whole))
             x.reshape(-1, self.width)[: len(rows), : whole.shape[1]] = whole
             x[..., -1] = 1.0
-        scratch = np.zeros((self.rows, self.width))
-        for j in range(-(-len(rows) // self.rows)):
-            inside = slice(j * self.rows, (j + 1) * self.rows)
-            here = rows[inside]
-            n = len(here)
-            sets[j, :, :n] = self.masks[:, here]
+        flat = x.reshape(-1, self.width)
+        in_place = self.standardised and self.dtype == "float64"
+        lot = self.rows * max(1, PREPARED // (self.rows * self.width))
+        scratch = None if in_place else np.zeros((min(lot, len(rows)), self.width))
+        for start in range(0, len(rows), lot):
+            here = rows[start : start + lot]
+            inside = slice(start, start + len(here))
+            _in_blocks(sets, start, self.masks[:, here].T)
             if self.standardised or tally is not None:
-                block = x[j, :n] if self.standardised and self.dtype == "float64" else scratch[:n]
+                block = flat[inside] if in_place else scratch[: len(here)]
                 self._standardise(whole[inside], block)
-                if self.standardised:
-                    x[j, :n] = block
+                if self.standardised and not in_place:
+                    flat[inside] = block
             response = take_rows(self.y, here)
             share = None if self.exposure is None else np.asarray(take_rows(self.exposure, here), float)
             if share is not None:
-                by_row["exposure"][j, :, :n] = share.T
+                _in_blocks(by_row["exposure"], start, share)
             if self.with_responses:
-                by_row["y"][j, :, :n] = (response if share is None else np.where(share > 0, response, 1.0)).T
+                _in_blocks(by_row["y"], start, response if share is None else np.where(share > 0, response, 1.0))
             if tally is not None:
                 tally.add(block, response, here, share)
         arrays = x, sets, by_row["exposure"], by_row["y"]
@@ -156,6 +164,15 @@ class StoredPanel:
     def load(self) -> Panel:
         """Build it."""
         return self.maker.make(self.rows, self.count)
+
+
+def _in_blocks(into: np.ndarray, start: int, values: np.ndarray) -> None:
+    """Write rows (n, k) into blocks (blocks, k, rows), from the block on that begins with row ``start``."""
+    rows, first, whole = into.shape[2], start // into.shape[2], len(values) // into.shape[2]
+    full, rest = values[: whole * rows], values[whole * rows :]
+    into[first : first + whole] = full.reshape(whole, rows, values.shape[1]).transpose(0, 2, 1)
+    if len(rest):
+        into[first + whole, :, : len(rest)] = rest.T
 
 
 def in_float32(panel: Panel) -> Panel:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from ..errors import ProblemError
@@ -11,6 +13,9 @@ __all__ = ["LARGEST_TABLE", "Tally"]
 
 LARGEST_TABLE = 1024
 """Counts below are tallied as a histogram; functions of the count are then taken once for each value."""
+
+RUNS = 16
+"""Runs of rows of one cell in a block that are summed without copying; more are gathered cell by cell."""
 
 
 class Tally:
@@ -48,13 +53,15 @@ class Tally:
     def add(self, x, y, rows, exposure) -> None:
         """Add a block: features (n, P), responses (n, U), which rows these are, exposure (n, U) or None."""
         cells = self.cells[rows]
-        if (cells == cells[0]).all():
-            self._add_cell(x, y, exposure, self.masks[:, rows[0]])
-            return
-        _, first, of_row = np.unique(cells, return_index=True, return_inverse=True)
-        for number, row in enumerate(first):
-            here = of_row == number
-            self._add_cell(x[here], y[here], None if exposure is None else exposure[here], self.masks[:, rows[row]])
+        edges = np.flatnonzero(cells[1:] != cells[:-1]) + 1
+        if len(edges) <= RUNS:
+            parts = [slice(first, last) for first, last in pairwise([0, *edges, len(rows)])]
+        else:
+            _, of_row = np.unique(cells, return_inverse=True)
+            parts = [np.flatnonzero(of_row == number) for number in range(of_row.max() + 1)]
+        for here in parts:
+            share = None if exposure is None else exposure[here]
+            self._add_cell(x[here], y[here], share, self.masks[:, rows[here][0]])
 
     def _add_cell(self, x, y, exposure, sets) -> None:
         exists = None if exposure is None else exposure > 0
