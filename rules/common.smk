@@ -2,6 +2,7 @@
 # parses this file again.
 
 import re
+from os.path import getsize
 
 from snakemake.exceptions import WorkflowError
 
@@ -92,6 +93,17 @@ def memory(base, factor):
     return lambda wildcards, input, attempt: int(
         attempt * (base + factor * input.size_mb)
     )
+
+
+def memory_beside_features(base, held):
+    """Megabytes for a job that holds at most so many of its features, however large their stores are."""
+
+    def megabytes(wildcards, input, attempt):
+        features = sum(map(getsize, input.features)) / 2**20
+        others = input.size_mb - features
+        return int(attempt * (base + 60 * others + min(60 * features, held)))
+
+    return megabytes
 
 
 def minutes(base):

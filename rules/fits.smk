@@ -19,7 +19,7 @@ rule fit_model:
     threads: 1
     resources:
         gpu=study.fit.gpus,
-        mem_mb=memory(3000, 60),
+        mem_mb=memory_beside_features(2500, 1.1e-6 * study.fit.memory),
         runtime=minutes(240),
     params:
         model=model_settings,
@@ -59,7 +59,7 @@ rule predict_rates:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000, 60),
+        mem_mb=memory_beside_features(2000, 500),
         runtime=minutes(60),
     params:
         window=study.figures.window.dump(),

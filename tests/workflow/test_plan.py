@@ -1,6 +1,7 @@
 """What the workflow would do, for several studies; no job runs."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -80,6 +81,20 @@ def test_the_slurm_profile_plans_the_same_jobs(repository):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "slurm_partition=cpu" in done.stdout + done.stderr
     assert "mem_mb=" in done.stdout + done.stderr
+
+
+def test_jobs_ask_for_memory_by_the_study_not_by_the_size_of_the_features(empty):
+    empty.write(recordings=sources(empty.folder, "a"), fit={"memory": "8 GB"})
+    features = ["features/coupling", "features/heading"]
+    sizes = {"binned": 40, **dict.fromkeys(features, 20_000), "folds": 1, "tuning": 1}
+    for name, size in sizes.items():
+        path = empty.results / name / "a.zarr.zip"
+        path.parent.mkdir(parents=True)
+        path.touch()
+        os.truncate(path, size * 2**20)  # takes no room
+    printed = empty.run("--dry-run", "--allowed-rules=fit_model", "results/small/fits/full/a.0-of-1.zarr.zip")
+    asked = int(re.search(r"mem_mb=(\d+)", printed)[1])
+    assert asked == 2500 + 60 * 41 + 8800
 
 
 def test_mistakes_stop_before_any_job_without_a_traceback(empty):
