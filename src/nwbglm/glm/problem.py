@@ -158,12 +158,15 @@ class Problem:
 
     def compact_grams(self, theta, unit, mask, alpha, index) -> np.ndarray:
         """Sum the Hessians of columns on their own coefficients ``index`` (n, k) over their rows: (n, k, k)."""
-        columns, few = index.shape
-        padded = np.zeros((bucket(columns, COLUMN_BUCKETS), few), np.int32)
-        padded[:columns] = index
-        options = {"index": padded, "used": columns, "observations": self.observations}
+        columns = len(index)
+        more = bucket(columns, HESSIAN_COLUMNS) - columns
+        theta, unit, mask, alpha, index = (
+            np.pad(array, [(0, more)] + [(0, 0)] * (array.ndim - 1), mode="edge")
+            for array in (theta, unit, mask, alpha, index)
+        )
+        options = {"index": index.astype(np.int32), "used": columns, "observations": self.observations}
         (total,) = self._over_panels(compact_grams, theta, unit, mask, alpha, 1, **options)
-        return total
+        return total[:columns]
 
     def extremes(self, theta, unit, mask) -> tuple[np.ndarray, np.ndarray]:
         """Return the least and largest linear predictor of each column over its rows."""
@@ -229,6 +232,9 @@ class Problem:
 COLUMN_BUCKETS = (1, 8, 24, 48, 104, 128, 256, 512, 1024, 2048, 4096, 8192)
 """Numbers of columns that are compiled for; others are filled up with zeros."""
 
+
+HESSIAN_COLUMNS = tuple(size for size in COLUMN_BUCKETS if size == 24 or size > 104)
+"""The same for Hessians on few coefficients, which come in many widths: others are not visited, and cost little."""
 
 GRAM_COLUMNS = 8
 """Columns whose Hessians are summed by one product."""
