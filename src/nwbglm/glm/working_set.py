@@ -44,6 +44,7 @@ class WorkingSets:
 
     def __init__(self, problem: Problem, blocks: Blocks, units: np.ndarray, parts: np.ndarray, shares: np.ndarray):
         self.problem, self.blocks, self.units, self.parts, self.shares = problem, blocks, units, parts, shares
+        self.ridge = problem.quadratic.diagonal()  # of an elastic net; differences have no corners
         self.inside = problem.usable[units] & (blocks.weight[blocks.of] == 0)
         self.members: list[np.ndarray] = [np.zeros(0, int)] * len(units)
         self.corners: list[Corners] = [None] * len(units)  # type: ignore[list-item]
@@ -122,8 +123,9 @@ class WorkingSets:
     def _finish(self, row: int, columns: Columns, c: int, total: np.ndarray) -> np.ndarray:
         members = self.members[row]
         total = total / self.problem.rows[columns.unit[c], columns.mask[c]]
-        total += columns.strength[c] * self.problem.quadratic[members[:, None], members]
-        total[np.diag_indices(len(members))] += LIFT * np.trace(total) / max(len(members), 1)
+        diagonal = total.reshape(-1)[:: len(members) + 1]  # a view
+        diagonal += columns.strength[c] * self.ridge[members]
+        diagonal += LIFT * diagonal.mean()
         return total
 
 
