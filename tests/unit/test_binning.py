@@ -498,7 +498,7 @@ def test_counts_that_are_made_as_they_are_written_come_back_whole(tmp_path, monk
     path = built(tmp_path / "a.nwb", fill)
     monkeypatch.setattr(binning.counts, "IN_MEMORY", 10)
     for name, least in [("STREAM_BYTES", 10), ("PIECE_BYTES", 500), ("CHUNK_BYTES", 100)]:
-        monkeypatch.setattr(store, name, least)
+        monkeypatch.setattr(store.writing, name, least)
     with open_recording(path, session="s") as recording:
         store.write(bin_recording(recording, settings()), tmp_path / "b.zarr.zip", "binned")
     monkeypatch.undo()

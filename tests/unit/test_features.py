@@ -325,7 +325,7 @@ def test_large_features_are_made_as_they_are_written(tmp_path, monkeypatch, expo
     data = binned_session(counts, segment=np.arange(900) // 300, **({"exposure": exposure} if exposed else {}))
     whole = features.build_features(data, history(), name="coupling")
     monkeypatch.setattr(features, "IN_MEMORY", 0)
-    monkeypatch.setattr(store, "STREAM_BYTES", 40_000)
+    monkeypatch.setattr(store.writing, "STREAM_BYTES", 40_000)
     made = []
     make = making.Lagged.make
     monkeypatch.setattr(making.Lagged, "make", lambda self, *args: made.extend(args[0]) or make(self, *args))

@@ -66,7 +66,7 @@ def test_large_counts_are_joined_as_they_are_read(monkeypatch, tmp_path):
     for rows in (slice(None), slice(1900, 2100), slice(2500, 2600), slice(10, 3400, 7), 2000, slice(5, 5)):
         for units in (slice(None), slice(0, 2), 1):
             np.testing.assert_array_equal(lazy["spike_count"][rows, units], whole["spike_count"][rows, units])
-    monkeypatch.setattr(store, "STREAM_BYTES", 0)
+    monkeypatch.setattr(store.writing, "STREAM_BYTES", 0)
     store.write(lazy, tmp_path / "a.zarr.zip", "binned")
     xr.testing.assert_equal(store.read(tmp_path / "a.zarr.zip")["spike_count"].load(), whole["spike_count"])
 

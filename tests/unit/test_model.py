@@ -390,7 +390,7 @@ def refuse_whole_features(monkeypatch):
 def test_features_on_disk_are_never_read_whole(interrupted_stages, monkeypatch, tmp_path):
     session = Stages(interrupted_stages.binned, TERMS)
     kept = session.fit("coupling", "heading", "history")
-    monkeypatch.setattr(store, "CHUNK_BYTES", 30_000)
+    monkeypatch.setattr(store.writing, "CHUNK_BYTES", 30_000)
     monkeypatch.setattr(rows, "HELD_BYTES", 1)
     store.write(session.binned, tmp_path / "binned.zarr.zip", "binned")
     session.binned = store.read(tmp_path / "binned.zarr.zip", "binned")

@@ -41,7 +41,7 @@ def test_what_is_read_is_what_was_written(binned, tmp_path):
 def test_equal_content_gives_equal_bytes(binned, tmp_path, monkeypatch):
     store.write(binned, tmp_path / "a.zarr.zip", "binned")
     store.write(store.read(tmp_path / "a.zarr.zip"), tmp_path / "b.zarr.zip", "binned")
-    monkeypatch.setattr(store, "IN_MEMORY_BYTES", 0)  # through a temporary directory
+    monkeypatch.setattr(store.writing, "IN_MEMORY_BYTES", 0)  # through a temporary directory
     store.write(binned, tmp_path / "c.zarr.zip", "binned")
     first, *others = [(tmp_path / f"{name}.zarr.zip").read_bytes() for name in "abc"]
     assert all(other == first for other in others)
@@ -56,7 +56,7 @@ def test_a_failed_write_leaves_nothing_and_keeps_the_old(binned, tmp_path, monke
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(store, "_zip", broken)
+    monkeypatch.setattr(store.writing, "_zip", broken)
     with pytest.raises(OSError, match="disk full"):
         store.write(binned.isel(unit=[0]), path, "binned")
     assert path.read_bytes() == before

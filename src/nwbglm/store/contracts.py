@@ -1,0 +1,81 @@
+"""What each kind of store must hold, and the check that it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import xarray as xr
+
+from ..errors import StoreError
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a kind of store must hold: its variables' dimensions, and coordinates and attributes by name."""
+
+    variables: Mapping[str, tuple[str, ...]]
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
+
+
+CONTRACTS: dict[str, Contract] = {
+    "truth": Contract(variables={}),
+    "binned": Contract(
+        variables={"spike_count": ("time", "unit"), "segment": ("time",), "in_epoch": ("purpose", "time")},
+        optional={"exposure": ("time", "unit")},
+        attributes=("bin",),
+    ),
+    "tuning": Contract(variables={}),
+    "features": Contract(
+        variables={"features": ("time", "feature"), "valid": ("time",), "row": ("time",)},
+        optional={"kernel": ("lag", "function"), "values_of_function": ("value", "function")},
+        attributes=("basis", "of", "own", "window"),
+    ),
+    "folds": Contract(
+        variables={
+            "row": ("time",),
+            "shared": ("time",),
+            "reason": ("time",),
+            "fold_of_row": ("time",),
+            "half": ("time",),
+            "final": ("time",),
+            "train": ("fold", "time"),
+            "test": ("fold", "time"),
+        },
+        attributes=("scheme", "gap", "seed"),
+    ),
+    "fits": Contract(
+        variables={
+            "coef": ("unit", "feature"),
+            "intercept": ("unit",),
+            "fold_coef": ("unit", "fold", "feature"),
+            "fold_intercept": ("unit", "fold"),
+            "test_log_likelihood": ("unit", "fold", "strength"),
+            "train_log_likelihood": ("unit", "fold", "strength"),
+            "chosen": ("unit",),
+            "fold_chosen": ("unit", "fold"),
+            "at_edge": ("unit",),
+            "status": ("unit", "fit", "strength"),
+            "gap": ("unit", "fit", "strength"),
+            "gradient_norm": ("unit", "fit", "strength"),
+            "iterations": ("unit", "fit", "strength"),
+            "trained": ("fit", "row"),
+            "scored": ("fold", "row"),
+        },
+        optional={"half_coef": ("unit", "half", "feature"), "half_intercept": ("unit", "half")},
+    ),
+    "predictions": Contract(variables={"rate": ("time", "unit"), "heldout_rate": ("time", "unit"), "row": ("time",)}),
+}
+
+
+def check(dataset: xr.Dataset, kind: str, where: str) -> None:
+    """Raise `StoreError` where a dataset breaks the contract of its kind."""
+    contract = CONTRACTS[kind]
+    wrong = [f"'{name}' is missing" for name in contract.variables if name not in dataset.variables]
+    for name, dims in {**contract.variables, **contract.optional}.items():
+        if name in dataset.variables and dataset[name].dims != dims:
+            wrong.append(f"'{name}' has dimensions {dataset[name].dims}, not {dims}")
+    wrong += [f"attribute '{name}' is missing" for name in contract.attributes if name not in dataset.attrs]
+    if wrong:
+        raise StoreError(f"breaks the contract of a {kind} store: {'; '.join(wrong)}", where=where)
