@@ -26,13 +26,15 @@ import numpy as np
 
 HERE = Path(__file__).parent
 
-WORKLOADS = ("W1", "W2a:0.1", "W2a:0.001", "W2b", "W2c", "W3", "W4", "L1", "L2", "L3", "L4")
+WORKLOADS = ("W1", "W2a:0.1", "W2a:0.001", "W2b", "W2c", "W3", "W4", "W4:90000", "L1", "L2", "L3", "L4")
 
 PARTIAL = {
     ("W3", "sklearn"): {"units": 2},
     ("W3", "glum"): {"units": 1},
     ("W3", "nemos"): {"units": 19, "limit": [[0, 1], [0, 5]]},
-    ("W4", "sklearn"): {"units": 1, "rows": 90_000},
+    ("W4:90000", "sklearn"): {"units": 1},
+    ("W4:90000", "glum"): {"units": 1},
+    ("W4:90000", "nemos"): {"units": 5},
     ("L1", "glum"): {"units": 2},
     ("L3", "glum"): {"units": 2},
     ("L4", "glum"): {"units": 2},
@@ -41,10 +43,14 @@ PARTIAL = {
     ("L3", "nemos"): {"limit": [[5, 2], [5, 5]]},
     ("L4", "nemos"): {"limit": [[5, 1]]},
 }
-"""What a peer does of a workload: units, (fold, strength) pairs, rows."""
+"""What a peer does of a workload: units, (fold, strength) pairs."""
 
-FITS = {"W3": 2280, "W4": 100, "L1": 912, "L2": 912, "L3": 912, "L4": 720}
-SKIP = {("W4", "glum"), ("W4", "nemos"), ("L2", "glum"), *((f"L{i}", "sklearn") for i in (1, 2, 3, 4))}
+FITS = {"W3": 2280, "W4:90000": 100, "L1": 912, "L2": 912, "L3": 912, "L4": 720}
+SKIP = {
+    *(("W4", peer) for peer in ("sklearn", "glum", "nemos")),
+    ("L2", "glum"),
+    *((f"L{i}", "sklearn") for i in (1, 2, 3, 4)),
+}
 
 
 def measure(engine: str, workload: str, cores: list[int], repeats: int, **part) -> dict:
@@ -53,13 +59,13 @@ def measure(engine: str, workload: str, cores: list[int], repeats: int, **part) 
     names = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, threads), "JAX_PLATFORMS": "cpu"}
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-    name = f"{workload}:{part['rows']}" if "rows" in part else workload
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
-        command = [sys.executable, str(HERE / "engines.py"), engine, name, "--repeats", str(repeats), "--out", str(out)]
+        command = [sys.executable, str(HERE / "engines.py"), engine, workload]
+        command += ["--repeats", str(repeats), "--out", str(out)]
         command += ["--units", str(part["units"])] if "units" in part else []
         command += ["--limit", json.dumps(part["limit"])] if "limit" in part else []
-        command += ["--dtype", "float32"] if workload == "W4" and engine == "nwbglm" else []
+        command += ["--dtype", "float32"] if workload.startswith("W4") and engine == "nwbglm" else []
         subprocess.run(
             command, check=True, env=environment, preexec_fn=lambda: os.sched_setaffinity(0, cores), cwd=HERE
         )
@@ -76,7 +82,7 @@ def difference(theirs: dict, ours: dict) -> tuple[float, float]:
 
 def report(workload: str, peers: list[str], cores: list[int], repeats: int) -> None:
     """Measure and print one workload."""
-    once = workload == "W4"
+    once = workload.startswith("W4")
     ours = measure("nwbglm", workload, cores, 0 if once else max(repeats, 2))
     line(workload, ours, None, 1.0)
     for peer in peers:
@@ -85,7 +91,7 @@ def report(workload: str, peers: list[str], cores: list[int], repeats: int) -> N
         part = PARTIAL.get((workload, peer), {})
         theirs = measure(peer, workload, cores, 0 if part or once else repeats, **part)
         again = ours if once else measure("nwbglm", workload, cores, max(repeats, 2))
-        factor = FITS[workload] / theirs["fits"] * (360_000 / part["rows"] if "rows" in part else 1) if part else 1.0
+        factor = FITS[workload] / theirs["fits"] if part else 1.0
         warm = [best(result) for result in (ours, again)]
         line(workload, theirs, (ours, float(np.mean(warm))), factor)
 
