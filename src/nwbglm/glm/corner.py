@@ -35,7 +35,7 @@ CAUTION = 10.0
 ROUNDING = 1e-15
 """Gains below are rounding."""
 
-MAX_BISECTIONS = 100
+MAX_ROOT_STEPS = 50
 
 SIZES = 0.5 ** np.arange(24)
 """Shares of a Newton step that are tried where blocks are larger than one."""
@@ -118,7 +118,7 @@ def _visit_blocks(hessian, u, slope, corners: Corners, *, everything: bool) -> f
         new = _block_minimum(block, slope[here] - block @ old, pull)
         change = new - old
         gained = -(slope[here] @ change + 0.5 * change @ block @ change)
-        gained -= pull * (np.linalg.norm(new) - np.linalg.norm(old))
+        gained -= pull * (math.sqrt(new @ new) - math.sqrt(old @ old))
         if gained > 0:
             gain += gained
             u[here] = new
@@ -145,23 +145,26 @@ def _visit_single(hessian, u, slope, pull, wanted) -> float:
 def _block_minimum(block: np.ndarray, slope: np.ndarray, pull: float) -> np.ndarray:
     """Return the minimum of ``slope.w + 0.5 w' block w + pull |w|``.
 
-    Where it is not zero, ``w = -(block + pull / r)^-1 slope`` with its own norm ``r``, which is found by bisection.
+    Where it is not zero, ``w = -(block + pull / r)^-1 slope`` with its own norm ``r``: where ``1 / |(r block + pull)^-1
+    slope|``, increasing and concave as in the subproblem of trust regions, is 1. Newton's steps come to it from below.
     """
-    steep = np.linalg.norm(slope)
-    if steep <= pull:
+    if math.sqrt(slope @ slope) <= pull:
         return np.zeros_like(slope)
     values, vectors = np.linalg.eigh(block)
-    values = np.maximum(values, 1e-12 * values[-1])
-    along = vectors.T @ slope
-    low, high = 0.0, steep / values[0]
-    for _ in range(MAX_BISECTIONS):
-        # r -> |(r block + pull)^-1 slope| falls from steep / pull > 1; its root is where it is 1
-        r = np.sqrt(low * high) if low > 0 else 0.5 * (low + high) if high < 1 else high / 2
-        r = min(max(r, 1e-300), high)
-        low, high = (r, high) if np.linalg.norm(along / (r * values + pull)) > 1 else (low, r)
-        if high - low <= 1e-9 * high:
+    values = np.maximum(values, 1e-12 * max(values[-1], 1e-30))
+    along = slope @ vectors
+    if pull == 0:
+        return -vectors @ (along / values)
+    r = 0.0
+    for _ in range(MAX_ROOT_STEPS):
+        shrunk = r * values + pull
+        z = along / shrunk
+        square = z @ z
+        norm = math.sqrt(square)
+        r += (norm - 1) * square / ((z * z) @ (values / shrunk))
+        if norm - 1 <= 1e-9:
             break
-    return -vectors @ (along / (values + pull / high))
+    return -vectors @ (along / (values + pull / r))
 
 
 def _newton(hessian, u, slope, corners: Corners) -> tuple[float, float, bool]:
