@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from glm_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value, responses
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize_scalar
 from scipy.stats import nbinom, poisson
 
 from nwbglm.glm.columns import Columns, evaluate
@@ -126,6 +126,27 @@ def test_dispersion_is_the_likeliest_with_a_penalty_too(kind):
         assert here > below and here > above
         slope, curvature = (above - below) / 2, below + above - 2 * here
         assert abs(slope / curvature) < 1e-2  # in steps of a thousandth of the dispersion
+
+
+def test_slight_dispersions_are_the_likeliest_too():
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(3000, 3))
+    mu = np.exp(X @ [0.3, -0.2, 0.1] - 1.5)[:, None]
+    shape = 1 / np.geomspace(1e-3, 2.0, 24)
+    y = rng.negative_binomial(shape, shape / (shape + mu))
+    train, test = blocks(len(X), 2)
+    fits = fit_splits(X, y, train, test, observations=NEGATIVE_BINOMIAL)
+    assert (fits.status == Status.ok).all()
+    for unit in range(24):
+        found = np.log(fits.dispersion[unit, -1, 0])
+        expected = predict(X, fits.coef[unit, -1, 0], fits.intercept[unit, -1, 0])
+
+        def loss(log, unit=unit, expected=expected):
+            shape = np.exp(-log)
+            return -nbinom.logpmf(y[:, unit], shape, shape / (shape + expected)).mean()
+
+        best = minimize_scalar(loss, bounds=(np.log(1e-6), np.log(1e3)), method="bounded", options={"xatol": 1e-10})
+        assert loss(found) <= best.fun + 1e-10
 
 
 @pytest.mark.parametrize("observations", [GAMMA, GAUSSIAN, BERNOULLI], ids=lambda model: model.name)

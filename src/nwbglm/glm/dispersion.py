@@ -8,7 +8,6 @@ columns at once.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import digamma
 
 from ..errors import ProblemError
 from .columns import Columns
@@ -41,17 +40,22 @@ def best_dispersion(problem: Problem, columns: Columns, theta: np.ndarray, steps
     slope_low, slope_high = (_slope(problem, columns, theta, end) for end in (low, high))
     result = np.where(slope_low >= 0, low, np.where(slope_high <= 0, high, np.nan))
     open_ = np.flatnonzero(np.isnan(result))
-    for _ in range(steps):
+    kept = np.zeros(len(theta), int)  # the end that stayed the last time: 1 low, -1 high
+    for step in range(steps):
         if not len(open_):
             break
         a, b, fa, fb = low[open_], high[open_], slope_low[open_], slope_high[open_]
-        point = np.clip(b - fb * (b - a) / (fb - fa), a + 1e-3 * (b - a), b - 1e-3 * (b - a))
+        # every third step halves the bracket, whatever the slopes are like
+        point = 0.5 * (a + b) if step % 3 == 2 else np.clip(b - fb * (b - a) / (fb - fa), a, b)
         value = _slope(problem, columns.take(open_), theta[open_], point)
         rises = value > 0
-        # Illinois: an end that stays halves its value, so that it moves the next time
-        slope_low[open_] = np.where(rises, fa * 0.5, value)
-        slope_high[open_] = np.where(rises, value, fb * 0.5)
+        stays = np.where(rises, 1, -1)
+        # Illinois: an end that stays twice halves its value, so that it moves the next time
+        again = np.where(stays == kept[open_], 0.5, 1.0)
+        slope_low[open_] = np.where(rises, fa * again, value)
+        slope_high[open_] = np.where(rises, value, fb * again)
         low[open_], high[open_] = np.where(rises, a, point), np.where(rises, point, b)
+        kept[open_] = stays
         scale = problem.rows[columns.unit[open_], columns.mask[open_]]
         done = (high[open_] - low[open_] < 1e-9) | (np.abs(value) < 1e-13 * scale)
         result[open_] = point
@@ -63,9 +67,9 @@ def _slope(problem: Problem, columns: Columns, theta: np.ndarray, log_dispersion
     """Return the derivative of the negative log-likelihood in the logarithm of the dispersion."""
     alpha = np.exp(log_dispersion)
     table = problem.table[columns.unit, columns.mask]
-    count = np.arange(table.shape[1])
-    inverse = 1.0 / alpha[:, None]
-    constant = -(inverse**2) * (digamma(count + inverse) - digamma(inverse))
+    # the derivative of log Gamma(y + 1/a) - log Gamma(1/a) = sum_{j<y} log(j + 1/a), without their cancellation
+    each = 1.0 / (1.0 + alpha[:, None] * np.arange(table.shape[1] - 1))
+    constant = -np.pad(np.cumsum(each, axis=1), ((0, 0), (1, 0))) / alpha[:, None]
     total = np.zeros(len(theta))
     for start in range(0, len(theta), problem.slots):
         part = slice(start, start + problem.slots)
