@@ -111,6 +111,10 @@ class Lagged:
         return [add_events if few else convolve for few in spikes < RARE * bins]
 
     @functools.cached_property
+    def _read(self) -> dict[str, _Stretches]:
+        return {name: _Stretches(self.binned[name]) for name in ("spike_count", "exposure") if name in self.binned}
+
+    @functools.cached_property
     def _segment(self) -> np.ndarray:
         return self.binned["segment"].values
 
@@ -125,14 +129,32 @@ class Lagged:
         if not self.factor.of_spikes:
             signal = np.asarray(self.binned[self.factor.of][stretch].values, dtype=float)[:, None]
             return signal, np.isnan(signal)
-        chosen = {"time": stretch, "unit": list(columns)}
-        if "exposure" not in self.binned:
-            return self.binned["spike_count"].isel(chosen).values, None
-        return self.binned["spike_count"].isel(chosen).values, self.binned["exposure"].isel(chosen).values == 0
+        counts = self._read["spike_count"](stretch, columns)
+        if "exposure" not in self._read:
+            return counts, None
+        return counts, self._read["exposure"](stretch, columns) == 0
 
     def _known(self, missing: np.ndarray, stretch: slice) -> np.ndarray:
         """Return where the whole window is known, for one input that is `missing` (bins, 1) somewhere: (bins,)."""
         return window_validity(missing, self._segment[stretch], self.kernel.first, self.last)[:, 0]
+
+
+class _Stretches:
+    """Stretches of a variable (time, unit), read in whole pieces of which the last are held for the next stretch."""
+
+    def __init__(self, variable: xr.DataArray):
+        self.variable, self.columns = variable, np.zeros(0, int)
+        self.start, self.held = 0, np.zeros((0, 0))
+
+    def __call__(self, stretch: slice, columns: Sequence[int]) -> np.ndarray:
+        """Return some columns over a stretch of bins."""
+        if stretch.stop - stretch.start > 4 * PIECE:
+            return self.variable[stretch, list(columns)].values
+        inside = self.start <= stretch.start and stretch.stop <= self.start + len(self.held)
+        if not (inside and np.array_equal(columns, self.columns)):
+            self.start, self.columns = stretch.start // PIECE * PIECE, np.array(columns)
+            self.held = self.variable[self.start : -(-stretch.stop // PIECE) * PIECE, self.columns].values
+        return self.held[stretch.start - self.start : stretch.stop - self.start]
 
 
 class Valued:

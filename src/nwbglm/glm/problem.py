@@ -34,7 +34,10 @@ STORED_SLOTS = 512
 """The same, at least, where the features are made again for each pass: it costs as much as about 128 columns."""
 
 STORED_SHARE = 16
-"""Share of the memory that one panel takes of features that are made again: three of them are there at once."""
+"""Share of the memory that one panel takes of features that are made again."""
+
+IN_FLIGHT = 3
+"""Panels of such features that are there at once: one at work, one ready, one being made."""
 
 GRAM_BYTES = 2**27
 """Memory for Hessians that are summed in one pass over features that are made again."""
@@ -131,8 +134,8 @@ class Problem:
 
     @property
     def stored(self) -> bool:
-        """Whether the features are made again for each pass."""
-        return isinstance(self.panels[0], StoredPanel)
+        """Whether features are made again for each pass."""
+        return isinstance(self.panels[-1], StoredPanel)
 
     def hessians_at_once(self, otherwise: int) -> int:
         """Return how many Hessians to ask of one pass: many where it is dear."""
@@ -219,7 +222,7 @@ class Problem:
             listed = np.zeros(panel.occupied.shape[1], np.int32)
             listed[: len(blocks)] = blocks
             loaded = panel.load()
-            if self.stored:
+            if isinstance(panel, StoredPanel):
                 jax.block_until_ready(before)  # passes are queued: without this, all panels would be
             x = loaded.x if self.standard is None else Unscaled(loaded.x, *self.standard)
             data = x, loaded.masks, loaded.exposure, loaded.y, listed, len(blocks)
@@ -310,7 +313,8 @@ def build_problem(
         Whether to keep a copy in float32, for the way to the optimum.
     memory
         Bytes that the features may take. Where they take more when standardised, in all precisions that are needed,
-        they are kept as they are given; where even that is more, they are made again for each pass. None: no limit.
+        they are kept as they are given; where even that is more, as many panels as have room are kept, and the others
+        made again for each pass. None: no limit.
     """
     used = np.flatnonzero(masks.any(axis=0))
     units, features = y.shape[1], X.shape[1]
@@ -336,15 +340,17 @@ def build_problem(
     standard = None if kept else (np.pad(mean, (0, width - features)), np.pad(1 / sd, (0, width - features)))
     if standard is not None:
         standard[1][-1] = 1.0
-    blocks = PANEL_BLOCKS
+    blocks, room = PANEL_BLOCKS, np.inf
     if stored:
-        blocks = max(size for size in PANEL_SIZES if size == 1 or size * rows * width * given * STORED_SHARE <= memory)
+        block = rows * width * given
+        blocks = max(size for size in PANEL_SIZES if size == 1 or size * block * STORED_SHARE <= memory)
+        room = memory // (blocks * block) - IN_FLIGHT
     panels: list[Panel | StoredPanel] = []
     for start in range(0, max(len(used), 1), blocks * rows):
         here = used[start : start + blocks * rows]
         count = bucket(-(-len(here) // rows) or 1, PANEL_SIZES)
         panel = maker.make(here, count, tally)
-        panels.append(StoredPanel(maker, here, count, panel.occupied) if stored else panel)
+        panels.append(panel if len(panels) < room else StoredPanel(maker, here, count, panel.occupied))
     slots = SLOTS.get(jax.default_backend(), SLOTS["gpu"])
     slots = min(max(columns, 1), max(slots, STORED_SLOTS) if stored else slots)
     problem = Problem(
