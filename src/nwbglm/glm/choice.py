@@ -66,11 +66,9 @@ def choose_without_each_fold(log_likelihood: np.ndarray, rows: np.ndarray, rule:
     np.ndarray
         Index of each fold's strength, shape (folds,).
     """
-    folds = len(rows)
-    chosen = [
-        choose_strength(np.delete(log_likelihood, fold, axis=0), np.delete(rows, fold), rule) for fold in range(folds)
-    ]
-    return np.array(chosen, dtype=int).reshape(folds)
+    folds = len(rows)  # as if nested, but the same fits whichever fold is left out
+    shape = (folds, *log_likelihood.shape)
+    return choose_nested(np.broadcast_to(log_likelihood, shape), np.broadcast_to(rows, (folds, folds)), rule)
 
 
 def choose_nested(log_likelihood: np.ndarray, rows: np.ndarray, rule: str) -> np.ndarray:
