@@ -201,8 +201,8 @@ class Fit(Part):
     precision: Literal["float64", "float32"] = Field(
         "float64",
         description="Arithmetic of the passes over the data; sums and certificates' algebra stay in float64. float32 "
-        "halves the memory; log-likelihoods then err by less than 1e-6 nats a bin (3e-8 for 19 units and 152 features), "
-        "and the fits end as close to the optimum (2e-11 there).",
+        "halves the memory; log-likelihoods then err by less than 1e-6 nats a bin (3e-8 for 19 units and 152 "
+        "features), and the fits end as close to the optimum (2e-11 there).",
     )
     memory: Size = Field(
         4 * 10**9,
