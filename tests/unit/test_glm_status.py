@@ -68,6 +68,19 @@ def test_bernoulli_responses_that_a_plane_parts_are_separable(features, seed):
     assert abs(fits.objective[1, 0, 0] - below.objective[0, 0, 0] * len(half) / 500) < 1e-6
 
 
+@pytest.mark.parametrize("kind", ["lasso", "group_lasso", "ridge"])
+def test_what_a_penalty_holds_is_not_rank_deficient(kind):
+    X, y = population(rows=1500, features=4, units=1)
+    X = np.c_[X, X[:, 1] + X[:, 2]]
+    everything = np.ones((1, 1500), bool)
+    held, free = np.array([0.0, 1.0, 1.0, 1.0, 1.0]), np.array([1.0, 0.0, 0.0, 1.0, 0.0])
+    groups = np.arange(5) if kind == "group_lasso" else None
+    for scale, status in ((held, Status.ok), (free, Status.rank_deficient)):
+        penalty = Penalty(kind, scale=scale, groups=groups)
+        fits = fit_splits(X, y, everything, ~everything, strengths=(1e-2,), penalty=penalty)
+        assert fits.status[0, 0, 0] == status
+
+
 def refractory(rows=4000, lags=12, dead=4, units=3, seed=1):
     """Return raw lags of a refractory unit's own spikes, and the counts of it and of others."""
     rng = np.random.default_rng(seed)

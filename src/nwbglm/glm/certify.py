@@ -71,7 +71,7 @@ def _is_deficient(problem, gram, unit, strength, tolerance) -> np.ndarray:
     inside = np.ix_(wanted, wanted)
     result = np.zeros(len(strength), bool)
     for i, value in enumerate(strength):
-        matrix = gram[inside] / max(gram[-1, -1], 1e-300) + value * problem.quadratic[inside]
+        matrix = gram[inside] / max(gram[-1, -1], 1e-300) + value * problem.holding[inside]
         size = np.sqrt(np.diagonal(matrix))
         if (size <= 0).any():
             result[i] = True
@@ -113,7 +113,7 @@ def _typical(problem: Problem, columns: Columns) -> np.ndarray:
 def _separates(problem: Problem, column: Columns, theta: np.ndarray, typical: float) -> bool:
     """Return whether a direction exists that leaves ordinary rows alone and lowers (raises) the extreme ones."""
     inside = np.flatnonzero(problem.usable[column.unit[0]])
-    ordinary = column.strength[0] * problem.quadratic[np.ix_(inside, inside)]
+    ordinary = column.strength[0] * problem.holding[np.ix_(inside, inside)]
     extreme = []
     for x, y in problem.host_rows(column.unit[0], column.mask[0]):
         eta = x @ theta

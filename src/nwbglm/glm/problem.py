@@ -137,6 +137,11 @@ class Problem:
         """Whether features are made again for each pass."""
         return isinstance(self.panels[-1], StoredPanel)
 
+    @property
+    def holding(self) -> np.ndarray:
+        """A matrix (P, P) whose null space are the coefficients that no penalty holds."""
+        return self.quadratic if self.absolute is None else self.quadratic + np.diag(self.absolute)
+
     def hessians_at_once(self, otherwise: int) -> int:
         """Return how many Hessians to ask of one pass: many where it is dear."""
         return max(otherwise, GRAM_BYTES // (8 * self.width**2)) if self.stored else otherwise
