@@ -342,6 +342,7 @@ LARGE = {
     "own rows": (("history", "drive"), {"rows": "own", "halves": True}),
     "responses": (("coupling",), {"observations": "poisson_softplus", "penalty": {"ridge": {"strength": 1e-3}}}),
     "free": (("history", "drive"), {"penalty": "none"}),
+    "dispersion": (("coupling",), {"observations": "negative_binomial", "penalty": {"ridge": {"strength": 1e-3}}}),
 }
 
 
