@@ -10,6 +10,7 @@ from .data_pass import packed_index
 from .problem import Problem
 
 __all__ = [
+    "NOISE",
     "Columns",
     "Point",
     "Solution",
@@ -19,6 +20,10 @@ __all__ = [
     "penalty_values",
     "unpack_hessians",
 ]
+
+
+NOISE = {"float64": 1e-14, "float32": 3e-7}
+"""Error of an objective, relative to 1 + its size."""
 
 
 class Columns(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .columns import Columns, Point, Solution, evaluate
+from .columns import NOISE, Columns, Point, Solution, evaluate
 from .corner import minimise
 from .problem import Problem
 from .screening import strong_threshold, subgradient_norm
@@ -42,9 +42,6 @@ LEASH = 5.0
 MAX_CUTS = 30
 
 MAX_FAILURES = 3
-
-NOISE = {"float64": 1e-14, "float32": 3e-7}
-"""Error of an objective, relative to 1 + its size."""
 
 
 class Descent:

@@ -16,11 +16,12 @@ import numpy as np
 from scipy.special import xlogy
 
 from ..errors import ProblemError
+from .build import build_problem
 from .certify import find_rank_deficient, find_separable
 from .columns import Columns, Solution, penalty_values
 from .observations import POISSON, Observations
 from .penalties import NO_PENALTY, Penalty
-from .problem import Problem, build_problem
+from .problem import Problem
 from .solve import solve, works_mixed
 from .status import Status
 

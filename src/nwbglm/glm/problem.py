@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -18,34 +18,12 @@ from .data_pass import (
     weighted_grams,
 )
 from .observations import Observations
-from .panels import PanelMaker, StoredPanel, in_float32, scale_of_features
-from .penalties import Penalty
-from .tally import Tally
+from .panels import StoredPanel
 
-__all__ = ["Problem", "bucket", "build_problem", "padded_width"]
-
-PANEL_BLOCKS = 64
-"""Blocks of the largest panel; longer data are several of them, all of one shape."""
-
-SLOTS = {"cpu": 128, "gpu": 2048}
-"""Columns worked on at once: enough to fill the device's matrix units."""
-
-STORED_SLOTS = 512
-"""The same, at least, where the features are made again for each pass: it costs as much as about 128 columns."""
-
-STORED_SHARE = 16
-"""Share of the memory that one panel takes of features that are made again."""
-
-IN_FLIGHT = 3
-"""Panels of such features that are there at once: one at work, one ready, one being made."""
+__all__ = ["Problem", "bucket", "padded_width"]
 
 GRAM_BYTES = 2**27
 """Memory for Hessians that are summed in one pass over features that are made again."""
-
-DEVICE_ROWS = 8192
-"""Rows of a block where each block costs a launch."""
-
-PANEL_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, PANEL_BLOCKS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,98 +252,3 @@ def padded_width(features: int) -> int:
     """Return the padded number of coefficients, intercept included."""
     step = 4 if features < 32 else 8 if features < 256 else 32
     return -(-(features + 1) // step) * step
-
-
-def _block_rows(rows: int, width: int, columns: int) -> int:
-    """Return the rows of a block: a power of two such that the block and its columns stay in cache."""
-    best = 2 ** int(np.log2(2**18 / (width + min(columns, 128))))
-    smallest = 2 ** int(np.ceil(np.log2(max(rows, 1))))
-    if jax.default_backend() != "cpu":
-        return min(DEVICE_ROWS, max(smallest, 256))
-    return int(np.clip(best, 256, 1024).clip(max=max(smallest, 256)))
-
-
-def build_problem(
-    X: np.ndarray,
-    y: np.ndarray,
-    masks: np.ndarray,
-    fitted: np.ndarray,
-    *,
-    penalty: Penalty,
-    observations: Observations,
-    exposure: np.ndarray | None,
-    allowed: np.ndarray | None,
-    dtype: str,
-    columns: int,
-    mixed: bool,
-    memory: float | None,
-) -> Problem:
-    """Standardise, cut into blocks, move to the device and take the sums.
-
-    Parameters
-    ----------
-    X, y, exposure
-        As in `fit_splits`.
-    masks : (M, T) bool
-        Sets of rows.
-    fitted : (T,) bool
-        Rows that any split trains on: they set mean and standard deviation.
-    allowed : (p, U) bool or None
-        Features of each unit.
-    columns
-        How many columns will be solved at once, at most.
-    mixed
-        Whether to keep a copy in float32, for the way to the optimum.
-    memory
-        Bytes that the features may take. Where they take more when standardised, in all precisions that are needed,
-        they are kept as they are given; where even that is more, as many panels as have room are kept, and the others
-        made again for each pass. None: no limit.
-    """
-    used = np.flatnonzero(masks.any(axis=0))
-    units, features = y.shape[1], X.shape[1]
-    width = padded_width(features)
-    mean, sd, varies = scale_of_features(X, np.flatnonzero(fitted))
-    usable = np.zeros((units, width), bool)
-    allowed = np.ones((units, features), bool) if allowed is None else np.asarray(allowed, bool).T
-    usable[:, :features] = varies & allowed
-    usable[:, -1] = True
-    to_standard = np.ones(width)
-    if penalty.kind == "group_lasso":
-        own = penalty.group_scale(sd)
-        to_standard[:features], sd = own / sd, own
-    quadratic = np.zeros((width, width))
-    quadratic[:features, :features] = penalty.quadratic(sd)
-    absolute, groups, weights = penalty.norms(sd, width)
-    tally = Tally(y, used, masks, width, observations, has_exposure=exposure is not None)
-    rows = _block_rows(len(used), width, columns)
-    given = np.dtype(X.dtype).itemsize
-    kept = memory is None or len(used) * width * (np.dtype(dtype).itemsize + 4 * mixed) <= memory
-    stored = not kept and len(used) * width * given > memory
-    maker = PanelMaker(X, y, exposure, masks, mean, sd, width, rows, dtype, kept, not observations.linear)
-    standard = None if kept else (np.pad(mean, (0, width - features)), np.pad(1 / sd, (0, width - features)))
-    if standard is not None:
-        standard[1][-1] = 1.0
-    blocks, room = PANEL_BLOCKS, np.inf
-    if stored:
-        block = rows * width * given
-        blocks = max(size for size in PANEL_SIZES if size == 1 or size * block * STORED_SHARE <= memory)
-        room = memory // (blocks * block) - IN_FLIGHT
-    panels: list[Panel | StoredPanel] = []
-    for start in range(0, max(len(used), 1), blocks * rows):
-        here = used[start : start + blocks * rows]
-        count = bucket(-(-len(here) // rows) or 1, PANEL_SIZES)
-        panel = maker.make(here, count, tally)
-        panels.append(panel if len(panels) < room else StoredPanel(maker, here, count, panel.occupied))
-    slots = SLOTS.get(jax.default_backend(), SLOTS["gpu"])
-    slots = min(max(columns, 1), max(slots, STORED_SLOTS) if stored else slots)
-    problem = Problem(
-        panels=tuple(panels), observations=observations, dtype=dtype, features=features, mean=mean, sd=sd,
-        standard=standard,
-        usable=usable, allowed=allowed, quadratic=quadratic, absolute=absolute, groups=groups, weights=weights,
-        to_standard=to_standard, slots=slots, fast=None, used=used, responses=y, shares=exposure, **tally.result(),
-    )  # fmt: skip
-    if not mixed:
-        return problem
-    if not kept:
-        return replace(problem, fast=replace(problem, dtype="float32"))
-    return replace(problem, fast=replace(problem, panels=tuple(map(in_float32, panels)), dtype="float32"))

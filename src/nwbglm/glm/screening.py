@@ -19,9 +19,7 @@ from .problem import Problem
 
 __all__ = ["Blocks", "strong_threshold", "subgradient_norm"]
 
-import os
-
-COARSE = float(os.environ.get("COARSE", "0.8"))
+COARSE = 0.8
 """Least threshold of the strong rule, relative to the strength: where strengths lie far apart, it would keep all."""
 
 SLACK = 1e-9

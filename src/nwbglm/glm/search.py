@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .columns import Columns, Point, Solution, evaluate
+from .columns import NOISE, Columns, Point, Solution, evaluate
 from .problem import Problem
 
 __all__ = ["Directions", "descend"]
@@ -25,9 +25,6 @@ MAX_CUTS = {"float64": 40, "float32": 8}
 
 LEASH = 5.0
 """Longest step in standardised coefficients, relative to 1 + the norm of the coefficients."""
-
-NOISE = {"float64": 1e-14, "float32": 3e-7}
-"""Error of an objective, relative to 1 + its size."""
 
 BREAKDOWN = 100.0
 """Rise of the objective, in units of its error, that no slope excuses: far out along a flat direction (separable data)
