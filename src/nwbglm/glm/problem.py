@@ -215,11 +215,11 @@ class Problem:
             yield before
 
 
-COLUMN_BUCKETS = (1, 8, 24, 48, 104, 128, 256, 512, 1024, 2048, 4096, 8192)
+COLUMN_BUCKETS = (1, 8, 24, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 """Numbers of columns that are compiled for; others are filled up with zeros."""
 
 
-HESSIAN_COLUMNS = tuple(size for size in COLUMN_BUCKETS if size == 24 or size > 104)
+HESSIAN_COLUMNS = tuple(size for size in COLUMN_BUCKETS if size == 24 or size > 64)
 """The same for Hessians on few coefficients, which come in many widths: others are not visited, and cost little."""
 
 GRAM_COLUMNS = 8
