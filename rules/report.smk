@@ -31,7 +31,7 @@ rule draw_session:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000, 40),
+        mem_mb=memory_beside_features(2000, 500),
         runtime=minutes(60),
     params:
         study=study_dump,
