@@ -23,14 +23,11 @@ DEEP = 8.0
 def free_coefficients(problem: Problem, strength: np.ndarray) -> np.ndarray:
     """Return (n,) whether some direction of the usable coefficients carries no penalty at each strength."""
     inside = slice(0, problem.features)
-    if problem.absolute is not None:
-        held = (problem.absolute[inside] > 0).all()
-    else:
-        penalty = problem.quadratic[inside, inside]
-        size = np.sqrt(np.diagonal(penalty))
-        held = (size > 0).all()
-        if held and np.count_nonzero(penalty - np.diag(size**2)):
-            held = np.linalg.matrix_rank(penalty / np.outer(size, size), hermitian=True) == len(size)
+    penalty = problem.holding[inside, inside]
+    size = np.sqrt(np.diagonal(penalty))
+    held = (size > 0).all()
+    if held and np.count_nonzero(penalty - np.diag(size**2)):
+        held = np.linalg.matrix_rank(penalty / np.outer(size, size), hermitian=True) == len(size)
     return (strength <= 0) | (not held)
 
 
@@ -69,9 +66,10 @@ def _is_deficient(problem, gram, unit, strength, tolerance) -> np.ndarray:
     wanted[: problem.features] = problem.allowed[unit]
     wanted[-1] = True
     inside = np.ix_(wanted, wanted)
+    gram, holding = gram[inside] / max(gram[-1, -1], 1e-300), problem.holding[inside]
     result = np.zeros(len(strength), bool)
     for i, value in enumerate(strength):
-        matrix = gram[inside] / max(gram[-1, -1], 1e-300) + value * problem.holding[inside]
+        matrix = gram + value * holding
         size = np.sqrt(np.diagonal(matrix))
         if (size <= 0).any():
             result[i] = True

@@ -62,6 +62,15 @@ class Point(NamedTuple):
     gradient: np.ndarray
     hessian: np.ndarray | None
 
+    def take(self, index) -> Point:
+        """Return some of the points."""
+        return Point(*(None if array is None else array[index] for array in self))
+
+    def put(self, index, values: Point) -> None:
+        """Write other points, without Hessians, into places of these."""
+        for into, some in zip(self[:3], values[:3], strict=True):
+            into[index] = some
+
 
 class Solution(NamedTuple):
     """Where a solver stopped.
@@ -82,6 +91,20 @@ class Solution(NamedTuple):
     gradient_norm: np.ndarray
     iterations: np.ndarray
     converged: np.ndarray
+
+    @classmethod
+    def empty(cls, n: int, width: int) -> Solution:
+        """Return room for n columns."""
+        return cls(np.zeros((n, width)), *np.zeros((3, n)), np.zeros(n, int), np.zeros(n, bool))
+
+    def take(self, index) -> Solution:
+        """Return some of the columns."""
+        return Solution(*(array[index] for array in self))
+
+    def put(self, index, part: Solution) -> None:
+        """Write other columns into places of these."""
+        for into, values in zip(self, part, strict=True):
+            into[index] = values
 
 
 def evaluate(problem: Problem, columns: Columns, theta: np.ndarray, *, hessian: bool = False) -> Point:

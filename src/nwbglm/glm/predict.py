@@ -16,6 +16,7 @@ from nwbglm.tuning import value_index
 from .design import OWN, Design, pick_terms
 from .fit import predict
 from .model import OBSERVATIONS
+from .rows import FeatureRows
 
 FEATURE_BYTES = 64 * 2**20  # features that are in memory at once
 
@@ -104,11 +105,9 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
     rate = np.full((binned.sizes["time"], fits.sizes["unit"]), np.nan)
     design = Design(stores, np.ones(binned.sizes["time"], bool))
     valid = np.logical_and.reduce([design.rows, *(store["valid"].values for store in stores)])
-    units = np.arange(fits.sizes["unit"])
     coef, intercept = fits["coef"].values, fits["intercept"].values
     # another recording may hold more units: the features are put in the order of the fit's columns
-    columns, features = _places(fits, design), design.by_rows(everywhere, hold=True)
-    each = [(group, features(fits["unit"].values[group[0]])) for group in (units[:, None] if design.own else [units])]
+    columns, each = _places(fits, design), _sources(fits, design, everywhere)
     for here in _pieces(design):
         for group, x in each:
             part = x[here][:, columns]
@@ -156,6 +155,13 @@ def _refuse_other_recordings(fits: xr.Dataset, binned: xr.Dataset) -> None:
         raise ProblemError(
             f"the model needs the spikes of units that the recording does not have: {', '.join(lost)}", where=where
         )
+
+
+def _sources(fits: xr.Dataset, design: Design, binned: xr.Dataset) -> list[tuple[np.ndarray, FeatureRows]]:
+    """Return the features of the units that share them, with the positions of these units."""
+    features, units = design.by_rows(binned, hold=True), np.arange(fits.sizes["unit"])
+    groups = units[:, None] if design.own else [units]
+    return [(group, features(fits["unit"].values[group[0]])) for group in groups]
 
 
 def _pieces(design: Design) -> Iterator[slice]:
@@ -241,13 +247,11 @@ def _rates(
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
     observations = OBSERVATIONS[settings.observations]
     count = folds.sizes["time"]
-    units = np.arange(fits.sizes["unit"])
     tests = folds["test"].sel(fold=fits["fold"].values).values if fits.sizes["fold"] else np.zeros((0, count), bool)
     coef, intercept = fits["coef"].values, fits["intercept"].values
     fold_coef, fold_intercept = fits["fold_coef"].values, fits["fold_intercept"].values
     design = Design(stores, np.ones(count, bool))
-    features = design.by_rows(binned, hold=True)
-    each = [(group, features(fits["unit"].values[group[0]])) for group in (units[:, None] if design.own else [units])]
+    each = _sources(fits, design, binned)
     valid = np.logical_and.reduce([design.rows, *(store["valid"].values for store in stores)])
     for here in _pieces(design):
         chunk = [store[["input_valid"]].isel(time=here) for store in stores if "input_valid" in store]

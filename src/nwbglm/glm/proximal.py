@@ -43,13 +43,13 @@ class Proximal:
 
     def solve(self, columns: Columns, start: np.ndarray | None) -> Solution:
         """Fit columns; ``start`` (n, P) are first points, or None."""
-        result = _empty(len(columns.unit), self.problem.width)
+        result = Solution.empty(len(columns.unit), self.problem.width)
         units = np.unique(columns.unit)
         lot = max(1, min(self.problem.slots, MODEL_BYTES // (8 * self.problem.width**2 * (1 + len(self.parts)))))
         for first in range(0, len(units), lot):
             some = np.flatnonzero(np.isin(columns.unit, units[first : first + lot]))
             walk = _Walk(self, columns.take(some), None if start is None else start[some])
-            _store(result, some, walk.solve(), slice(None))
+            result.put(some, walk.solve())
         return result
 
 
@@ -63,7 +63,7 @@ class _Walk:
         self.pair = self.pair.ravel()
         self.sets = WorkingSets(self.problem, solver.blocks, self.units, solver.parts, solver.shares)
         self.last = _blank(pairs.shape[1], self.problem.width)
-        self.result = _empty(len(columns.unit), self.problem.width)
+        self.result = Solution.empty(len(columns.unit), self.problem.width)
 
     def solve(self) -> Solution:
         """Walk down the strengths."""
@@ -75,7 +75,7 @@ class _Walk:
                 following = strengths[i + 1] if i + 1 < len(strengths) else 0.9 * strength
                 lead = self._lead(rest, point, strength, before, following)
                 whole = self.columns.mask[rest] == self.solver.union
-                _store(self.result, rest[whole], lead.solution(), self.unit_row[rest[whole]])
+                self.result.put(rest[whole], lead.solution().take(self.unit_row[rest[whole]]))
                 point, before, rest = lead.point, strength, rest[~whole]
             else:
                 self.sets.forget()
@@ -111,7 +111,7 @@ class _Walk:
         Splits that had no coefficient at the strength before and need none now are known without a pass.
         """
         columns, pair = self.columns.take(some), self.pair[some]
-        kept = _take(self.last, pair)
+        kept = self.last.take(pair)
         held = self.solver.blocks.weight[self.solver.blocks.of] > 0
         silent = np.isfinite(kept.objective) & ~(kept.theta * held).any(axis=1)
         silent &= ~(self.solver.blocks.above(kept.gradient, columns.strength) & held).any(axis=1)
@@ -120,10 +120,10 @@ class _Walk:
         start = self.start[some] if reference is None else reference.theta[self.unit_row[some]]
         if len(moving):
             found = first_point(self.problem.fast or self.problem, columns.take(moving), start[moving])
-            _put(kept, moving, found)
+            kept.put(moving, found)
         descent = self._descend(columns, kept, silent | (self.problem.fast is None))
-        _put(self.last, pair, descent.point)
-        _store(self.result, some, descent.solution(), slice(None))
+        self.last.put(pair, descent.point)
+        self.result.put(some, descent.solution())
 
 
 def first_point(problem: Problem, columns: Columns, start: np.ndarray) -> Point:
@@ -142,23 +142,5 @@ def _at_strength(problem: Problem, columns: Columns, point: Point, change: float
     return point._replace(objective=objective, gradient=point.gradient + pull * problem.usable[columns.unit])
 
 
-def _empty(n: int, width: int) -> Solution:
-    return Solution(np.zeros((n, width)), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, int), np.zeros(n, bool))
-
-
 def _blank(n: int, width: int) -> Point:
     return Point(np.zeros((n, width)), np.full(n, np.nan), np.zeros((n, width)), None)
-
-
-def _take(point: Point, index) -> Point:
-    return Point(*(None if array is None else array[index] for array in point))
-
-
-def _put(into: Point, index, values: Point) -> None:
-    for array, some in zip(into[:3], values[:3], strict=True):
-        array[index] = some
-
-
-def _store(result: Solution, index, part: Solution, of) -> None:
-    for into, values in zip(result, part, strict=True):
-        into[index] = values[of]

@@ -115,12 +115,8 @@ def descend(
         accepted = _judge(slots, busy, point, NOISE[problem.dtype])
         _cut(slots, busy[~accepted], MAX_CUTS[problem.dtype])
         _advance(
-            slots, busy[accepted], here.take(accepted), _take(point, accepted), directions, result, gap, max_iterations
+            slots, busy[accepted], here.take(accepted), point.take(accepted), directions, result, gap, max_iterations
         )
-
-
-def _take(point: Point, index) -> Point:
-    return Point(*(None if array is None else array[index] for array in point))
 
 
 def _judge(slots: _Slots, busy: np.ndarray, point: Point, noise: float) -> np.ndarray:

@@ -65,11 +65,11 @@ def solve(
     """Fit all columns; return the solution, and the columns with the dispersion that was found."""
     n = len(columns.unit)
     if not n:
-        return _empty(0, problem.width), columns
+        return Solution.empty(0, problem.width), columns
     if not problem.observations.has_dispersion:
         return _solve(problem, columns, union, None, gap=gap, max_iterations=max_iterations), columns
     columns = columns._replace(alpha=first_dispersion(problem, columns))
-    result, turning, start = _empty(n, problem.width), np.arange(n), None
+    result, turning, start = Solution.empty(n, problem.width), np.arange(n), None
     for turn in range(1, DISPERSION_TURNS + 1):
         here = columns.take(turning)
         found = _solve(problem, here, union, start, gap=gap, max_iterations=max_iterations)
@@ -79,7 +79,7 @@ def solve(
         if turn == DISPERSION_TURNS:
             found = found._replace(converged=found.converged & ~moved)
             moved[:] = False
-        _store(result, turning, found, slice(None))
+        result.put(turning, found)
         turning, start = turning[moved], found.theta[moved]
         if not len(turning):
             break
@@ -91,7 +91,7 @@ def _solve(problem, columns, union, start, *, gap, max_iterations) -> Solution:
     """Fit all columns: first each unit and strength on all rows (``union``), then each split from there."""
     if problem.absolute is not None:
         return Proximal(problem, union, gap=gap, max_iterations=max_iterations).solve(columns, start)
-    result = _empty(len(columns.unit), problem.width)
+    result = Solution.empty(len(columns.unit), problem.width)
     whole = columns.mask == union
     pairs, of_column = np.unique(np.stack([columns.unit, columns.strength]), axis=1, return_inverse=True)
     of_column = of_column.ravel()
@@ -102,7 +102,7 @@ def _solve(problem, columns, union, start, *, gap, max_iterations) -> Solution:
     shared = None
     if start is None and (whole.any() or len(np.unique(columns.mask)) > 2):
         shared = solver.solve(reference, solver.start(reference), gap=gap, max_iterations=max_iterations)
-        _store(result, np.flatnonzero(whole), shared, of_column[whole])
+        result.put(np.flatnonzero(whole), shared.take(of_column[whole]))
         start = shared.theta[of_column]
         whole_done = whole
     else:
@@ -113,17 +113,8 @@ def _solve(problem, columns, union, start, *, gap, max_iterations) -> Solution:
     if len(rest):
         inherit = None if shared is None else of_column[rest]
         part = solver.solve(columns.take(rest), start[rest], gap=gap, max_iterations=max_iterations, inherit=inherit)
-        _store(result, rest, part, slice(None))
+        result.put(rest, part)
     return result
-
-
-def _empty(n: int, width: int) -> Solution:
-    return Solution(np.zeros((n, width)), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, int), np.zeros(n, bool))
-
-
-def _store(result: Solution, index, part: Solution, of) -> None:
-    for into, values in zip(result, part, strict=True):
-        into[index] = values[of]
 
 
 class _Newton:
@@ -224,8 +215,7 @@ class _QuasiNewton:
                 self.problem, columns.take(some), found.theta[some], directions,
                 gap=target, max_iterations=max_iterations - spent,
             )  # fmt: skip
-            for into, values in zip(found, part._replace(iterations=part.iterations + spent), strict=True):
-                into[some] = values
+            found.put(some, part._replace(iterations=part.iterations + spent))
         return found
 
     def _descend(self, problem, columns, start, gap, max_iterations, inherit=None) -> Solution:
