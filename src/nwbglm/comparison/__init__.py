@@ -67,6 +67,6 @@ def compare_models(
         "scores": scores,
         "pairs": pair_models(scores, terms),
         "units": units,
-        "sessions": describe_sessions(scores, units, binned, audits, excluded or {}),
+        "sessions": describe_sessions(scores, units, binned, audits, excluded or {}, home),
         "fits": merge_blocks(fit_rows),
     }

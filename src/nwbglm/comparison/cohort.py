@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,12 +63,15 @@ def joined_in(binned: Iterable[xr.Dataset]) -> dict[str, str]:
 def describe_sessions(
     scores: pd.DataFrame,
     units: pd.DataFrame,
-    binned: Sequence[xr.Dataset],
+    binned: Iterable[xr.Dataset],
     audits: Iterable[Mapping[str, Any]],
     excluded: Mapping[str, str],
+    home: Mapping[str, str],
 ) -> pd.DataFrame:
-    """List the sessions and the recordings that they join: in or out, why, and how many units and rows went in."""
-    home = joined_in(binned)
+    """List the sessions and the recordings that they join: in or out, why, and how many units and rows went in.
+
+    `home` names the joined session of a recording (see `joined_in`).
+    """
     stores = {str(dataset.attrs["session"]): dataset for dataset in binned}
     seen = {str(audit["session"]): audit for audit in audits}
     counted = units.groupby("session").size() if len(units) else pd.Series(dtype=int)
