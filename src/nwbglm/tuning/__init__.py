@@ -1,0 +1,163 @@
+"""Tuning curves: the mean rate as a function of one or two signals, of data or of model rates.
+
+``rate[u, v] = count[u, v] / occupancy[v]``, with the occupancy in seconds. Bins of value are half open, the last one
+closed, as numpy's histogram has them. Bins of time without a valid value count nowhere, neither with their spikes nor
+with their time.
+
+Information is Skaggs' (1993), in bits a spike: ``sum_v p_v (r_v / r) log2(r_v / r)`` with ``p`` the share of the
+occupancy and ``r = sum p_v r_v``. Confidence bands are Garwood's (1936) exact Poisson limits of the counts, over the
+occupancy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from nwbglm.errors import StudyError
+from nwbglm.recording.model import Recording
+from nwbglm.study.base import nearest
+from nwbglm.study.data import DataSettings, Tuning, TuningMap
+
+from .curves import (
+    Curve,
+    check_values,
+    mean_vector,
+    poisson_limits,
+    preferred,
+    skaggs_information,
+    tuning_curve,
+    value_edges,
+    value_index,
+)
+from .samples import on_samples
+
+__all__ = [
+    "Curve",
+    "mean_vector",
+    "poisson_limits",
+    "preferred",
+    "purpose_rows",
+    "skaggs_information",
+    "tune_units",
+    "tuning_curve",
+    "value_edges",
+    "value_index",
+]
+
+
+def tune_units(binned: xr.Dataset, settings: DataSettings, recordings: Sequence[Recording] = ()) -> xr.Dataset:
+    """Compute the study's tuning curves and maps.
+
+    Parameters
+    ----------
+    binned
+        The session's binned dataset.
+    settings
+        The study's part about data.
+    recordings
+        The opened file, or those of a joined session in its order, for curves over a signal's native samples.
+
+    Returns
+    -------
+    The ``tuning`` dataset: see docs/architecture.md. Of every map NAME: `map_NAME`, `map_count_NAME (unit, x_NAME,
+    y_NAME)`, `map_occupancy_NAME`, `map_information_NAME (unit)`.
+    """
+    labels = xr.Dataset(coords={name: array for name, array in binned.coords.items() if array.dims == ("unit",)})
+    curves = [_tune(name, tuning, binned, settings, recordings) for name, tuning in settings.tuning.items()]
+    maps = [_map(name, entry, binned) for name, entry in settings.maps.items()]
+    merged = xr.merge([labels, *curves, *maps], combine_attrs="drop_conflicts", compat="override", join="exact")
+    return merged.assign_attrs(session=binned.attrs.get("session", ""))
+
+
+def _tune(
+    name: str, tuning: Tuning, binned: xr.Dataset, settings: DataSettings, recordings: Sequence[Recording]
+) -> xr.Dataset:
+    if tuning.of not in settings.signals:
+        mend = nearest(tuning.of, settings.signals)
+        raise StudyError(f"there is no signal {tuning.of!r}", where=f"tuning.{name}.of", mend=mend)
+    signal = binned[tuning.of]
+    period = signal.attrs.get("period")
+    if tuning.at == "samples":
+        if not recordings:
+            raise StudyError("native samples need the recording", where=f"tuning.{name}.at", mend="use `at: bins`")
+        edges, curve = on_samples(tuning, binned, settings, recordings)
+    else:
+        rows = purpose_rows(binned, tuning.epochs)
+        value = np.where(rows, signal.values, np.nan)
+        edges = value_edges(check_values(value, tuning.of), tuning.bins, tuning.range, period)
+        curve = tuning_curve(binned["spike_count"], value, edges, _seconds(binned), period)
+    return _label(name, tuning, curve, edges, signal.attrs, binned["unit"])
+
+
+def purpose_rows(binned: xr.Dataset, purpose: str) -> np.ndarray:
+    """Tell which bins lie in the epochs of a purpose.
+
+    Raises
+    ------
+    StudyError
+        If the study does not name these epochs.
+    """
+    known = binned["purpose"].values.tolist()
+    if purpose not in known:
+        mend = nearest(purpose, known)
+        raise StudyError(f"the study names no {purpose!r} epochs", where=f"epochs.{purpose}", mend=mend)
+    return binned["in_epoch"].values[known.index(purpose)]
+
+
+def _seconds(binned: xr.Dataset) -> np.ndarray:
+    exposure = binned["exposure"].values if "exposure" in binned else np.float64(1)
+    return exposure * binned.attrs["bin"]
+
+
+def _label(name: str, tuning: Tuning, curve: Curve, edges: np.ndarray, about: dict, unit: xr.DataArray) -> xr.Dataset:
+    value, centres = f"value_{name}", edges[:-1] + np.diff(edges) / 2
+    kept = {key: about[key] for key in ("units", "period") if key in about}
+    each = ("unit", value) if curve.occupancy.ndim == 2 else (value,)
+    low, high = poisson_limits(curve.count, tuning.confidence)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = (np.where(curve.occupancy > 0, limit / curve.occupancy, np.nan) for limit in (low, high))
+    sampled = "bins" if tuning.at == "bins" else "native samples"
+    hertz = {"units": "Hz", "sampled_on": sampled, "signal": tuning.of, "epochs": tuning.epochs}
+    found = {
+        f"rate_{name}": (("unit", value), curve.rate, hertz),
+        f"low_{name}": (("unit", value), low, hertz | {"confidence": tuning.confidence}),
+        f"high_{name}": (("unit", value), high, hertz | {"confidence": tuning.confidence}),
+        f"count_{name}": (("unit", value), curve.count),
+        f"occupancy_{name}": (each, curve.occupancy, {"units": "s"}),
+        f"preferred_{name}": ("unit", preferred(curve.rate, centres), kept),
+        f"information_{name}": ("unit", skaggs_information(curve.rate, curve.occupancy), {"units": "bits/spike"}),
+    }
+    if "period" in kept:
+        direction, length = mean_vector(curve.rate, centres, kept["period"])
+        found |= {f"mean_direction_{name}": ("unit", direction, kept), f"vector_length_{name}": ("unit", length)}
+    coordinates = {value: (value, centres, kept), f"edges_{name}": (f"edge_{name}", edges), "unit": unit}
+    return xr.Dataset(found, coordinates)
+
+
+def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
+    rows = purpose_rows(binned, entry.epochs)
+    values = [np.where(rows, binned[signal].values, np.nan) for signal in entry.of]
+    about = [binned[signal].attrs for signal in entry.of]
+    periods = [attributes.get("period") for attributes in about]
+    ranges = entry.range or (None, None)
+    edges = [
+        value_edges(check_values(value, signal), bins, limits, period)
+        for value, signal, bins, limits, period in zip(values, entry.of, entry.bins, ranges, periods, strict=True)
+    ]
+    curve = tuning_curve(binned["spike_count"], values, edges, _seconds(binned), periods)
+    dims = (f"x_{name}", f"y_{name}")
+    each = ("unit", *dims) if curve.occupancy.ndim == 3 else dims
+    found = {
+        f"map_{name}": (("unit", *dims), curve.rate, {"units": "Hz", "signals": list(entry.of)}),
+        f"map_count_{name}": (("unit", *dims), curve.count),
+        f"map_occupancy_{name}": (each, curve.occupancy, {"units": "s"}),
+        f"map_information_{name}": ("unit", skaggs_information(curve.rate, curve.occupancy), {"units": "bits/spike"}),
+    }
+    axes = {
+        dim: (dim, edge[:-1] + np.diff(edge) / 2, {key: one[key] for key in ("units", "period") if key in one})
+        for dim, edge, one in zip(dims, edges, about, strict=True)
+    }
+    return xr.Dataset(found, {**axes, "unit": binned["unit"]})
