@@ -42,11 +42,14 @@ def sessions(made):
     ]
 
 
+def members(wildcards):
+    """The recordings of a session: itself, or those that it joins."""
+    return study.members(wildcards.session)
+
+
 def recording_files(wildcards):
     """A session's recordings where the user keeps them, or where the workflow puts them; none for a streamed one."""
-    sources = {
-        name: study.recordings[name].nwb for name in study.members(wildcards.session)
-    }
+    sources = {name: study.recordings[name].nwb for name in members(wildcards)}
     return [
         source.path or f"<results>/recordings/{name}.nwb"
         for name, source in sources.items()
@@ -54,17 +57,9 @@ def recording_files(wildcards):
     ]
 
 
-def members(wildcards):
-    """The recordings of a session: itself, or those that it joins."""
-    return study.members(wildcards.session)
-
-
 def addresses(wildcards):
     """The address of each of a session's recordings that is read over the network, or ''."""
-    return {
-        name: study.recordings[name].nwb.streamed
-        for name in study.members(wildcards.session)
-    }
+    return {name: study.recordings[name].nwb.streamed for name in members(wildcards)}
 
 
 def truth_path(wildcards):

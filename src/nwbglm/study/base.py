@@ -151,6 +151,9 @@ def describe(error: ValidationError, root: type[BaseModel]) -> list[str]:
             text = f"{item['input']!r} is no name: use letters, digits, '_', '+', '-'; begin with a letter or digit"
         elif item["type"] == "value_error":
             text = str(item["ctx"]["error"])
+            if not location:  # of the whole study: each line names its own place
+                lines += text.split("\n")
+                continue
         else:
             text = f"{item['msg']} (got {item['input']!r})"
         if location and location[-1] == "[key]":

@@ -156,7 +156,7 @@ class Study(DataSettings):
     def _sound_joins(self) -> Study:
         mistakes = join_mistakes(self)
         if mistakes:
-            raise ValueError("; ".join(mistakes))
+            raise ValueError("\n".join(mistakes))
         return self
 
     @property
@@ -202,7 +202,7 @@ def join_mistakes(study: Study) -> list[str]:
             if member in FOLD_NAMES:
                 mistakes.append(f"join.{name}.sessions[{i}]: '{member}' means something else in tables; rename it")
     alone = [name for name in study.recordings if name not in home]
-    if study.fit.folds.cut == "sessions" and study.fit.folds.blocks and alone:
+    if not mistakes and study.fit.folds.cut == "sessions" and study.fit.folds.blocks and alone:
         mistakes.append(
             f"fit.folds.cut: sessions holds out one recording of a joined session, and '{alone[0]}' is not in `join`"
         )
