@@ -1,0 +1,123 @@
+"""A term's test by shifts of its rows: circular where the rest holds a drift term, linear where it does not.
+
+Circular: all rows, moved round the circle of each recording by random shifts at least a memory away. Needs the term
+and what the rest leaves over to be stationary: a drift term in the rest makes it so. Linear: the response and the rest
+on the central half, the term's rows slid over -N..N; needs the term *or* the response stationary, and has less power.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .nulls import correlation_time, draw_p_value, independent_stretches, linear_shifts, random_shifts, shift_p_values
+from .score_test import prepare_rest, score_statistic, shifted_statistics
+
+
+class TermTest(NamedTuple):
+    """What a shift null says of a term for one unit."""
+
+    statistic: float
+    """Rao's statistic on the data, about twice the gain in nats."""
+    draws: np.ndarray
+    """(n,) the statistic at each shift of the null."""
+    p: float
+    p_conservative: float
+    """Guaranteed where one series is stationary (linear); the same as `p` for a circular null."""
+    floor: float
+    """Least p value that so many draws can give."""
+    stretches: float
+    """About how many stretches of the rows are independent."""
+    rank_changes: int
+    """Draws in which another number of basis functions was visited than in the data."""
+
+
+def circular_test(
+    term: np.ndarray,
+    rest: np.ndarray,
+    residual: np.ndarray,
+    weight: np.ndarray,
+    *,
+    penalty: np.ndarray | None = None,
+    shifts: np.ndarray,
+) -> TermTest:
+    """Test a term against circular shifts of its rows.
+
+    Parameters
+    ----------
+    term : (T, p)
+        Feature rows of the term, on the rows that the model was fitted on.
+    rest : (T, q)
+        Features of the model without the term.
+    residual, weight : (T,)
+        Derivative of the log-likelihood by the linear predictor, and its expected curvature, at that model's fit.
+    penalty : (q, q) or None
+        Second derivative of the rest's summed penalty.
+    shifts : (n,)
+        Of `nulls.random_shifts`: the same for all units of a session.
+    """
+    prepared = prepare_rest(rest, residual, weight, penalty)
+    statistic, rank = score_statistic(term, prepared)
+    draws, ranks = shifted_statistics(term, prepared, shifts)
+    p = float(draw_p_value(statistic, draws))
+    return TermTest(
+        statistic, draws, p, p, 1.0 / (len(shifts) + 1), stretches(term, residual), int((ranks != rank).sum())
+    )
+
+
+def linear_test(
+    term: np.ndarray, rest: np.ndarray, residual: np.ndarray, weight: np.ndarray, *, shifts: np.ndarray | None = None
+) -> TermTest:
+    """Test a term against linear shifts of its rows, on the central half of the rows.
+
+    Parameters
+    ----------
+    term : (T, p)
+    rest : (T, q)
+    residual, weight : (T,)
+        At the fit of the model without the term *to the central half* (rows outside are not used).
+    shifts : (2N + 1,)
+        Of `nulls.linear_shifts`; default all.
+    """
+    rows = len(term)
+    shifts = linear_shifts(rows) if shifts is None else shifts
+    centre = central_rows(rows)
+    prepared = prepare_rest(rest, np.where(centre, residual, 0.0), np.where(centre, weight, 0.0))
+    values, ranks = shifted_statistics(term, prepared, shifts)  # inside the centre no shift reaches round the circle
+    middle = len(shifts) // 2
+    p, conservative = shift_p_values(values)
+    return TermTest(
+        float(values[middle]),
+        np.delete(values, middle),
+        p,
+        conservative,
+        1.0 / len(shifts),
+        stretches(term, residual) / 2,
+        int((ranks != ranks[middle]).sum()),
+    )
+
+
+def central_rows(rows: int) -> np.ndarray:
+    """Return which rows lie at least a quarter of all rows from both ends (T,) bool."""
+    quarter = rows // 4
+    index = np.arange(rows)
+    return (index >= quarter) & (index < rows - quarter)
+
+
+def stretches(term: np.ndarray, residual: np.ndarray) -> float:
+    """Return about how many stretches of the rows are independent, from the memory of the term.
+
+    The memory of the residual counts where it is the shorter one of the two (their product's memory is what a sum of
+    products has), but is itself mostly noise: the term's decides.
+    """
+    return independent_stretches(len(residual), correlation_time(term))
+
+
+def circular_shifts(rows: int, draws: int, term: np.ndarray, gap: int, seed: int) -> np.ndarray:
+    """Return random circular shifts at least the term's memory, or the folds' gap, away from the data.
+
+    The least shift is kept below a quarter of the rows, so that a slow term still has shifts to draw from.
+    """
+    least = min(max(int(np.ceil(correlation_time(term))), gap, 1), max(rows // 4, 1))
+    return random_shifts(rows, draws, least, seed)
