@@ -30,9 +30,9 @@ def study(cache: str) -> float:
     test = workloads.folds(len(data.X))[1]
     test = np.concatenate([test, np.zeros((1, len(data.X)), bool)])
     began = time.process_time()
-    from nwbglm.glm import cache as compiled
-    from nwbglm.glm.fit import fit_splits
-    from nwbglm.glm.penalties import Penalty
+    from nwbglm.engine import cache as compiled
+    from nwbglm.engine.fit import fit_splits
+    from nwbglm.engine.penalties import Penalty
 
     compiled.enable(cache)
     for unit in range(3):

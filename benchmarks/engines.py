@@ -56,8 +56,8 @@ def features_of(workload, unit: int, own: bool) -> slice:
 
 def nwbglm(workload, count, own, units, dtype):
     """Return fits {(unit, split, strength): (coef, intercept)} of ours, held-out scores included in the work."""
-    from nwbglm.glm.fit import Status, fit_splits
-    from nwbglm.glm.penalties import Penalty
+    from nwbglm.engine.fit import Status, fit_splits
+    from nwbglm.engine.penalties import Penalty
 
     train, test = splits(workload, count)
     penalty = Penalty(workload.penalty, groups=workload.groups, ratio=workload.ratio)

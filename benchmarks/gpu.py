@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from engines import features_of, models, splits
 
-from nwbglm.glm.fit import SplitFits, Status, fit_splits
-from nwbglm.glm.penalties import Penalty
+from nwbglm.engine.fit import SplitFits, Status, fit_splits
+from nwbglm.engine.penalties import Penalty
 
 
 def peak(dtype: str, size: int) -> float:

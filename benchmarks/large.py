@@ -77,7 +77,7 @@ def make_session(folder: Path, given: argparse.Namespace) -> None:
 def fit(folder: Path, given: argparse.Namespace) -> None:
     """Fit with one limit and print what it took."""
     from nwbglm import store
-    from nwbglm.glm.model import fit_model
+    from nwbglm.fits.model import fit_model
     from nwbglm.study import Fit, Model
 
     binned = store.read(folder / "binned.zarr.zip")

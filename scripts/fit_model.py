@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake):
-    from nwbglm.glm import cache  # after the threads are set
-    from nwbglm.glm.model import fit_model
+    from nwbglm.engine import cache  # after the threads are set
+    from nwbglm.fits.model import fit_model
     from nwbglm.study import Fit, Model
 
     cache.enable(log.compile_cache())

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake):
-    from nwbglm.glm.predict import predict_rates
+    from nwbglm.fits.predict import predict_rates
     from nwbglm.study import Window
 
     binned = store.read(snakemake.input.binned, "binned")

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from nwbglm.glm.fit import Status, fit_splits
-from nwbglm.glm.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
-from nwbglm.glm.penalties import Penalty, second_difference
+from nwbglm.engine.fit import Status, fit_splits
+from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
+from nwbglm.engine.penalties import Penalty, second_difference
 
 MODELS = (POISSON, POISSON_SOFTPLUS, BERNOULLI, GAUSSIAN, GAMMA, NEGATIVE_BINOMIAL)
 

@@ -69,7 +69,7 @@ class Stages:
         self.folds = split_rows(binned, self.features, Folds.model_validate({"blocks": 4} | folds), seed=seed)
 
     def fit(self, *terms: str, fit=None, block="0-of-1", **model):
-        from nwbglm.glm.model import fit_model  # features and folds are tested without the engine
+        from nwbglm.fits.model import fit_model  # features and folds are tested without the engine
 
         settings = Fit.model_validate({"penalty": RIDGE, "tolerance": 1e-16} | (fit or {}))
         return fit_model(

@@ -11,7 +11,7 @@ from small_sessions import Stages, binned_session, head_direction_session
 
 from nwbglm.errors import ProblemError
 from nwbglm.features import filters
-from nwbglm.glm.generate import draw_counts, feedback, loop_gain, simulate, spectral_radius
+from nwbglm.fits.generate import draw_counts, feedback, loop_gain, simulate, spectral_radius
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from glm_problems import MODELS, blocks, mean_loss, population, responses
 
-from nwbglm.glm import descent, screening, working_set
-from nwbglm.glm.build import build_problem
-from nwbglm.glm.columns import Columns
-from nwbglm.glm.corner import Corners, minimise
-from nwbglm.glm.fit import Status, fit_splits
-from nwbglm.glm.newton import exact_hessians
-from nwbglm.glm.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
-from nwbglm.glm.penalties import Penalty
-from nwbglm.glm.problem import Problem
+from nwbglm.engine import descent, screening, working_set
+from nwbglm.engine.build import build_problem
+from nwbglm.engine.columns import Columns
+from nwbglm.engine.corner import Corners, minimise
+from nwbglm.engine.fit import Status, fit_splits
+from nwbglm.engine.newton import exact_hessians
+from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
+from nwbglm.engine.penalties import Penalty
+from nwbglm.engine.problem import Problem
 
 FEATURES = 24
 GROUPS = np.repeat([0, 1, 2, 3, 4], [1, 2, 3, 6, 12])

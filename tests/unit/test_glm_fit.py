@@ -5,10 +5,10 @@ from glm_problems import blocks, poisson_log_likelihood, poisson_objective, popu
 from scipy.optimize import approx_fprime
 from sklearn.linear_model import PoissonRegressor
 
+from nwbglm.engine import data_pass
+from nwbglm.engine.fit import Status, fit_splits, predict
+from nwbglm.engine.penalties import Penalty
 from nwbglm.errors import ProblemError
-from nwbglm.glm import data_pass
-from nwbglm.glm.fit import Status, fit_splits, predict
-from nwbglm.glm.penalties import Penalty
 
 RIDGE = Penalty("ridge")
 

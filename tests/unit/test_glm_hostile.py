@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from glm_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value, population, responses
 
-from nwbglm.glm.fit import Status, fit_splits
-from nwbglm.glm.observations import BERNOULLI, GAMMA, GAUSSIAN
-from nwbglm.glm.penalties import Penalty
+from nwbglm.engine.fit import Status, fit_splits
+from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN
+from nwbglm.engine.penalties import Penalty
 
 RIDGE = Penalty("ridge")
 ROWS = 600

@@ -7,10 +7,10 @@ import zarr
 from glm_problems import blocks, poisson_objective, population
 from jax.experimental.compilation_cache import compilation_cache
 
-from nwbglm.glm import cache, panels
-from nwbglm.glm.fit import Status, fit_splits
-from nwbglm.glm.observations import GAUSSIAN, POISSON_SOFTPLUS
-from nwbglm.glm.penalties import Penalty
+from nwbglm.engine import cache, panels
+from nwbglm.engine.fit import Status, fit_splits
+from nwbglm.engine.observations import GAUSSIAN, POISSON_SOFTPLUS
+from nwbglm.engine.penalties import Penalty
 
 RIDGE = Penalty("ridge")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from glm_problems import MODELS, assert_agrees_with, penalty_of, responses
 
-from nwbglm.glm.observations import BERNOULLI, POISSON, POISSON_SOFTPLUS
+from nwbglm.engine.observations import BERNOULLI, POISSON, POISSON_SOFTPLUS
 
 LINKS = {"poisson_softplus": jax.nn.softplus, "bernoulli": jax.lax.logistic, "gaussian": lambda eta: eta}
 OTHERS = [model for model in MODELS if model is not POISSON_SOFTPLUS]

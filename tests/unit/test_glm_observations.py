@@ -9,10 +9,10 @@ from glm_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value, r
 from scipy.optimize import approx_fprime, minimize_scalar
 from scipy.stats import nbinom, poisson
 
-from nwbglm.glm.build import build_problem
-from nwbglm.glm.columns import Columns, evaluate
-from nwbglm.glm.fit import Status, fit_splits, predict
-from nwbglm.glm.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON_SOFTPLUS
+from nwbglm.engine.build import build_problem
+from nwbglm.engine.columns import Columns, evaluate
+from nwbglm.engine.fit import Status, fit_splits, predict
+from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON_SOFTPLUS
 
 
 @pytest.mark.parametrize("observations", MODELS, ids=lambda model: model.name)

@@ -5,8 +5,8 @@ import pytest
 from glm_problems import blocks, poisson_objective, population
 from glum import GeneralizedLinearRegressor
 
-from nwbglm.glm.fit import Status, fit_splits
-from nwbglm.glm.penalties import Penalty, scale_of_strengths, second_difference
+from nwbglm.engine.fit import Status, fit_splits
+from nwbglm.engine.penalties import Penalty, scale_of_strengths, second_difference
 
 
 def problem(features, seed=3):

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from glm_problems import blocks, population
 
-from nwbglm.glm.fit import Status, fit_splits, predict
-from nwbglm.glm.observations import BERNOULLI
-from nwbglm.glm.penalties import Penalty
+from nwbglm.engine.fit import Status, fit_splits, predict
+from nwbglm.engine.observations import BERNOULLI
+from nwbglm.engine.penalties import Penalty
 
 RIDGE = Penalty("ridge")
 

@@ -6,7 +6,7 @@ import xarray as xr
 from small_sessions import Stages, binned_session
 
 from nwbglm.errors import ProblemError
-from nwbglm.glm.predict import predict_rates, predict_recording
+from nwbglm.fits.predict import predict_rates, predict_recording
 from nwbglm.study import Window
 
 PENALTIES = (

@@ -11,10 +11,11 @@ from sklearn.linear_model import PoissonRegressor
 from small_sessions import RIDGE, TERMS, Stages, binned_session, head_direction_session
 
 from nwbglm import store
+from nwbglm.engine import panels
 from nwbglm.errors import ProblemError
-from nwbglm.glm import panels, rows
-from nwbglm.glm.choice import choose_nested, choose_strength, choose_without_each_fold
-from nwbglm.glm.design import Design
+from nwbglm.fits import rows
+from nwbglm.fits.choice import choose_nested, choose_strength, choose_without_each_fold
+from nwbglm.fits.design import Design
 from nwbglm.study import Term
 
 

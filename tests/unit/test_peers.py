@@ -15,7 +15,7 @@ from nwbglm import scores
 from nwbglm.binning import bin_recording
 from nwbglm.crossval import split_rows
 from nwbglm.features import build_features
-from nwbglm.glm.model import fit_model
+from nwbglm.fits.model import fit_model
 from nwbglm.recording import open_recording
 from nwbglm.study import DataSettings, Fit, Folds, Model, Term
 

@@ -7,8 +7,8 @@ from small_sessions import Stages, head_direction_session
 
 from nwbglm import store
 from nwbglm.errors import ProblemError
-from nwbglm.glm import predict as module
-from nwbglm.glm.predict import predict_rates, predict_recording
+from nwbglm.fits import predict as module
+from nwbglm.fits.predict import predict_rates, predict_recording
 from nwbglm.study import Window
 from nwbglm.tuning import tuning_curve
 

@@ -14,15 +14,15 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from nwbglm.engine.fit import SplitFits, fit_splits
+from nwbglm.engine.observations import BERNOULLI, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS, Observations
+from nwbglm.engine.panels import scale_of_features
+from nwbglm.engine.penalties import Penalty, scale_of_strengths
 from nwbglm.study import Fit, Model
 from nwbglm.study import Penalty as PenaltySettings
 
 from .checks import refuse_impossible, report_constant_features, report_silent_units
 from .design import Design, pick_terms
-from .fit import SplitFits, fit_splits
-from .observations import BERNOULLI, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS, Observations
-from .panels import scale_of_features
-from .penalties import Penalty, scale_of_strengths
 from .record import assemble, describe
 from .splits import Splits, block_of_units, kept_rows, plan_splits
 

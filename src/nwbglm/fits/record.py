@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from nwbglm.crossval import HALVES, TEST
+from nwbglm.engine.fit import SplitFits, Status
 from nwbglm.study import Fit, Model
 
 from .choice import choose_nested, choose_strength, choose_without_each_fold
 from .design import Design, term_name
-from .fit import SplitFits, Status
 from .splits import Splits
 
 FINAL = "final"

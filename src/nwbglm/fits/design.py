@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from nwbglm.engine.penalties import second_difference
 from nwbglm.errors import ProblemError
 from nwbglm.study.terms import OTHER_SPIKES
 
-from .penalties import second_difference
 from .rows import FeatureRows, RowsOfStore, last_held
 
 UNORDERED = ("identity", "categorical", "polynomial", "fourier", "orthogonal_exponentials")  # no neighbours

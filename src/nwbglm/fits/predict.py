@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
+from nwbglm.engine.fit import predict
 from nwbglm.errors import ProblemError
 from nwbglm.features import build_features
 from nwbglm.study import Fit, Term, Window
 from nwbglm.tuning import value_index
 
 from .design import OWN, Design, pick_terms
-from .fit import predict
 from .model import OBSERVATIONS
 from .rows import FeatureRows
 
