@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.how, self.sent, self.requests = content, "well", 0, 0
+        self.ended = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/a.nwb"
 
     def handle_error(self, request, client_address):
@@ -33,7 +33,8 @@ class Handler(BaseHTTPRequestHandler):
         if server.how == "gone" or self.path != "/a.nwb":
             return self.send_error(404)
         if server.how == "slow" and server.requests > 1:
-            time.sleep(0.8)
+            server.ended.wait()
+            return None
         if server.how == "busy" and server.requests % 3:
             return self.send_error(503)
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
@@ -76,6 +77,7 @@ def serving(content: bytes) -> Iterator[Server]:
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield running
+    running.ended.set()
     running.shutdown()
     running.server_close()
     thread.join()

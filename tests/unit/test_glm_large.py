@@ -117,8 +117,9 @@ def test_float32_errs_by_less_than_a_millionth(features):
 @pytest.fixture
 def jax_options():
     """Put back what a test changes of JAX's configuration."""
-    names = "compilation_cache_dir", "persistent_cache_min_compile_time_secs", "persistent_cache_min_entry_size_bytes"
-    before = {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in names}
+    names = "min_compile_time_secs", "min_entry_size_bytes", "enable_xla_caches"
+    names = "jax_compilation_cache_dir", *(f"jax_persistent_cache_{name}" for name in names)
+    before = {name: getattr(jax.config, name) for name in names}
     yield
     for name, value in before.items():
         jax.config.update(name, value)
@@ -126,6 +127,7 @@ def jax_options():
 
 
 def test_compiled_programs_are_kept(tmp_path, jax_options):
+    compilation_cache.reset_cache()  # the one that the tests share is open
     cache.enable(tmp_path / "compiled")
     X, y = population(rows=700, features=17, units=2)
     train, test = blocks(len(X), 2)

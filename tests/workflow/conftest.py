@@ -35,6 +35,9 @@ STUDY: dict[str, Any] = {
     "figures": {"window": {"start": "1 s", "length": "5 s"}},
 }
 
+HOUR = 3600
+"""Seconds after which a process must hang: a test never fails because the machine is busy."""
+
 
 class Workflow:
     """A folder with a study, in which snakemake runs."""
@@ -77,7 +80,7 @@ class Workflow:
             text=True,
             cwd=self.folder,
             env=self.environment(),
-            timeout=600,
+            timeout=HOUR,
         )
         printed = done.stdout + done.stderr
         assert status is None or done.returncode == status, printed[-6000:]

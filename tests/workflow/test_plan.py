@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from .conftest import STUDY, sources
+from .conftest import HOUR, STUDY, sources
 
 STAGES = {"audit_recording": 1, "bin_recording": 1, "tune_units": 1, "split_rows": 1, "draw_session": 1}
 ONCE = {"compare_models": 1, "draw_comparison": 1, "build_report": 1, "all": 1}
@@ -63,7 +63,7 @@ def test_another_study_replaces_the_default_one(empty):
 
 def test_the_default_study_is_the_demonstration(repository):
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "--quiet", "host"]
-    done = subprocess.run([*command, "--forceall"], capture_output=True, text=True, cwd=repository, timeout=300)
+    done = subprocess.run([*command, "--forceall"], capture_output=True, text=True, cwd=repository, timeout=HOUR)
     assert done.returncode == 0, done.stderr
     assert "results/demo-head-direction/report/index.html" in done.stdout + done.stderr
 
@@ -77,7 +77,7 @@ def test_config_on_the_command_line_replaces_a_source(workflow, repository):
 
 def test_the_slurm_profile_plans_the_same_jobs(repository):
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--workflow-profile", "profiles/slurm"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=repository, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=repository, timeout=HOUR)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "slurm_partition=cpu" in done.stdout + done.stderr
     assert "mem_mb=" in done.stdout + done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import jobs
+from .conftest import HOUR, jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "docs/cluster.md"]
@@ -48,7 +48,7 @@ def test_the_pages_have_the_commands_that_we_test():
 @pytest.mark.parametrize("command", of("snakemake"))
 def test_snakemake_commands_are_understood(clone, command):
     words = [sys.executable, "-m", "snakemake", *shlex.split(command)[1:], "--dry-run"]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=clone, timeout=300)
+    done = subprocess.run(words, capture_output=True, text=True, cwd=clone, timeout=HOUR)
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed
     if "--unlock" in words:
@@ -62,7 +62,9 @@ def test_snakemake_commands_are_understood(clone, command):
 def test_nwbglm_commands_run(clone, command, recordings):
     (clone / "recording.nwb").symlink_to(recordings / "good-1.nwb")
     program = [sys.executable, "-c", "import sys; from nwbglm.cli import main; sys.exit(main())"]
-    done = subprocess.run([*program, *shlex.split(command)[1:]], capture_output=True, text=True, cwd=clone, timeout=300)
+    done = subprocess.run(
+        [*program, *shlex.split(command)[1:]], capture_output=True, text=True, cwd=clone, timeout=HOUR
+    )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 3
 
