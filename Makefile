@@ -1,7 +1,8 @@
 # The two commands of the README. Each makes .venv from the hash-pinned lock when it is missing or stale.
 #   make run    set up, then run the main job on the two built-in studies
 #   make test   set up, then run the checks and the tests
-# PYTHON=python3.12 chooses another interpreter; CORES=8 more cores.
+# PYTHON=python3.12 chooses another interpreter; CORES=8 more cores; COVER=1 measures what the tests cover.
+#   make versions   the library's tests on the other Pythons, and on the oldest dependencies
 
 PYTHON ?= python3
 CORES ?= 2
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: run test check unit workflow clean
+.PHONY: run test check versions clean
 
 run: $(VENV)/run.stamp
 	$(SNAKEMAKE)
@@ -19,7 +20,10 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(MAKE) check
-	$(BIN)/pytest -n $(CORES) --dist loadfile
+	$(BIN)/pytest -n $(CORES) --dist loadfile $(if $(COVER),--cov)
+
+versions:
+	.ci/versions
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -44,4 +48,4 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) .snakemake results/demo-head-direction results/demo-injected-current
+	rm -rf $(VENV) .venvs .snakemake results/demo-head-direction results/demo-injected-current

@@ -23,7 +23,7 @@ def test_environments_are_made_from_the_lock(repository, name):
     assert (repository / "envs" / f"{name}.post-deploy.sh").is_file()
 
 
-@pytest.mark.parametrize("name", ["run", "dev"])
+@pytest.mark.parametrize("name", ["run", "dev", "oldest"])
 def test_locks_pin_with_hashes_and_name_no_index(repository, name):
     text = (repository / "locks" / f"{name}.txt").read_text()
     assert "://" not in text and "--index" not in text

@@ -84,7 +84,7 @@ def test_make_run_is_the_two_demonstrations(repository):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "results/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+    "page", ["README.md", "CONTRIBUTING.md", "results/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
 )
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
