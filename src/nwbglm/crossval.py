@@ -220,7 +220,8 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
     fitted, tested = _epochs(binned, row)
     gap = gap_bins(features, settings, float(binned.attrs["bin"]))
     final = fitted & ~near(tested, row, segment, gap)
-    fold, names = np.full(len(row), -1, np.int16), []
+    fold = np.full(len(row), -1, np.int16)
+    names: list[str] = []
     where = f"session {binned.attrs.get('session', '')}, fit.folds"
     if settings.blocks and settings.cut == "sessions":
         fold, names = folds_of_sessions(shared & final, final, segment, binned, where)

@@ -11,16 +11,18 @@ Edges are compared after rounding to the nanosecond, so that 5565.1366 + 180 end
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 DECIMALS = 9
 """Times are compared as whole nanoseconds."""
 
 
-def rounded(time) -> np.ndarray:
+def rounded(time: ArrayLike) -> np.ndarray:
     """Round times (s) to the nanosecond, so that equal decimals compare equal."""
     return np.round(np.asarray(time, dtype=np.float64), DECIMALS)
 
@@ -58,7 +60,14 @@ class Epochs:
     clock: np.ndarray
 
     @classmethod
-    def of(cls, start, stop, row=None, label=None, clock=None) -> Epochs:
+    def of(
+        cls,
+        start: ArrayLike,
+        stop: ArrayLike,
+        row: ArrayLike | None = None,
+        label: ArrayLike | None = None,
+        clock: ArrayLike | None = None,
+    ) -> Epochs:
         """Make epochs from anything array-like.
 
         Raises
@@ -85,7 +94,7 @@ class Epochs:
     def __len__(self) -> int:
         return len(self.start)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Span]:
         for values in zip(self.start, self.stop, self.row, self.label, self.clock, strict=True):
             start, stop, row, label, clock = values
             yield Span(float(start), float(stop), int(row), str(label), int(clock))
@@ -100,7 +109,7 @@ class Epochs:
         """Time covered by at least one interval, s."""
         return float(union(self).duration.sum())
 
-    def take(self, which) -> Epochs:
+    def take(self, which: np.ndarray | list[int]) -> Epochs:
         """Keep the rows that an index or a mask names, in that order."""
         return Epochs(*(getattr(self, name)[which] for name in ("start", "stop", "row", "label", "clock")))
 
@@ -231,7 +240,7 @@ def purge(epochs: Epochs, near: Epochs, before: float, after: float) -> Epochs:
     return difference(epochs, grown)
 
 
-def contains(epochs: Epochs, time, clock=0) -> np.ndarray:
+def contains(epochs: Epochs, time: ArrayLike, clock: ArrayLike = 0) -> np.ndarray:
     """Tell which times lie in an interval of their clock.
 
     Parameters
@@ -246,7 +255,9 @@ def contains(epochs: Epochs, time, clock=0) -> np.ndarray:
     return covers(epochs, time, time, clock, instants=True)
 
 
-def covers(epochs: Epochs, start, stop, clock=0, *, instants: bool = False) -> np.ndarray:
+def covers(
+    epochs: Epochs, start: ArrayLike, stop: ArrayLike, clock: ArrayLike = 0, *, instants: bool = False
+) -> np.ndarray:
     """Tell which intervals ``[start, stop)`` lie whole in the epochs (touching epochs count as one).
 
     Edges are compared as nanoseconds. With `instants`, start and stop are the same moment, which must lie before the

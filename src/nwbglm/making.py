@@ -89,6 +89,7 @@ class Lagged:
         everything = slice(0, self.binned.sizes["time"])
         for column in range(len(self.inputs)):
             missing = self._series([column], everything)[1]
+            assert missing is not None  # signals, and spikes with exposure
             valid[:, column] = self._known(missing, everything)[rows]
         return valid
 

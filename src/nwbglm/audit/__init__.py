@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from nwbglm.recording.model import Recording, open_recording
 from nwbglm.recording.remote import RangeFile, is_remote, resolve_dandi
 from nwbglm.study.data import AuditPolicy, DataSettings
 from nwbglm.verdict import Finding, Verdict
+
+T = TypeVar("T")
 
 WORDS = {"pass": "nothing stands in the way", "warn": "usable, with care", "fail": "not usable like this"}
 MOSTLY_EMPTY = 0.05
@@ -199,9 +202,10 @@ def _audit(recording: Recording, settings: DataSettings | None, about: dict[str,
 
 def _study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) -> Iterator[Finding]:
     """Take what the study takes, and say what is wrong with it."""
-    takes["epochs"], chosen = {}, {}
+    takes["epochs"] = {}
+    chosen: dict[str, Epochs] = {}
     for name in dict.fromkeys([*purposes(settings), *settings.epochs]):
-        found = yield from _try(lambda name=name: choose_epochs(recording, settings, name), f"epochs.{name}")
+        found = yield from _try(partial(choose_epochs, recording, settings, name), f"epochs.{name}")
         if found is not None:
             chosen[name], takes["epochs"][name] = found, _about_epochs(found)
     if "use" not in chosen:
@@ -220,7 +224,7 @@ def _study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) 
         yield from _signal(recording, settings, grid, name, takes["signals"])
 
 
-def _try(act, field: str):
+def _try(act: Callable[[], T], field: str) -> Generator[Finding, None, T | None]:
     """Act; what goes wrong becomes a failing finding (and the value None)."""
     try:
         return act()

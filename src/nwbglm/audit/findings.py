@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
 from nwbglm.recording.si import parse
 from nwbglm.recording.tables import Table
-from nwbglm.verdict import Finding
+from nwbglm.verdict import Finding, Level
 
 SAMPLING_RATES = (20_000.0, 24_414.0625, 25_000.0, 30_000.0, 32_000.0, 32_552.0, 40_000.0)
 """Usual rates of acquisition systems, Hz: sample numbers fit the recording after division by one of these."""
@@ -31,16 +32,16 @@ def find_in_file(recording: Recording) -> Iterator[Finding]:
     """Look at everything in a file that does not depend on the study."""
     yield from _names(recording)
     for series in recording.series.values():
-        yield from guarded(lambda series=series: _series(series), series.path)
+        yield from guarded(partial(_series, series), series.path)
     for path, table in recording.tables.items():
-        yield from guarded(lambda table=table: _intervals(recording, table), path)
+        yield from guarded(partial(_intervals, recording, table), path)
     if recording.units.table is not None:
-        yield from guarded(lambda: _unit_columns(recording.units.table), "units")
-    yield from guarded(lambda: _spikes(recording), "units/spike_times")
-    yield from guarded(lambda: _sweeps(recording), "sweeps")
+        yield from guarded(partial(_unit_columns, recording.units.table), "units")
+    yield from guarded(partial(_spikes, recording), "units/spike_times")
+    yield from guarded(partial(_sweeps, recording), "sweeps")
 
 
-def guarded(look, path: str) -> Iterator[Finding]:
+def guarded(look: Callable[[], Iterable[Finding]], path: str) -> Iterator[Finding]:
     """Turn whatever goes wrong while looking into a finding: one broken object must not hide the others."""
     try:
         yield from look()
@@ -118,7 +119,7 @@ def _unit(series: Series) -> Iterator[Finding]:
         yield Finding("unit-doubtful", "warn", series.path, seen, mend)
 
 
-def _intervals(recording: Recording, table) -> Iterator[Finding]:
+def _intervals(recording: Recording, table: Table) -> Iterator[Finding]:
     intervals, bad = recording.intervals(table)
     if bad.size:
         seen = f"{bad.size} of {len(table)} rows have no time, or stop before they start (row {bad[0]}, for one)"
@@ -274,7 +275,7 @@ def _about_trains(seen: _Trains, count: int, low: float, high: float) -> Iterato
             f"{lost} of {seen.spikes} spikes ({_listed([unit for unit, _ in seen.outside], count)}) lie outside "
             f"{low:.3f} to {high:.3f} s, which epochs and series cover"
         )
-        level = "warn" if lost > 0.01 * seen.spikes else "pass"
+        level: Level = "warn" if lost > 0.01 * seen.spikes else "pass"
         yield Finding("spikes-outside", level, path, text, "spikes outside the epochs in use are not counted")
     if seen.unobserved:
         lost = sum(out for _, out in seen.unobserved)

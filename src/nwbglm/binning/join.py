@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -57,7 +58,7 @@ def join_recordings(
     _same_signals(parts, names, where)
     rows = _matching_units(parts, names, match, where)
     chosen = [part.isel(unit=row) for part, row in zip(parts, rows, strict=True)]
-    variables = {"spike_count": _stack([part["spike_count"].variable for part in chosen])}
+    variables: dict[Hashable, Any] = {"spike_count": _stack([part["spike_count"].variable for part in chosen])}
     if any("exposure" in part for part in chosen):
         variables["exposure"] = _stack([_exposure(part).variable for part in chosen])
     along_time = [name for name, variable in parts[0].data_vars.items() if variable.dims[-1:] == ("time",)]
@@ -83,7 +84,7 @@ def join_recordings(
 # ---------------------------------------------------------------- units
 
 
-def _matching_units(parts, names, match: str | None, where: str) -> list[np.ndarray]:
+def _matching_units(parts: Sequence[xr.Dataset], names: list[str], match: str | None, where: str) -> list[np.ndarray]:
     """Return, for each recording, the places of the units that all of them have, in the order of the first."""
     keys = [_keys(part, name, match) for part, name in zip(parts, names, strict=True)]
     shared = [key for key in keys[0] if all(key in other for other in keys[1:])]
@@ -162,7 +163,7 @@ def _observed_time(part: xr.Dataset) -> np.ndarray:
 # ---------------------------------------------------------------- time
 
 
-def _same_signals(parts, names, where: str) -> None:
+def _same_signals(parts: Sequence[xr.Dataset], names: list[str], where: str) -> None:
     """Raise `RecordingError` where a signal means something else in another recording."""
     for name, first in parts[0].data_vars.items():
         if first.attrs.get("role") != "signal":
@@ -178,13 +179,13 @@ def _same_signals(parts, names, where: str) -> None:
                     )
 
 
-def _segments(parts) -> np.ndarray:
+def _segments(parts: Sequence[xr.Dataset]) -> np.ndarray:
     """Return the segment of each bin, counted on from one recording to the next."""
     before = np.cumsum([0, *(part.sizes["segments"] for part in parts[:-1])])
     return np.concatenate([part["segment"].values + n for part, n in zip(parts, before, strict=True)]).astype(np.int32)
 
 
-def _along_segments(parts) -> dict:
+def _along_segments(parts: Sequence[xr.Dataset]) -> dict[str, Any]:
     return {
         str(name): ("segments", np.concatenate([part[name].values for part in parts]), variable.attrs)
         for name, variable in parts[0].coords.items()

@@ -110,7 +110,13 @@ class _Between:
 
 
 def resample(
-    blocks, grid: Grid, how: str, *, clock: int = 0, period: float | None = None, max_gap: float = np.inf
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]],
+    grid: Grid,
+    how: str,
+    *,
+    clock: int = 0,
+    period: float | None = None,
+    max_gap: float = np.inf,
 ) -> np.ndarray:
     """Bring samples to bins.
 

@@ -47,7 +47,7 @@ def smooth(
     window /= window.sum()
     values = np.asarray(values, dtype=np.float64)
     smoothed = np.empty_like(values)
-    cuts = [] if segment is None else np.flatnonzero(np.diff(segment)) + 1
+    cuts = np.empty(0, int) if segment is None else np.flatnonzero(np.diff(segment)) + 1
     for part in np.split(np.arange(len(values)), cuts):
         smoothed[part] = _smooth_stretch(values[part], window, renormalise)
     return smoothed

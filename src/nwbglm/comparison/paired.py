@@ -31,7 +31,9 @@ def _orient(first: str, second: str, terms: Mapping[str, frozenset[str]]) -> tup
     return (first, second) if terms[second] < terms[first] else (second, first)
 
 
-def _difference(by_model, model: str, other: str, terms: Mapping[str, frozenset[str]]) -> pd.DataFrame:
+def _difference(
+    by_model: Mapping[str, pd.DataFrame], model: str, other: str, terms: Mapping[str, frozenset[str]]
+) -> pd.DataFrame:
     a, b = by_model[model].align(by_model[other], join="inner", axis=0)
     nested = terms[other] < terms[model]
     table = pd.DataFrame(

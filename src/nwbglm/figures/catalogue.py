@@ -6,7 +6,7 @@ A figure's name is its family, and after a hyphen its subject where the family h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nwbglm.study import Factor, Study
@@ -74,7 +74,7 @@ def _lagged(study: Study) -> tuple[str, ...]:
 
 def _shown_features(study: Study) -> tuple[str, ...]:
     """Leave out a term of others' spikes whose columns of one unit equal those of an own-history term."""
-    factors = {name: _single(study, name) for name in _lagged(study)}
+    factors = {name: study.terms[name].factors[0] for name in _lagged(study)}
     own = [factor.basis for factor in factors.values() if factor.of == OWN_SPIKES]
     return tuple(n for n, f in factors.items() if f.of == OWN_SPIKES or not f.of_spikes or f.basis not in own)
 
@@ -264,7 +264,7 @@ def split_name(name: str) -> tuple[str, str]:
     return family, subject
 
 
-def title_of(name: str, registry: dict[str, FigureSpec] = FIGURES) -> str:
+def title_of(name: str, registry: Mapping[str, FigureSpec] = FIGURES) -> str:
     """Return the heading of a figure."""
     family, subject = split_name(name)
     return registry[family].title.format(subject=subject)

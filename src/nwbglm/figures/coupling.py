@@ -55,10 +55,9 @@ def cell_scales(values: np.ndarray) -> tuple[float, float]:
 def _distances(stores: Stores, order: np.ndarray) -> tuple[np.ndarray | None, str | None]:
     """Return |difference| of preferred values (receiver, sender) on the circle, and the tuning it is of."""
     for name in stores.study.tuning:
-        if stores.circular(name) and stores.tuning is not None:
-            period = stores.study.signals[stores.study.tuning[name].of].circular
+        if stores.circular(name) and "tuning" in stores.single:
             preferred = stores.tuning[f"preferred_{name}"].sel(unit=stores.fitted_units).values[order]
-            return circular_distance(preferred[:, None], preferred[None], period), name
+            return circular_distance(preferred[:, None], preferred[None], stores.period(name)), name
     return None, None
 
 
@@ -74,7 +73,9 @@ def _log_lags(lags: np.ndarray) -> np.ndarray:
     return 0.08 + 0.84 * np.log(lags / lags[0]) / np.log(lags[-1] / lags[0])
 
 
-def _draw_cells(axes: Axes, x: np.ndarray, values: np.ndarray, apart, scales: tuple[float, float]) -> None:
+def _draw_cells(
+    axes: Axes, x: np.ndarray, values: np.ndarray, apart: np.ndarray | None, scales: tuple[float, float]
+) -> None:
     count = len(values)
     scale, own_scale = scales
     lines, colors = [], []
@@ -113,7 +114,9 @@ def _draw_margins(axes: Axes, stores: Stores, model: str, tuning: str | None, or
     axes.add_collection(LineCollection(lines, colors=colors, linewidths=0.8))
 
 
-def _finish(axes: Axes, figure: Figure, units: np.ndarray, apart, scale: float, own_scale: float) -> None:
+def _finish(
+    axes: Axes, figure: Figure, units: np.ndarray, apart: np.ndarray | None, scale: float, own_scale: float
+) -> None:
     count = len(units)
     axes.set(xlim=(-1.15, count), ylim=(count, -1.15), aspect="equal")
     axes.set_xticks(np.arange(count) + 0.5, [str(u) for u in units])
@@ -134,10 +137,9 @@ def _finish(axes: Axes, figure: Figure, units: np.ndarray, apart, scale: float, 
 def _with_distance(table: pd.DataFrame, stores: Stores, tuning: str | None) -> pd.DataFrame:
     if tuning is None:
         return table
-    period = stores.study.signals[stores.study.tuning[tuning].of].circular
     preferred = dict(
         zip(stores.tuning.unit.values.astype(str), stores.tuning[f"preferred_{tuning}"].values, strict=True)
     )
     receiver = table.receiver.astype(str).map(preferred).to_numpy(float)
     sender = table.sender.astype(str).map(preferred).to_numpy(float)
-    return table.assign(difference_of_preferred=circular_distance(receiver, sender, period))
+    return table.assign(difference_of_preferred=circular_distance(receiver, sender, stores.period(tuning)))

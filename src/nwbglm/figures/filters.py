@@ -149,7 +149,7 @@ def draw_halves(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
 
 
 def _is_raw_history(stores: Stores, model: str) -> bool:
-    return any(stores.study.terms[t].basis.kind == "lags" for t in history_terms(stores.study, model))
+    return any(stores.study.terms[t].factors[0].basis.kind == "lags" for t in history_terms(stores.study, model))
 
 
 def _half_filters(stores: Stores) -> pd.DataFrame:

@@ -78,7 +78,9 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     return figure, rows
 
 
-def _draw_points(axes: Axes, part: pd.DataFrame, position: int, sessions: dict[str, str], limits) -> None:
+def _draw_points(
+    axes: Axes, part: pd.DataFrame, position: int, sessions: dict[str, str], limits: tuple[float, float]
+) -> None:
     """Draw the units of one pair; what lies outside the limits becomes a triangle at the edge."""
     part = part[part.bits_per_spike.notna()]
     values = part.bits_per_spike.to_numpy(float)

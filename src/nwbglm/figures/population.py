@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 
 from .rates import draw_line, draw_ticks
 from .session import Stores, segment_breaks, smooth, time_axis
@@ -18,7 +20,7 @@ COLUMNS = 1000  # pixels of a heat map along time
 def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     """Draw the signal, the sorted raster, and heat maps of smoothed counts and held-out rates."""
     rows = stores.window
-    if stores.tuning is None or not rows.size:
+    if "tuning" not in stores.single or not rows.size:
         raise NothingToDraw("The figures' window holds no bin of this session.")
     part = stores.binned.isel(time=rows)
     order = stores.order(subject)
@@ -37,24 +39,26 @@ def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]
         _draw_map(right, time, values)
         right.set_title("data, smoothed" if name == "data" else f"{name}, held out")
     for axes in figure.axes:
-        last = axes.get_subplotspec().rowspan.stop == layout.nrows
+        place = axes.get_subplotspec()
+        assert place is not None  # all were added by a place of the layout
+        last = place.rowspan.stop == layout.nrows
         axes.tick_params(labelbottom=last)
         if last:
-            axes.set_xlabel(label if axes.get_subplotspec().colspan.start else value_label(stores, subject))
-        if axes.get_subplotspec().rowspan.start:
-            _unit_ticks(axes, stores.fitted_units[order], axes.get_subplotspec().colspan.start == 0)
+            axes.set_xlabel(label if place.colspan.start else value_label(stores, subject))
+        if place.rowspan.start:
+            _unit_ticks(axes, stores.fitted_units[order], place.colspan.start == 0)
     counts = np.stack([part.spike_count.values[piece][:, order].sum(axis=0) for piece in pieces])
     return figure, _table(part.time.values[[piece[0] for piece in pieces]], stores.fitted_units[order], counts, maps)
 
 
-def _layout(maps: int, units: int):
+def _layout(maps: int, units: int) -> tuple[Figure, GridSpec]:
     height = float(np.clip(0.085 * units, 0.9, 2.2))
     heights = [0.7] + [height] * (maps + 1)
     figure = Figure(figsize=(9, sum(heights) + 0.32 * len(heights) + 0.3))
     return figure, figure.add_gridspec(len(heights), 2, width_ratios=[1, 4.2], height_ratios=heights)
 
 
-def _maps(stores: Stores, part, order: np.ndarray, breaks: np.ndarray) -> dict[str, np.ndarray]:
+def _maps(stores: Stores, part: xr.Dataset, order: np.ndarray, breaks: np.ndarray) -> dict[str, np.ndarray]:
     """Return (time, unit) rates, Hz, of the data and of each model that is no constant."""
     settings = stores.study.figures.smooth
 
@@ -82,7 +86,7 @@ def _draw_heading(axes: Axes, stores: Stores, subject: str, shown: tuple, breaks
     time, part = shown
     signal = stores.study.tuning[subject].of
     values = part[signal].values
-    period = stores.study.signals[signal].circular
+    period = stores.period(subject)
     wraps = np.flatnonzero(np.abs(np.diff(values)) > period / 2) + 1
     draw_line(axes, time, values, np.union1d(breaks, wraps).astype(int), color=QUIET)
     axes.set(ylim=(0, period), ylabel=f"{signal}\n({part[signal].attrs.get('units', '')})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -112,14 +112,14 @@ def _draw_signal(axes: Axes, traces: Traces, column: str, label: str) -> None:
         axes.set(ylim=(0, 2 * np.pi), yticks=[0, np.pi, 2 * np.pi], yticklabels=["0", "π", "2π"])
 
 
-def draw_line(axes: Axes, time: np.ndarray, values: np.ndarray, breaks: np.ndarray, **style) -> None:
+def draw_line(axes: Axes, time: np.ndarray, values: np.ndarray, breaks: np.ndarray, **style: Any) -> None:
     """Plot a line that stops at breaks, thinned to its envelope where it has more samples than the eye can see."""
     if len(time) > 2 * ENVELOPE and not len(breaks):
         time, values = envelope(time, values)
     axes.plot(interrupt(time, breaks), interrupt(values, breaks), **style)
 
 
-def draw_ticks(axes: Axes, at: np.ndarray, low: float, high: float, **style) -> None:
+def draw_ticks(axes: Axes, at: np.ndarray, low: float, high: float, **style: Any) -> None:
     """Draw upright ticks as one interrupted line: thousands of lines of their own would weigh a megabyte."""
     x = np.repeat(at.astype(float), 3)
     y = np.tile([low, high, np.nan], len(at))

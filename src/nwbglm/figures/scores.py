@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -41,7 +44,16 @@ def draw_score_panels(table: pd.DataFrame, models: list[str], colors: dict[str, 
     return figure
 
 
-def _draw_group(axes: Axes, table, measure, models, colors, offset: float, floor: float, join: bool) -> None:
+def _draw_group(
+    axes: Axes,
+    table: pd.DataFrame,
+    measure: str,
+    models: list[str],
+    colors: Mapping[str, str],
+    offset: float,
+    floor: float,
+    join: bool,
+) -> None:
     wide = table.pivot_table(index=["session", "unit"], columns="model", values=measure, sort=False, dropna=False)
     wide = wide.reindex(columns=models)
     jitter = np.linspace(-0.09, 0.09, len(wide)) if len(wide) > 1 else np.zeros(len(wide))
@@ -53,7 +65,12 @@ def _draw_group(axes: Axes, table, measure, models, colors, offset: float, floor
         values = wide[model].to_numpy(float)
         inside = values >= floor - ROUNDING
         face = colors[model] if filled else "none"
-        style = {"markersize": 4, "linestyle": "none", "markeredgecolor": colors[model], "markerfacecolor": face}
+        style: dict[str, Any] = {
+            "markersize": 4,
+            "linestyle": "none",
+            "markeredgecolor": colors[model],
+            "markerfacecolor": face,
+        }
         axes.plot(x[inside, k], values[inside], marker="o", **style)
         below = values < floor - ROUNDING
         if below.any():

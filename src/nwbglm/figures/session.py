@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,16 +24,41 @@ EXPONENTIAL = {"poisson", "negative_binomial"}  # observation models with an exp
 
 @dataclass(frozen=True)
 class Stores:
-    """What a session's figures are drawn from; a figure asks only for the kinds that its `needs` lists."""
+    """What a session's figures are drawn from; a figure asks only for the kinds that its `needs` lists.
+
+    Attributes
+    ----------
+    single
+        The stores that a session has one of, by kind.
+    features, fits, predictions
+        Those by term, and by model.
+    """
 
     study: Study
-    binned: xr.Dataset | None = None
-    tuning: xr.Dataset | None = None
-    folds: xr.Dataset | None = None
+    single: Mapping[str, xr.Dataset]
     features: Mapping[str, xr.Dataset] = field(default_factory=dict)
     fits: Mapping[str, xr.Dataset] = field(default_factory=dict)
     predictions: Mapping[str, xr.Dataset] = field(default_factory=dict)
-    truth: xr.Dataset | None = None
+
+    @property
+    def binned(self) -> xr.Dataset:
+        """Counts and signals."""
+        return self.single["binned"]
+
+    @property
+    def tuning(self) -> xr.Dataset:
+        """Tuning curves of the data."""
+        return self.single["tuning"]
+
+    @property
+    def folds(self) -> xr.Dataset:
+        """Rows and folds."""
+        return self.single["folds"]
+
+    @property
+    def truth(self) -> xr.Dataset:
+        """What a simulated recording was made from."""
+        return self.single["truth"]
 
     @cached_property
     def models(self) -> list[str]:
@@ -40,7 +66,7 @@ class Stores:
         return [name for name in self.study.models if name in self.fits or name in self.predictions]
 
     @cached_property
-    def styles(self) -> dict[str, dict]:
+    def styles(self) -> dict[str, dict[str, Any]]:
         """Colour and dash of each model of the study."""
         return line_styles(self.study.models)
 
@@ -59,13 +85,20 @@ class Stores:
         if asked is not None and asked in units:
             return int(asked)
         for name in self.study.tuning:
-            if self.circular(name) and self.tuning is not None:
+            if self.circular(name) and "tuning" in self.single:
                 return int(units[np.argsort(self.tuning[f"preferred_{name}"].values, kind="stable")[0]])
         return int(units[np.argmax(self.binned.spike_count.sum("time").values)])
 
     def circular(self, tuning: str) -> bool:
         """Whether a tuning is to a circular signal."""
         return self.study.signals[self.study.tuning[tuning].of].circular is not None
+
+    def period(self, tuning: str) -> float:
+        """Return the period of the signal that a circular tuning is to."""
+        period = self.study.signals[self.study.tuning[tuning].of].circular
+        if period is None:
+            raise ValueError(f"tuning '{tuning}' is not to a circular signal")
+        return period
 
     def gain(self, models: Iterable[str]) -> str:
         """Name what a filter of these models adds to: the log rate, or another link's linear predictor."""
@@ -75,7 +108,7 @@ class Stores:
     def order(self, tuning: str | None = None) -> np.ndarray:
         """Return the units' positions sorted by preferred value of a tuning (the first circular one by default)."""
         names = [tuning] if tuning else [name for name in self.study.tuning if self.circular(name)]
-        if not names or self.tuning is None:
+        if not names or "tuning" not in self.single:
             return np.arange(self.fitted_units.size)
         preferred = self.tuning[f"preferred_{names[0]}"]
         return np.argsort(preferred.sel(unit=self.fitted_units).values, kind="stable")
@@ -83,9 +116,9 @@ class Stores:
     @cached_property
     def fitted_units(self) -> np.ndarray:
         """NWB ids of the units, in the stores' order."""
-        for source in (self.binned, self.tuning, *self.fits.values()):
-            if source is not None:
-                return source.unit.values
+        kept = [self.single[kind] for kind in ("binned", "tuning") if kind in self.single]
+        for source in (*kept, *self.fits.values()):
+            return source.unit.values
         raise NothingToDraw("No unit of this session passed the selection.")
 
     @cached_property
@@ -132,7 +165,14 @@ def draw_session(
     """
     family, subject = split_name(name)
     module, function = FIGURES[family].draw.split(":")
-    stores = Stores(study, binned, tuning, folds, features or {}, fits or {}, predictions or {}, truth)
+    single = {"binned": binned, "tuning": tuning, "folds": folds, "truth": truth}
+    stores = Stores(
+        study,
+        {kind: store for kind, store in single.items() if store is not None},
+        features or {},
+        fits or {},
+        predictions or {},
+    )
     with styled():
         try:
             if not stores.fitted_units.size:

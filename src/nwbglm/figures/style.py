@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -20,7 +21,7 @@ INK, QUIET, FAINT = "#1a1a1a", "#6b6b6b", "#c9c9c9"
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C510A")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "nwbglm",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -58,13 +59,14 @@ def styled() -> Iterator[None]:
     """Draw with this package's settings, whatever the user's are."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
+        mpl.rcParams.update(cast(Any, SETTINGS))  # the stubs want each setting by its literal name
         yield
 
 
-def line_styles(models: Iterable[str]) -> dict[str, dict]:
+def line_styles(models: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return colour and dash of each model: a grey for the constant model's name, else by position."""
-    styles, position = {}, 0
+    styles: dict[str, dict[str, Any]] = {}
+    position = 0
     for model in models:
         if model in ("constant", "null"):
             styles[model] = {"color": QUIET, "linestyle": ":"}

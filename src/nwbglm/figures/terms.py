@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -50,7 +52,7 @@ def _is_raw(functions: np.ndarray) -> bool:
     return functions.shape[0] == functions.shape[1] and np.array_equal(functions, np.eye(len(functions)))
 
 
-def _basis_table(distinct) -> pd.DataFrame:
+def _basis_table(distinct: Iterable[tuple[Sequence[str], str, np.ndarray, np.ndarray]]) -> pd.DataFrame:
     parts = []
     for terms, axis, at, functions in distinct:
         part = pd.DataFrame(functions, columns=[f"function_{k}" for k in range(functions.shape[1])])

@@ -26,7 +26,7 @@ KEYS = ["quantity", "model"]
 
 def draw_truth(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     """Scatter every true value against its estimates, and draw the example unit's curves beside."""
-    if stores.truth is None:
+    if "truth" not in stores.single:
         raise NothingToDraw("The truth of this session is not known: it was recorded, not simulated.")
     parts = list(_comparisons(stores))
     if not parts:
@@ -67,10 +67,10 @@ def recovery(table: pd.DataFrame) -> pd.DataFrame:
 def _comparisons(stores: Stores) -> Iterator[pd.DataFrame]:
     for model in stores.models:
         for term in stores.study.models[model].terms:
-            settings = stores.study.terms[term]
-            if len(settings.factors) == 1 and model in stores.fits:
+            factors = stores.study.terms[term].factors
+            if len(factors) == 1 and model in stores.fits:
                 filters = filters_of(stores.fits[model], term)
-                yield from _compare_term(stores, model, settings.of, filters)
+                yield from _compare_term(stores, model, factors[0].of, filters)
         yield from _compare_tuning(stores, model)
 
 
@@ -90,7 +90,9 @@ def _compare_term(stores: Stores, model: str, of: str, filters: Filters) -> Iter
         yield _lay_out(f"{of} tuning (log gain)", model, centred, units, true["at"].values, estimate)
 
 
-def _compare_spikes(truth: xr.Dataset, units, model: str, of: str, filters: Filters) -> Iterator[pd.DataFrame]:
+def _compare_spikes(
+    truth: xr.Dataset, units: np.ndarray, model: str, of: str, filters: Filters
+) -> Iterator[pd.DataFrame]:
     own, coupling = "own history (log gain per spike)", "coupling (log gain per spike)"
     if of == OWN_SPIKES:
         if "history" in truth:
@@ -122,7 +124,15 @@ def _on_grid(values: np.ndarray, grid: np.ndarray, at: np.ndarray) -> np.ndarray
     return np.stack([np.interp(at, grid, row) for row in values])
 
 
-def _lay_out(quantity, model, true: xr.DataArray, units, at, estimate: np.ndarray, sender: str = "") -> pd.DataFrame:
+def _lay_out(
+    quantity: str,
+    model: str,
+    true: xr.DataArray,
+    units: np.ndarray,
+    at: np.ndarray,
+    estimate: np.ndarray,
+    sender: str = "",
+) -> pd.DataFrame:
     """Match truth and estimate by unit id; the truth is brought to the estimate's grid, and 0 beyond its window."""
     beyond = np.nan if "tuning" in quantity or "rate" in quantity else 0.0
     known = np.isin(units, true["unit"].values)
@@ -161,7 +171,7 @@ def _draw_scatter(axes: Axes, stores: Stores, part: pd.DataFrame, quantity: str)
 def _draw_example(axes: Axes, stores: Stores, part: pd.DataFrame) -> None:
     """Draw the example unit's curve; of coupling, the sender that truly weighs most."""
     units = part.unit.unique()
-    unit = stores.fitted_units[stores.order()[0]] if stores.binned is None else stores.example
+    unit = stores.fitted_units[stores.order()[0]] if "binned" not in stores.single else stores.example
     unit = unit if unit in units else units[0]
     mine = part[part.unit == unit]
     title = f"unit {unit}"

@@ -14,7 +14,7 @@ from .style import FAINT, INK, NothingToDraw, grid
 
 def draw_tuning(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     """Draw every unit's tuning curve; circular ones in the order of preferred value."""
-    if stores.tuning is None or f"rate_{subject}" not in stores.tuning:
+    if "tuning" not in stores.single or f"rate_{subject}" not in stores.tuning:
         raise NothingToDraw(f"This session has no tuning to {subject}.")
     curves = collect(stores, subject)
     order = stores.order(subject) if stores.circular(subject) else np.arange(stores.fitted_units.size)
@@ -104,7 +104,7 @@ def _label_outside(figure: Figure, panels: list[Axes], stores: Stores, subject: 
 
 def draw_map(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     """Draw every unit's rate by two signals."""
-    if stores.tuning is None or f"map_{subject}" not in stores.tuning:
+    if "tuning" not in stores.single or f"map_{subject}" not in stores.tuning:
         raise NothingToDraw(f"This session has no map {subject}.")
     rate = stores.tuning[f"map_{subject}"].transpose("unit", f"x_{subject}", f"y_{subject}")
     x, y = (rate[f"{axis}_{subject}"].values for axis in "xy")

@@ -50,7 +50,7 @@ def calibration_line(y: np.ndarray, mean: np.ndarray, steps: int = 50) -> tuple[
     design = np.column_stack([x, np.ones(len(x))])
     beta = np.array([1.0, np.log(y.sum() / mean[good].sum())])
 
-    def loss(at):
+    def loss(at: np.ndarray) -> float:
         return np.exp(np.minimum(design @ at, 700.0)).sum() - y @ (design @ at)
 
     value = loss(beta)

@@ -70,15 +70,23 @@ def rejections(
                 "drift": drift,
                 "gain": scenario.gain,
                 "repeats": repeats,
-                "rejected": float(np.mean(hits)),
-                "standard_error": float(np.sqrt(max(np.mean(hits) * (1 - np.mean(hits)), 0.25 / repeats) / repeats)),
+                "rejected": (share := float(np.mean(hits))),
+                "standard_error": float(np.sqrt(max(share * (1 - share), 0.25 / repeats) / repeats)),
             }
             for (null, drift), hits in found.items()
         ]
     return pd.DataFrame(out)
 
 
-def _p_values(fit, count, term, rest, others, draws, seed) -> dict[str, float]:
+def _p_values(
+    fit: Fit,
+    count: np.ndarray,
+    term: np.ndarray,
+    rest: np.ndarray,
+    others: list[np.ndarray],
+    draws: int,
+    seed: int,
+) -> dict[str, float]:
     """Return the p value of every null for one unit."""
     rows = len(count)
     everywhere = np.ones(rows, bool)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 FEW_STRETCHES = 20.0  # below: warn
 TOO_FEW_STRETCHES = 6.0  # below: a shift null can hardly decide, however many draws
@@ -25,7 +26,7 @@ class Shifted(NamedTuple):
     """``min(1, m / (N + 1))``: holds its size when one of the two series is stationary (Harris 2020)."""
 
 
-def draw_p_value(statistic: np.ndarray, draws: np.ndarray) -> np.ndarray:
+def draw_p_value(statistic: ArrayLike, draws: np.ndarray) -> np.ndarray:
     """Return ``(1 + #{draws >= statistic}) / (n + 1)`` for random draws of a null.
 
     Parameters

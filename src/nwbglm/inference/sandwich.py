@@ -9,6 +9,7 @@ filters, the penalty's bias included (Nychka 1988; Marra & Wood 2012); they are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -187,7 +188,15 @@ def filter_band(
     return Band(value, value - point * spread, value + point * spread, value - wide * spread, value + wide * spread)
 
 
-def _largest(kernel, covariance, spread, level, degrees, draws, seed) -> float:
+def _largest(
+    kernel: np.ndarray,
+    covariance: np.ndarray,
+    spread: np.ndarray,
+    level: float,
+    degrees: float,
+    draws: int,
+    seed: int | Sequence[int],
+) -> float:
     """Return the quantile of the largest absolute standardised deviation over a filter."""
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))

@@ -40,7 +40,7 @@ SCENARIOS = (
 class Simulated(NamedTuple):
     """One unit, one covariate, and other covariates that the same generator could have made."""
 
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # the field's word; nobody asks a tuple how often it holds a value
     """(T,)"""
     covariate: np.ndarray
     """(T,)"""

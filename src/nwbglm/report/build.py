@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from nwbglm.comparison import POOLED, ROUNDING, headline, summarise_models, summarise_pairs
 from nwbglm.figures import FIGURES, OVERALL, figures_of, overall_figures_of, split_name, title_of
+from nwbglm.figures.catalogue import FigureSpec
 from nwbglm.figures.style import csv_text
 from nwbglm.study import Study, read_study
 
@@ -98,13 +99,21 @@ def _environment() -> Environment:
 class _Pages:
     """Renders pages; holds what they share."""
 
-    def __init__(self, study: Study, tables, audits, provenance):
+    def __init__(
+        self,
+        study: Study,
+        tables: Mapping[str, pd.DataFrame],
+        audits: Mapping[str, Mapping[str, Any]],
+        provenance: Mapping[str, Mapping[str, Any]],
+    ):
         self.study, self.tables, self.audits = study, tables, audits
         self.provenance = provenance
         self.environment = _environment()
 
     def _render(self, template: str, **values: Any) -> str:
-        css, _, _ = self.environment.loader.get_source(self.environment, "report.css")
+        loader = self.environment.loader
+        assert loader is not None  # `_environment` gives one
+        css, _, _ = loader.get_source(self.environment, "report.css")
         return self.environment.get_template(template).render(css=Markup(css), study=self.study, **values)
 
     def index(self, overall: Mapping[str, tuple[str, str]], recovered: pd.DataFrame) -> str:
@@ -207,7 +216,7 @@ def _reason(sessions: pd.DataFrame, session: str) -> str:
     return "" if bool(mine.included.iloc[0]) else str(mine.reason.iloc[0])
 
 
-def _drawn(name: str, texts: tuple[str, str], registry, table: str) -> Drawn:
+def _drawn(name: str, texts: tuple[str, str], registry: Mapping[str, FigureSpec], table: str) -> Drawn:
     title = title_of(name, registry)
     svg = inline_svg(texts[0], prefix=name, label=title)
     return Drawn(name, title, registry[split_name(name)[0]].caption, svg, table)
@@ -257,7 +266,7 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("scored", key=lambda column: column.map(order), kind="stable") if rows else table
 
 
-def _with_quartiles(line, name: str) -> str:
+def _with_quartiles(line: Any, name: str) -> str:
     parts = (getattr(line, f"{name}_{part}") for part in ("median", "q25", "q75"))
     median, low, high = map(_rounded, parts)
     return number(median) if line.units == 1 else f"{number(median, 3)} ({number(low, 3)} to {number(high, 3)})"
@@ -375,7 +384,9 @@ def _words(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def provenance_rows(audits, provenance, sessions: pd.DataFrame) -> Markup:
+def provenance_rows(
+    audits: Mapping[str, Mapping[str, Any]], provenance: Mapping[str, Mapping[str, Any]], sessions: pd.DataFrame
+) -> Markup:
     """Return where the numbers come from, one row a session; the settings are in the study below it."""
     rows = []
     for session in sessions.session if len(sessions) else ():

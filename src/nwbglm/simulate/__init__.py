@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 import xarray as xr
@@ -61,7 +62,7 @@ def simulate_recording(kind: str, path: str | os.PathLike, *, seed: int, **optio
     """
     from .nwb import head_direction_file, injected_current_file, write_repeatable  # pynwb takes a second to import
 
-    kinds = {
+    kinds: dict[str, tuple[type[Any], Callable[..., Any], Callable[..., Any]]] = {
         "head_direction": (HeadDirection, draw_head_direction, head_direction_file),
         "injected_current": (InjectedCurrent, draw_injected_current, injected_current_file),
     }

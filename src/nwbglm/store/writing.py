@@ -8,7 +8,7 @@ import os
 import platform
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ def write_excluded(path: str | os.PathLike[str], reason: str) -> None:
 def _write(dataset: xr.Dataset, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        target: zarr.storage.LocalStore | zarr.storage.MemoryStore
         if dataset.nbytes > IN_MEMORY_BYTES:
             target = zarr.storage.LocalStore(Path(folder) / "store")
         else:
@@ -85,7 +86,9 @@ def _write(dataset: xr.Dataset, path: Path) -> None:
         os.replace(whole, path)
 
 
-def _stream(variable: xr.DataArray, target: zarr.storage.LocalStore, chunks: tuple[int, ...]) -> None:
+def _stream(
+    variable: xr.DataArray, target: zarr.storage.LocalStore | zarr.storage.MemoryStore, chunks: tuple[int, ...]
+) -> None:
     """Write a large variable piece by piece: it may be made as it is read.
 
     One column of chunks after the other where there are several (features, made input by input), else a few rows of
@@ -96,7 +99,7 @@ def _stream(variable: xr.DataArray, target: zarr.storage.LocalStore, chunks: tup
         shape=variable.shape,
         chunks=chunks,
         dtype=variable.dtype,
-        dimension_names=variable.dims,
+        dimension_names=[str(name) for name in variable.dims],
         attributes=variable.attrs,
     )
     several = variable.ndim > 1 and chunks[1] < variable.shape[1]
@@ -126,9 +129,9 @@ def _texts(values: np.ndarray) -> np.ndarray:
     return np.array(plain, dtype=np.dtypes.StringDType()).reshape(values.shape)
 
 
-def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+def _encoding(dataset: xr.Dataset) -> dict[Hashable, dict[str, Any]]:
     """Chunk along time (or the first axis) into pieces of a few MiB; a feature's chunk is one input's columns."""
-    encoding = {}
+    encoding: dict[Hashable, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         if variable.ndim and variable.dtype.kind in "iufb" and variable.size:
             chunks = list(variable.shape)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import gammaincinv
 
@@ -22,7 +25,7 @@ class Curve(NamedTuple):
     """
 
     rate: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # the field's word; nobody asks a tuple how often it holds a value
     occupancy: np.ndarray
 
 
@@ -47,7 +50,13 @@ def value_index(value: np.ndarray, edges: np.ndarray, period: float | None = Non
     return np.where(inside, index, -1)
 
 
-def tuning_curve(counts, value, edges, exposure_seconds, period=None) -> Curve:
+def tuning_curve(
+    counts: np.ndarray | xr.DataArray,
+    value: np.ndarray | Sequence[np.ndarray],
+    edges: np.ndarray | Sequence[np.ndarray],
+    exposure_seconds: ArrayLike,
+    period: float | Sequence[float | None] | None = None,
+) -> Curve:
     """Average counts by value.
 
     Parameters
@@ -68,9 +77,9 @@ def tuning_curve(counts, value, edges, exposure_seconds, period=None) -> Curve:
     Curve
     """
     several = isinstance(value, list | tuple)
-    values, edges, periods = (value, edges, period or (None, None)) if several else ([value], [edges], [period])
-    shape = tuple(len(edge) - 1 for edge in edges)
-    places = [value_index(*one) for one in zip(values, edges, periods, strict=True)]
+    axes: tuple[Any, Any, Any] = (value, edges, period or (None, None)) if several else ([value], [edges], [period])
+    shape = tuple(len(edge) - 1 for edge in axes[1])
+    places = [value_index(*one) for one in zip(*axes, strict=True)]
     inside = np.logical_and.reduce([place >= 0 for place in places])
     flat = np.where(inside, np.ravel_multi_index([np.maximum(place, 0) for place in places], shape), -1)
     count, occupancy = _gather(counts, flat, np.asarray(exposure_seconds, dtype=np.float64), int(np.prod(shape)))
@@ -80,7 +89,9 @@ def tuning_curve(counts, value, edges, exposure_seconds, period=None) -> Curve:
     return Curve(rate, count, occupancy)
 
 
-def _gather(counts, flat: np.ndarray, exposure: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _gather(
+    counts: np.ndarray | xr.DataArray, flat: np.ndarray, exposure: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Sum counts (unit, value) and seconds (value) or (unit, value) over the bins of time at each value."""
     total = np.zeros((size, counts.shape[1]))
     seconds = np.zeros((size, counts.shape[1]) if exposure.ndim == 2 else size)
