@@ -114,6 +114,10 @@ def _fit_dataset(name, model, term_names, features, folds, binned, results) -> x
     n, cv = binned.sizes["unit"], FOLDS
     u = np.arange(n)
     at = every["coef"][u, cv, chosen]
+
+    def at_folds(name):
+        return every[name][u[:, None], np.arange(cv)[None], fold_chosen]
+
     fits = [*folds.fold.values, "final"] + (["half0", "half1"] if halves else [])
     dataset = xr.Dataset(
         {
@@ -125,12 +129,23 @@ def _fit_dataset(name, model, term_names, features, folds, binned, results) -> x
             "test_log_likelihood": (("unit", "fold", "strength"), every["test"][:, :cv]),
             "null_test_log_likelihood": (("unit", "fold"), every["null"][:, :cv]),
             "test_mean_log_likelihood": (("unit", "fold"), every["own"][:, :cv]),
-            "saturated_test_log_likelihood": (("unit", "fold"), every["saturated"][:, :cv]),
+            "test_deviance": (("unit", "fold"), 2 * (every["saturated"][:, :cv] - at_folds("test"))),
+            "null_test_deviance": (("unit", "fold"), 2 * (every["saturated"] - every["null"])[:, :cv]),
+            "test_mean_deviance": (("unit", "fold"), 2 * (every["saturated"] - every["own"])[:, :cv]),
+            "test_exposure": (("unit", "fold"), every["rows"][:, :cv]),
+            "test_predicted": (("unit", "fold"), every["spikes"][:, :cv]),
             "test_spikes": (("unit", "fold"), every["spikes"][:, :cv]),
             "test_rows": (("unit", "fold"), every["rows"][:, :cv]),
             "log_likelihood": ("unit", every["train"][u, cv, chosen]),
             "null_log_likelihood": ("unit", every["null"][:, cv]),
-            "saturated_log_likelihood": ("unit", every["saturated"][:, cv]),
+            "deviance": ("unit", 2 * (every["saturated"][:, cv] - every["train"][u, cv, chosen])),
+            "null_deviance": ("unit", 2 * (every["saturated"] - every["null"])[:, cv]),
+            "exposure": ("unit", every["rows"][:, cv]),
+            "predicted": ("unit", every["spikes"][:, cv]),
+            "dispersion": ("unit", np.ones(n)),
+            "dispersion_at_bound": ("unit", np.zeros(n, bool)),
+            "parameters": ("unit", np.full(n, at.shape[1] + 1)),
+            "effective_parameters": ("unit", np.full(n, at.shape[1] + 1.0)),
             "spikes": ("unit", every["spikes"][:, cv]),
             "rows": ("unit", every["rows"][:, cv]),
             "chosen": ("unit", chosen),

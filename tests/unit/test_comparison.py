@@ -1,12 +1,15 @@
 """The tables over sessions and models: sums before scores, honest strengths, statuses that stay visible."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import xarray as xr
 from synthetic_stores import head_direction_session
 
-from nwbglm import comparison, store
+from nwbglm import comparison, scores, store
 
 LOG2 = np.log(2)
 
@@ -45,11 +48,12 @@ def test_pooled_scores_are_scores_of_the_sums_over_folds(session, tables):
     fit = session.fits["full"].sel(unit=7)
     chosen = fit.fold_chosen.values
     model = sum(float(fit.test_log_likelihood.isel(fold=k, strength=chosen[k])) for k in range(4))
-    null, best = float(fit.null_test_log_likelihood.sum()), float(fit.saturated_test_log_likelihood.sum())
+    null = float(fit.null_test_log_likelihood.sum())
+    deviance, null_deviance = float(fit.test_deviance.sum()), float(fit.null_test_deviance.sum())
     spikes = float(fit.test_spikes.sum())
     row = pooled_rows(tables["scores"], session="mouse-1", unit=7, model="full").iloc[0]
     assert row.bits_per_spike == pytest.approx((model - null) / spikes / LOG2, rel=1e-12)
-    assert row.pseudo_r2_cohen == pytest.approx(1 - (best - model) / (best - null), rel=1e-12)
+    assert row.deviance_explained == pytest.approx(1 - deviance / null_deviance, rel=1e-12)
     assert row.pseudo_r2_mcfadden == pytest.approx(1 - model / null, rel=1e-12)
     assert row.spikes == spikes == session.binned.spike_count.sel(unit=7).values[12:3000].sum()
 
@@ -72,9 +76,9 @@ def test_in_sample_scores_come_from_the_final_fit(session, tables):
 
 
 def test_the_null_that_saw_the_scored_rows_is_never_easier_to_beat(tables):
-    scores = tables["scores"].query("kind == 'held-out' and status == 'ok'")
-    assert (scores.bits_per_spike_own_mean <= scores.bits_per_spike + 1e-12).all()
-    assert set(scores.null) == {"training mean"}
+    held_out = tables["scores"].query("kind == 'held-out' and status == 'ok'")
+    assert (held_out.bits_per_spike_own_mean <= held_out.bits_per_spike + 1e-12).all()
+    assert set(held_out.null) == {"training mean"}
 
 
 def test_explicit_test_epochs_are_the_headline(session):
@@ -102,7 +106,7 @@ def test_pairs_are_differences_of_scores_with_the_spread_of_folds(tables):
     assert row.bits_per_spike == pytest.approx(difference["pooled"])
     folds = difference.drop("pooled")
     assert row.folds == 4 and row.folds_better == (folds > 0).sum()
-    assert row.bits_per_spike_se == pytest.approx(folds.std() / 2)
+    assert row.spread == pytest.approx(folds.std())
 
 
 def test_a_silent_unit_keeps_its_status_and_stops_nobody(tables):
@@ -156,21 +160,22 @@ def test_a_diverging_unit_does_not_rule_the_summary(tables):
     assert abs(after["full", "held-out"] - before["full", "held-out"]) < 0.1
 
 
-def test_the_bootstrap_resamples_whole_sessions():
-    random = np.random.default_rng(1)
-    table = pd.DataFrame({"session": np.repeat(["a", "b", "c"], [4, 7, 5]), "score": random.normal(size=16)})
-    groups = [part.score.to_numpy() for _, part in table.groupby("session", sort=False)]
-    found = comparison.bootstrap_sessions(table, "score", seed=4, draws=500)
-    order = [groups[k] for k in pd.factorize(table.sort_values("score", kind="stable").session)[1].map("abc".index)]
-    picks = np.random.default_rng(4).integers(3, size=(500, 3))
-    medians = [np.median(np.concatenate([order[k] for k in pick])) for pick in picks]
-    assert found == pytest.approx(tuple(np.quantile(medians, [0.025, 0.975])))
+def test_few_sessions_have_a_t_interval_of_their_medians(tables):
+    pairs = pooled_rows(tables["pairs"], model="full", other="heading")
+    pairs = pairs[pairs.bits_per_spike.notna()]
+    line = comparison.summarise_pairs(tables["pairs"]).query("model == 'full' and other == 'heading'").iloc[0]
+    medians = pairs.groupby("session").bits_per_spike.median().to_numpy()
+    assert len(medians) == 2 and line.method == "t"
+    half = scipy.stats.t.ppf(0.975, 1) * medians.std(ddof=1) / np.sqrt(2)
+    assert (line.estimate, line.low, line.high) == pytest.approx(
+        (medians.mean(), medians.mean() - half, medians.mean() + half)
+    )
 
 
 def test_one_session_has_no_interval(session):
     tables = comparison.compare_models(list(session.fits.values()))
     summary = comparison.summarise_pairs(tables["pairs"])
-    assert summary.bits_per_spike_low.isna().all() and (summary.sessions == 1).all()
+    assert summary.low.isna().all() and (summary.sessions == 1).all() and set(summary.method) == {"none"}
 
 
 def test_nothing_fitted_gives_empty_tables():
@@ -203,3 +208,43 @@ def test_scores_survive_the_store(session, tmp_path):
     pd.testing.assert_frame_equal(
         comparison.score_fit(store.read(path, "fits")), comparison.score_fit(session.fits["full"]), check_dtype=False
     )
+
+
+def gaussian_like(fit, name):
+    """The same fit as of a model whose likelihood is a density."""
+    settings = json.dumps({"observations": "gaussian"})
+    return fit.copy(deep=True).assign_attrs(model=name, settings=settings)
+
+
+def test_a_density_is_never_set_off_against_a_probability(session):
+    full, heading = session.fits["full"], session.fits["heading"]
+    fits = [full, gaussian_like(full, "wide"), gaussian_like(heading, "narrow")]
+    tables = comparison.compare_models(fits)
+    found = set(zip(tables["pairs"].model, tables["pairs"].other, strict=True))
+    assert found == {("wide", "narrow")}
+    assert [pair[:2] for pair in comparison.unpaired(tables["scores"])] == [("full", "wide"), ("full", "narrow")]
+    assert "no common unit" in comparison.unpaired(tables["scores"])[0][2]
+    wide = tables["scores"].query("model == 'wide'")
+    assert wide.bits_per_spike.isna().all() and wide.pseudo_r2_mcfadden.isna().all()
+    assert wide.bits_per_bin.notna().all() and wide.deviance_explained.notna().all()
+    assert comparison.primary(tables["pairs"]).name == "bits_per_bin"
+
+
+def test_a_pair_is_the_difference_of_likelihoods_whatever_the_nulls(session):
+    other = session.fits["heading"].copy(deep=True)
+    for name in ("null_test_log_likelihood", "null_log_likelihood"):
+        other[name] = other[name] - 100.0  # a null with a dispersion of its own
+    pairs = comparison.compare_models([session.fits["full"], other])["pairs"]
+    for row in pairs[pairs.same_rows].itertuples():
+        assert row.bits_per_spike == pytest.approx(row.log_likelihood / row.spikes / LOG2)
+        assert row.bits_per_bin == pytest.approx(row.log_likelihood / row.rows / LOG2)
+
+
+def test_every_score_of_the_registry_is_in_the_tables(tables):
+    for score in scores.SCORES:
+        assert score.name in tables["scores"], score.name
+        assert (f"{score.name}_own_mean" in tables["scores"]) == score.against_null
+        assert (score.name in tables["pairs"]) == score.paired
+        assert f"{score.name}_median" in comparison.summarise_models(tables["scores"])
+    held_out = tables["scores"].query("kind == 'held-out'")
+    assert held_out.aic.isna().all() and held_out.bic.isna().all()

@@ -12,7 +12,9 @@ from scipy.stats import nbinom, poisson
 from nwbglm.engine.build import build_problem
 from nwbglm.engine.columns import Columns, evaluate
 from nwbglm.engine.fit import Status, fit_splits, predict
-from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON_SOFTPLUS
+from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
+from nwbglm.engine.penalties import NO_PENALTY
+from nwbglm.errors import ProblemError
 
 
 @pytest.mark.parametrize("observations", MODELS, ids=lambda model: model.name)
@@ -108,9 +110,8 @@ def test_negative_binomial_is_that_of_statsmodels(features):
         np.testing.assert_allclose(tight.coef[unit, 0, 0], coef, rtol=0, atol=1e-6 * np.abs(coef).max())
         np.testing.assert_allclose(default.train_log_likelihood[unit, 0, 0], ours, rtol=1e-12)
         np.testing.assert_allclose(default.test_log_likelihood[unit, 0, 0], ours, rtol=1e-10)
-        shape = 1 / default.dispersion[unit, 0, 0]
-        null = nbinom.logpmf(y[:, unit], shape, shape / (shape + y[:, unit].mean())).sum()
-        np.testing.assert_allclose(default.null_test_log_likelihood[unit, 0], null, rtol=1e-10)
+        null = sm.NegativeBinomial(y[:, unit], np.ones(len(X))).fit(method="newton", disp=0, maxiter=200, tol=1e-14)
+        np.testing.assert_allclose(default.null_test_log_likelihood[unit, 0], null.llf, rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", ["ridge", "lasso", "smoothness"])
@@ -149,21 +150,105 @@ def test_slight_dispersions_are_the_likeliest_too():
         assert loss(found) <= best.fun + 1e-10
 
 
-@pytest.mark.parametrize("observations", [GAMMA, GAUSSIAN, BERNOULLI], ids=lambda model: model.name)
-def test_nulls_and_saturated_scores(observations):
-    X, y = responses(observations, 3)
-    train, test = blocks(len(X), 2)
-    fits = fit_splits(X, y, train, test, observations=observations)
-    held, mean = y[test[0], 0], y[train[0], 0].mean()
-    expected = {
-        "gamma": (-np.sum(held / mean + np.log(mean)), -np.sum(1 + np.log(held))) if observations is GAMMA else None,
-        "gaussian": (-np.sum((held - mean) ** 2), 0.0),
-        "bernoulli": (np.sum(held * np.log(mean) + (1 - held) * np.log(1 - mean)), 0.0)
-        if observations is BERNOULLI
-        else None,
+def peers(observations, y, mu, scale):
+    """Log-likelihood and deviance of statsmodels' family: scale is the variance, or the Gamma's dispersion."""
+    family = {
+        "poisson": sm.families.Poisson(),
+        "bernoulli": sm.families.Binomial(),
+        "gaussian": sm.families.Gaussian(),
+        "gamma": sm.families.Gamma(sm.families.links.Log()),
+        "negative_binomial": sm.families.NegativeBinomial(alpha=scale),
     }[observations.name]
-    np.testing.assert_allclose(fits.null_test_log_likelihood[0, 0], expected[0])
-    np.testing.assert_allclose(fits.saturated_test_log_likelihood[0, 0], expected[1], atol=1e-9)
+    return family.loglike(y, mu, scale=1.0 if observations is NEGATIVE_BINOMIAL else scale), family.deviance(y, mu)
+
+
+def likeliest_scale(observations, y, mu):
+    """The nuisance parameter of largest likelihood, by brute force."""
+    if observations in (POISSON, BERNOULLI):
+        return 1.0
+    found = minimize_scalar(
+        lambda log: -peers(observations, y, mu, np.exp(log))[0], bounds=(-8, 4), method="bounded",
+        options={"xatol": 1e-10},
+    )  # fmt: skip
+    return np.exp(found.x)
+
+
+@pytest.mark.parametrize("kind", ["none", "ridge", "lasso"])
+@pytest.mark.parametrize(
+    "observations", [POISSON, BERNOULLI, NEGATIVE_BINOMIAL, GAMMA, GAUSSIAN], ids=lambda model: model.name
+)
+def test_likelihoods_and_deviances_are_those_of_statsmodels(observations, kind):
+    X, y = responses(observations, 3, rows=600)
+    train, test = blocks(len(X), 2)
+    path = (0.0,) if kind == "none" else (1e-2, 1.0)
+    penalty = NO_PENALTY if kind == "none" else penalty_of(kind, 3)
+    fits = fit_splits(X, y, train, test, observations=observations, strengths=path, penalty=penalty, gap=1e-14)
+    for unit, split, i in np.ndindex(2, 2, len(path)):
+        seen, held = y[train[split], unit], y[test[split], unit]
+        mu = predict(X, fits.coef[unit, split, i], fits.intercept[unit, split, i], observations=observations)
+        scale = fits.dispersion[unit, split, i]
+        assert scale == pytest.approx(likeliest_scale(observations, seen, mu[train[split]]), rel=1e-4)
+        for name, on, of in (("train", train, seen), ("test", test, held)):
+            likelihood, deviance = peers(observations, of, mu[on[split]], scale)
+            assert getattr(fits, f"{name}_log_likelihood")[unit, split, i] == pytest.approx(likelihood, rel=1e-9)
+            assert getattr(fits, f"{name}_deviance")[unit, split, i] == pytest.approx(deviance, rel=1e-9)
+        flat = {"null_train": (seen, seen), "null_test": (held, seen), "test_mean": (held, held)}
+        for name, (of, learned) in flat.items():
+            own = likeliest_scale(observations, learned, np.full(len(learned), learned.mean()))
+            mean = np.full(len(of), learned.mean())
+            likelihood, deviance = peers(observations, of, mean, own)[0], peers(observations, of, mean, scale)[1]
+            assert getattr(fits, f"{name}_log_likelihood")[unit, split] == pytest.approx(likelihood, rel=1e-7)
+            assert getattr(fits, f"{name}_deviance")[unit, split, i] == pytest.approx(deviance, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["ridge", "lasso", "elastic_net", "group_lasso", "smoothness"])
+@pytest.mark.parametrize("observations", MODELS, ids=lambda model: model.name)
+def test_scores_do_not_depend_on_what_else_was_fitted(observations, kind):
+    X, y = responses(observations, 3, rows=600)
+    train, test = blocks(len(X), 2)
+    options = {"observations": observations, "penalty": penalty_of(kind, 3), "gap": 1e-15}
+    alone, among = (fit_splits(X, y, train, test, strengths=path, **options) for path in ((1e-3,), (1e-3, 1e-1, 1e4)))
+    for name in alone._fields:
+        if name.endswith(("log_likelihood", "deviance", "dispersion", "rate")):
+            one, other = getattr(alone, name), getattr(among, name)
+            other = other[..., :1] if other.ndim == 3 else other
+            np.testing.assert_allclose(one, other, rtol=1e-7, err_msg=name)
+
+
+def test_a_dispersion_on_its_bound_is_flagged():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 2))
+    binary = (rng.random((4000, 1)) < 0.3).astype(float)  # less dispersed than Poisson counts
+    wide = rng.negative_binomial(1.0, 0.5, size=(4000, 1))
+    everything = np.ones((1, 4000), bool)
+    fits = fit_splits(X, np.hstack([binary, wide]), everything, ~everything, observations=NEGATIVE_BINOMIAL)
+    assert fits.dispersion_at_bound[:, 0, 0].tolist() == [True, False]
+    exact = fit_splits(X, X @ np.array([[1.0], [2.0]]), everything, ~everything, observations=GAUSSIAN)
+    assert exact.dispersion_at_bound.all()
+
+
+@pytest.mark.parametrize(
+    ("observations", "wrong"),
+    [
+        (BERNOULLI, 2.0),
+        (BERNOULLI, 0.5),
+        (POISSON, -1.0),
+        (GAMMA, 0.0),
+        (GAUSSIAN, np.nan),
+        (NEGATIVE_BINOMIAL, np.inf),
+    ],
+)
+def test_responses_that_a_model_does_not_know_are_refused(observations, wrong):
+    X, y = responses(observations, 3, rows=600)
+    y = y.astype(float)
+    y[5, 1] = wrong
+    train, test = blocks(len(X), 2)
+    with pytest.raises(ProblemError, match=f"{observations.name} responses are .* holds {wrong:g}"):
+        fit_splits(X, y, train, test, observations=observations)
+    exposure = np.ones(y.shape)
+    exposure[5, 1] = 0.0
+    unseen = fit_splits(X, y, train, test, observations=observations, exposure=exposure)
+    assert np.isfinite(unseen.test_log_likelihood).all()
 
 
 def information(observations, eta):

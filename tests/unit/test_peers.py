@@ -99,6 +99,6 @@ def test_coefficients_and_scores_are_nemos(session, u):
     fit = session.fits.isel(unit=u)
     ours, null = float(fit["log_likelihood"]), float(fit["null_log_likelihood"])
     assert float(scores.pseudo_r2_mcfadden(ours, null)) == pytest.approx(mcfadden, abs=1e-6)
-    assert float(scores.pseudo_r2_cohen(ours, null, float(fit["saturated_log_likelihood"]))) == pytest.approx(
+    assert float(scores.deviance_explained(float(fit["deviance"]), float(fit["null_deviance"]))) == pytest.approx(
         cohen, abs=1e-6
     )

@@ -93,11 +93,10 @@ def fit(stages, term, rows):
 
 def printed(fits):
     test, null = float(fits["test_log_likelihood"]), float(fits["test_mean_log_likelihood"])
-    saturated = float(fits["saturated_test_log_likelihood"])
     return (
         test / int(fits["test_rows"]),
         float(scores.pseudo_r2_mcfadden(test, null)),
-        float(scores.pseudo_r2_cohen(test, null, saturated)),
+        float(scores.deviance_explained(float(fits["test_deviance"]), float(fits["test_mean_deviance"]))),
     )
 
 
@@ -150,7 +149,7 @@ def test_repeats_of_one_stimulus_flatter_what_new_stretches_of_it_do_not(path):
         folds = split_rows(binned, features, Folds(blocks=blocks, cut=cut), seed=0)
         fit_settings = Fit.model_validate({"penalty": "none"})
         fits = fit_model(binned, folds, features, model=Model(terms=("history10",)), fit=fit_settings, name="history10")
-        sums = [fits[f"{name}_log_likelihood"].values.sum() for name in ("test", "test_mean", "saturated_test")]
-        found[cut] = float(scores.pseudo_r2_cohen(*sums))
+        sums = [fits[f"{name}_deviance"].values.sum() for name in ("test", "test_mean")]
+        found[cut] = float(scores.deviance_explained(*sums))
     assert found["epochs"] == pytest.approx(0.2683, abs=1e-3)
     assert found["within_epochs"] == pytest.approx(0.2581, abs=1e-3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics
+import statsmodels.api as sm
 
 from nwbglm import scores
 
@@ -26,7 +27,8 @@ def data():
 def sums(count, expected):
     model = scores.poisson_log_likelihood(count, expected).sum()
     null = scores.poisson_log_likelihood(count, np.full(len(count), count.mean())).sum()
-    return model, null, scores.saturated_log_likelihood(count).sum()
+    saturated = scores.poisson_log_likelihood(count, count.astype(float)).sum()
+    return model, null, 2 * (saturated - model), 2 * (saturated - null)
 
 
 def test_log_likelihood_is_scipys(data):
@@ -36,20 +38,20 @@ def test_log_likelihood_is_scipys(data):
 
 
 def test_deviance_explained_is_sklearns_d2(data):
-    model, null, saturated = sums(*data)
-    assert scores.deviance_explained(model, null, saturated) == pytest.approx(
+    _, _, deviance, null_deviance = sums(*data)
+    assert scores.deviance_explained(deviance, null_deviance) == pytest.approx(
         sklearn.metrics.d2_tweedie_score(*data, power=1), abs=1e-12
     )
 
 
 def test_pseudo_r2_are_nemos(data):
     count, expected = data
-    model, null, saturated = sums(count, expected)
+    model, null, deviance, null_deviance = sums(count, expected)
     poisson = nemos.observation_models.PoissonObservations()
     with jax.enable_x64(True):
         for kind, ours in (
             ("pseudo-r2-McFadden", scores.pseudo_r2_mcfadden(model, null)),
-            ("pseudo-r2-Cohen", scores.pseudo_r2_cohen(model, null, saturated)),
+            ("pseudo-r2-Cohen", scores.deviance_explained(deviance, null_deviance)),
         ):
             theirs = float(poisson.pseudo_r2(count.astype(float), expected, score_type=kind))
             assert ours == pytest.approx(theirs, abs=1e-10), kind
@@ -63,29 +65,15 @@ def test_bits_per_spike_counts_information():
     assert scores.bits_per_spike(model, null, 50) == pytest.approx(1.0)
 
 
-def test_constant_rate_from_sums(data):
-    count, _ = data
-    exposure = np.linspace(0.2, 1.0, len(count))
-    rate = 0.37
-    expected = rate * exposure
-    from scipy.special import gammaln
-
-    constants = (gammaln(count + 1) - count * np.log(exposure)).sum()
-    got = scores.constant_log_likelihood(count.sum(), exposure.sum(), constants, rate)
-    assert got == pytest.approx(scores.poisson_log_likelihood(count, expected).sum(), abs=1e-9)
-
-
 def test_nothing_raises_where_a_score_is_undefined():
     minus = -np.inf
     assert np.isnan(scores.bits_per_spike(-1.0, -2.0, 0))
     assert scores.bits_per_spike(minus, -2.0, 3) == minus
     assert np.isnan(scores.bits_per_spike(minus, minus, 3))
-    assert np.isnan(scores.deviance_explained(0.0, 0.0, 0.0))
+    assert np.isnan(scores.deviance_explained(0.0, 0.0))
     assert np.isnan(scores.pseudo_r2_mcfadden(0.0, 0.0))
     assert np.isnan(scores.pseudo_r2_mcfadden(-1.0, minus))
     assert scores.poisson_log_likelihood(np.array([1.0]), np.array([0.0]))[0] == minus
-    assert scores.constant_log_likelihood(3, 10, 0.0, 0.0) == minus
-    assert scores.constant_log_likelihood(0, 10, 0.0, 0.0) == 0.0
 
 
 def test_scores_broadcast_over_folds_and_strengths():
@@ -93,3 +81,28 @@ def test_scores_broadcast_over_folds_and_strengths():
     null = np.array([[-40.0], [-40.0]])
     got = scores.pseudo_r2_mcfadden(model, null)
     np.testing.assert_allclose(got, [[0.75, 0.5], [0.25, -np.inf]])
+
+
+def test_information_criteria_are_those_of_statsmodels():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(50, 2))
+    y = random.poisson(np.exp(0.4 * x[:, 0]))
+    fit = sm.GLM(y, sm.add_constant(x), family=sm.families.Poisson()).fit()
+    k, n = 3, 50
+    assert scores.information_criterion(fit.llf, k, 2.0) == pytest.approx(fit.aic)
+    assert scores.information_criterion(fit.llf, k, np.log(n)) == pytest.approx(fit.bic_llf)
+    expected = sm.tools.eval_measures.aicc(fit.llf, n, k)
+    assert scores.corrected_aic(fit.llf, k, n) == pytest.approx(expected)
+    assert np.isnan(scores.corrected_aic(-1.0, 9, 10))
+
+
+def test_names_of_scores_are_unique_and_every_one_has_words_or_a_label():
+    names = [score.name for score in scores.SCORES]
+    assert len(set(names)) == len(names)
+    assert all(score.label and score.measures and score.needs for score in scores.SCORES)
+
+
+def test_a_score_of_probabilities_is_undefined_for_a_density():
+    sums = {"log_likelihood": [-5.0, -5.0], "null_log_likelihood": [-6.0, -6.0], "spikes": [3, 3]}
+    found = scores.by_name("bits_per_spike").of(sums, np.array(["probability", "density"]))
+    assert found[0] == pytest.approx(1 / 3 / np.log(2)) and np.isnan(found[1])

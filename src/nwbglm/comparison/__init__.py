@@ -9,22 +9,22 @@ import pandas as pd
 import xarray as xr
 
 from .cohort import describe_sessions, describe_units, joined_in
-from .common import POOLED, ROUNDING, SCORES, concat, headline
-from .paired import pair_models
+from .common import POOLED, ROUNDING, concat, headline, primary
+from .paired import pair_models, unpaired
 from .scored import count_fits, merge_blocks, score_fit
-from .summaries import bootstrap_sessions, summarise_models, summarise_pairs
+from .summaries import summarise_models, summarise_pairs
 
 __all__ = [
     "POOLED",
     "ROUNDING",
-    "SCORES",
     "TABLES",
-    "bootstrap_sessions",
     "compare_models",
     "headline",
+    "primary",
     "score_fit",
     "summarise_models",
     "summarise_pairs",
+    "unpaired",
 ]
 
 TABLES = ("scores", "pairs", "units", "sessions", "fits")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .common import concat, headline
+from .common import concat, headline, primary
 
 
 def describe_units(
@@ -40,9 +40,10 @@ def _unit_frame(dataset: xr.Dataset) -> pd.DataFrame:
 def _best_models(scores: pd.DataFrame) -> pd.DataFrame:
     """Name, for each unit, the model of the highest held-out score among the fits that ended well."""
     pooled = headline(scores)
-    good = pooled[(pooled.status == "ok") & pooled.bits_per_spike.notna()]
-    best = good.loc[good.groupby(["session", "unit"]).bits_per_spike.idxmax()]
-    best = best[["session", "unit", "model", "bits_per_spike"]].rename(columns={"model": "best_model"})
+    score = primary(pooled).name
+    good = pooled[(pooled.status == "ok") & pooled[score].notna()]
+    best = good.loc[good.groupby(["session", "unit"])[score].idxmax()]
+    best = best[["session", "unit", "model", score]].rename(columns={"model": "best_model"})
     bad = scores[scores.status != "ok"].groupby(["session", "unit"])[["model", "status"]]
     notes = bad.apply(lambda part: "; ".join(sorted({f"{m}: {s}" for m, s in part.to_numpy()})))
     notes = notes.rename("notes").reset_index() if len(notes) else pd.DataFrame(columns=["session", "unit", "notes"])

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import pandas as pd
 
+from nwbglm.scores import Score, by_name
+
 SUMS = [
     "rows",
     "spikes",
+    "exposure",
+    "predicted",
     "log_likelihood",
     "null_log_likelihood",
     "own_mean_log_likelihood",
-    "saturated_log_likelihood",
+    "deviance",
+    "null_deviance",
+    "own_mean_deviance",
 ]
-SCORES = ["bits_per_spike", "deviance_explained", "pseudo_r2_mcfadden", "pseudo_r2_cohen"]
 POOLED = "pooled"
 ROUNDING = 1e-9  # bits per spike; what is smaller is no difference
+
+
+def primary(table: pd.DataFrame) -> Score:
+    """Return the score that a table's units are ranked by: bits per spike where there are spikes, else bits per bin."""
+    spikes, bins = by_name("bits_per_spike"), by_name("bits_per_bin")
+    has_spikes = spikes.name in table and table[spikes.name].notna().any()
+    return spikes if has_spikes or bins.name not in table else bins
+
+
+def nulls_of(score: Score) -> dict[str, str]:
+    """Return the columns of a score: what the sums of its null begin with, by column."""
+    return {score.name: "null", **({f"{score.name}_own_mean": "own_mean"} if score.against_null else {})}
 
 
 def concat(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -6,13 +6,16 @@ once, and a fold with few spikes does not weigh as much as one with many.
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from nwbglm import scores as formulas
+from nwbglm.scores import SCORES
+from nwbglm.study import OBSERVATION_MODELS
 
-from .common import POOLED, SUMS
+from .common import POOLED, SUMS, nulls_of
 
 
 def status_names(fit: xr.Dataset) -> np.ndarray:
@@ -31,6 +34,9 @@ def score_fit(fit: xr.Dataset) -> pd.DataFrame:
     pooled = pool(folds[folds.kind == "held-out"])
     table = pd.concat([_in_sample(fit), folds, pooled], ignore_index=True)
     table["status"] = status_names(fit)[table["status"].to_numpy(int)]
+    name = observation_model(fit)
+    table["observations"], table["measure"] = name, OBSERVATION_MODELS[name].measure
+    table["per"] = float(fit.attrs["bin"]) if OBSERVATION_MODELS[name].counts else 1.0
     table.insert(0, "model", str(fit.attrs["model"]))
     table.insert(0, "session", str(fit.attrs["session"]))
     return add_scores(table)
@@ -49,9 +55,18 @@ def _in_sample(fit: xr.Dataset) -> pd.DataFrame:
             "log_likelihood": fit.log_likelihood.values,
             "null_log_likelihood": fit.null_log_likelihood.values,
             "own_mean_log_likelihood": fit.null_log_likelihood.values,
-            "saturated_log_likelihood": fit.saturated_log_likelihood.values,
+            "deviance": fit.deviance.values,
+            "null_deviance": fit.null_deviance.values,
+            "own_mean_deviance": fit.null_deviance.values,
+            "exposure": fit.exposure.values,
+            "predicted": fit.predicted.values,
+            "intercept": fit.intercept.values,
+            "parameters": fit.parameters.values,
+            "effective_parameters": fit.effective_parameters.values,
+            "dispersion": fit.dispersion.values,
             "strength": fit.strength.values[fit.chosen.values.astype(int)],
             "at_edge": fit.at_edge.values.astype(bool),
+            "at_bound": fit.dispersion_at_bound.values.astype(bool),
             "status": final.values,
         }
     )
@@ -78,9 +93,14 @@ def _per_fold(fit: xr.Dataset) -> pd.DataFrame:
             "log_likelihood": flat(fit.test_log_likelihood.isel(strength=chosen)),
             "null_log_likelihood": flat(fit.null_test_log_likelihood),
             "own_mean_log_likelihood": flat(fit.test_mean_log_likelihood),
-            "saturated_log_likelihood": flat(fit.saturated_test_log_likelihood),
+            "deviance": flat(fit.test_deviance),
+            "null_deviance": flat(fit.null_test_deviance),
+            "own_mean_deviance": flat(fit.test_mean_deviance),
+            "exposure": flat(fit.test_exposure),
+            "predicted": flat(fit.test_predicted),
             "strength": strengths.ravel(),
             "at_edge": np.repeat(fit.at_edge.values.astype(bool), folds),
+            "at_bound": np.repeat(fit.dispersion_at_bound.values.astype(bool), folds),
             "status": flat(status),
         }
     )
@@ -96,30 +116,27 @@ def pool(folds: pd.DataFrame) -> pd.DataFrame:
     pooled = grouped[SUMS].agg(lambda column: column.sum(skipna=False))
     pooled["strength"] = grouped.strength.median()
     pooled["at_edge"] = grouped.at_edge.any()
+    pooled["at_bound"] = grouped.at_bound.any()
     pooled["status"] = grouped.status.max()
     return pooled.reset_index().assign(kind="held-out", fold=POOLED)[list(folds.columns)]
 
 
 def add_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the scores to a table that holds the sums; the null of the plain names is the training mean."""
+    """Add every score to a table that holds the sums; the null of the plain names is the training mean."""
     table = table.copy()
-    for suffix, null in (("", "null_log_likelihood"), ("_own_mean", "own_mean_log_likelihood")):
-        for name, values in _scores(table, table[null].to_numpy(float)).items():
-            table[name + suffix] = values
+    measure = table["measure"].to_numpy(str)
+    held_out = (table["kind"] != "in-sample").to_numpy()
+    for score in SCORES:
+        for column, null in nulls_of(score).items():
+            values = score.of({name: table[name] for name in table}, measure, null)
+            table[column] = np.where(held_out, np.nan, values) if score.in_sample else values
     table["null"] = "training mean"
     return table
 
 
-def _scores(table: pd.DataFrame, null: np.ndarray) -> dict[str, np.ndarray]:
-    model, saturated, spikes = (
-        table[name].to_numpy(float) for name in ("log_likelihood", "saturated_log_likelihood", "spikes")
-    )
-    return {
-        "bits_per_spike": formulas.bits_per_spike(model, null, spikes),
-        "deviance_explained": formulas.deviance_explained(model, null, saturated),
-        "pseudo_r2_mcfadden": formulas.pseudo_r2_mcfadden(model, null),
-        "pseudo_r2_cohen": formulas.pseudo_r2_cohen(model, null, saturated),
-    }
+def observation_model(fit: xr.Dataset) -> str:
+    """Return the name of a fit's observation model."""
+    return json.loads(fit.attrs["settings"])["observations"] if "settings" in fit.attrs else "poisson"
 
 
 def count_fits(fit: xr.Dataset) -> pd.DataFrame:

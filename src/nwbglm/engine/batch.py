@@ -6,9 +6,18 @@ import numpy as np
 
 from .certify import find_rank_deficient, find_separable
 from .columns import Columns, Solution
-from .likelihood import constant_rate, log_likelihood, saturated, train_log_likelihood
 from .problem import Problem
 from .result import SplitFits
+from .scoring import (
+    at_bound,
+    best_flat_dispersion,
+    best_scale,
+    column_losses,
+    deviance,
+    flat_losses,
+    log_likelihood,
+    train_losses,
+)
 from .status import Status
 
 __all__ = ["Batch"]
@@ -23,11 +32,10 @@ class Batch:
         self.shape = (units, splits, path)
         unit, split, strength = (array.ravel() for array in np.indices(self.shape))
         mask = train[split]
-        fit_to = problem.spikes if problem.observations.counts else problem.rows
-        fitted = fit_to > 0
+        fitted = (problem.spikes if problem.observations.counts else problem.rows) > 0
         self.always = np.zeros_like(fitted)
-        if problem.observations.name == "bernoulli":  # the mirror image of no spikes
-            self.always = fitted & (problem.spikes == problem.rows)
+        if np.isfinite(problem.observations.ceiling):  # the mirror image of no spikes
+            self.always = fitted & (problem.spikes == problem.rows * problem.observations.ceiling)
         self.alive = np.flatnonzero((fitted & ~self.always)[unit, mask])
         self.test_mask = test[split][self.alive]
         self.columns = Columns(
@@ -36,7 +44,7 @@ class Batch:
 
     def collect(self, columns: Columns, solution: Solution) -> SplitFits:
         """Score, certify and arrange the solutions."""
-        problem = self.problem
+        problem, fill = self.problem, self._fill
         p = problem.features
         coef = solution.theta[:, :p] / problem.sd
         intercept = solution.theta[:, -1] - coef @ problem.mean
@@ -44,21 +52,18 @@ class Batch:
         status[find_rank_deficient(problem, columns)] = Status.rank_deficient
         status[~solution.converged] = Status.not_converged
         status[find_separable(problem, columns, solution.theta)] = Status.separable
-        train_score = train_log_likelihood(problem, columns, solution)
-        test_score = log_likelihood(problem, columns, self.test_mask, solution.theta)
         always = self.always[:, self.train]
-        surprised = np.where(always, self._tests("spikes") < self._tests("rows"), self._tests("spikes") > 0)
-        certain = np.where(surprised, -np.inf, self._tests("constant"))
-        none = np.where(always, np.inf, -np.inf if problem.observations.counts else np.nan)
-        fill = self._fill
-        dispersion = fill(columns.alpha, 1.0)
+        certain = np.where(always, np.inf, -np.inf if problem.observations.counts else np.nan)
         return SplitFits(
             coef=fill(coef, 0.0),
-            intercept=fill(intercept, none[:, :, None]),
-            train_log_likelihood=fill(train_score, 0.0),
-            test_log_likelihood=fill(test_score, certain[:, :, None]),
-            **self._summaries(dispersion),
-            dispersion=dispersion,
+            intercept=fill(intercept, certain[:, :, None]),
+            **self._scores(columns, solution),
+            train_exposure=self._sums("exposure", self.train),
+            test_exposure=self._sums("exposure", self.test),
+            train_rows=self._sums("rows", self.train).astype(np.int64),
+            test_rows=self._sums("rows", self.test).astype(np.int64),
+            train_spikes=self._sums("spikes", self.train),
+            test_spikes=self._sums("spikes", self.test),
             objective=fill(solution.objective, 0.0),
             gap=fill(solution.gap, 0.0),
             gradient_norm=fill(solution.gradient_norm, 0.0),
@@ -66,36 +71,64 @@ class Batch:
             status=fill(status, np.where(always, Status.separable, Status.no_spikes)[:, :, None]),
         )
 
+    def _scores(self, columns: Columns, solution: Solution) -> dict[str, np.ndarray]:
+        """Return log-likelihoods and deviances of the fits and of the null models that they are set against."""
+        problem, fill = self.problem, self._fill
+        units, everywhere = np.arange(self.shape[0])[:, None], (slice(None), slice(None), None)
+        always = self.always[:, self.train]
+        surprised = self._sums("spikes", self.test) > 0
+        surprised = np.where(always, self._sums("spikes", self.test) < self._sums("rows", self.test), surprised)
+        train_loss = fill(train_losses(problem, columns, solution), 0.0)
+        test_loss = column_losses(problem, columns.unit, self.test_mask, columns.alpha, solution.theta)
+        test_loss = fill(test_loss, np.where(surprised, np.inf, 0.0)[everywhere])
+        dispersion = fill(columns.alpha, 1.0)
+        fitted = fill(np.ones(len(columns.unit), bool), False)
+        if problem.observations.scale is not None:
+            dispersion = np.where(fitted, best_scale(problem, units, self.train, train_loss), 1.0)
+        nulls = {
+            "null_train": (_ratio(*self._moments(self.train)), self.train, self.train),
+            "null_test": (_ratio(*self._moments(self.train)), self.test, self.train),
+            "test_mean": (_ratio(*self._moments(self.test)), self.test, self.test),
+        }
+        scores = {
+            "null_rate": nulls["null_train"][0],
+            "dispersion": dispersion,
+            "dispersion_at_bound": fitted & at_bound(problem, dispersion),
+        }
+        for name, loss, masks in (("train", train_loss, self.train), ("test", test_loss, self.test)):
+            scores[f"{name}_log_likelihood"] = log_likelihood(problem, units, masks, loss, dispersion)
+            scores[f"{name}_deviance"] = deviance(problem, units, masks, loss, dispersion)
+        for name, (rate, scored, learned) in nulls.items():
+            own = self._null_dispersion(rate, learned)
+            loss = flat_losses(problem, rate, scored, own)
+            scores[f"{name}_log_likelihood"] = log_likelihood(problem, units, scored, loss, own)[..., 0]
+            if problem.observations.has_dispersion:
+                loss = flat_losses(problem, rate, scored, dispersion)
+            loss = np.broadcast_to(loss, dispersion.shape)
+            scores[f"{name}_deviance"] = deviance(problem, units, scored, loss, dispersion)
+        return scores
+
+    def _null_dispersion(self, rate: np.ndarray, learned: np.ndarray) -> np.ndarray:
+        """Return a constant rate's own dispersion, or variance, on the rows that it was learned from (U, K, 1)."""
+        if self.problem.observations.has_dispersion:
+            return best_flat_dispersion(self.problem, rate, learned)[..., None]
+        ones = np.ones((*rate.shape, 1))
+        if self.problem.observations.scale is None:
+            return ones
+        units = np.arange(self.shape[0])[:, None]
+        return best_scale(self.problem, units, learned, flat_losses(self.problem, rate, learned, ones))
+
     def _fill(self, values: np.ndarray, default) -> np.ndarray:
         full = np.empty(self.shape + values.shape[1:], values.dtype)
         full[...] = default
         full.reshape(int(np.prod(self.shape)), *values.shape[1:])[self.alive] = values
         return full
 
-    def _trains(self, name: str) -> np.ndarray:
-        return getattr(self.problem, name)[:, self.train]
+    def _sums(self, name: str, masks: np.ndarray) -> np.ndarray:
+        return getattr(self.problem, name)[:, masks]
 
-    def _tests(self, name: str) -> np.ndarray:
-        return getattr(self.problem, name)[:, self.test]
-
-    def _summaries(self, dispersion: np.ndarray) -> dict[str, np.ndarray]:
-        """Return what depends on the data alone (U, K); nulls at the dispersion of the last strength."""
-        problem, trains, tests = self.problem, self._trains, self._tests
-        alpha = dispersion[:, :, -1]
-        train_mean = _ratio(trains("spikes"), trains("exposure"))
-        test_mean = _ratio(tests("spikes"), tests("exposure"))
-        return {
-            "null_rate": train_mean,
-            "null_test_log_likelihood": constant_rate(problem, train_mean, self.test, alpha),
-            "test_mean_log_likelihood": constant_rate(problem, test_mean, self.test, alpha),
-            "null_train_log_likelihood": constant_rate(problem, train_mean, self.train, alpha),
-            "saturated_train_log_likelihood": saturated(problem, self.train, alpha),
-            "saturated_test_log_likelihood": saturated(problem, self.test, alpha),
-            "train_rows": trains("rows").astype(np.int64),
-            "test_rows": tests("rows").astype(np.int64),
-            "train_spikes": trains("spikes"),
-            "test_spikes": tests("spikes"),
-        }
+    def _moments(self, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._sums("spikes", masks), self._sums("exposure", masks)
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from .observations import Observations
 from .panels import PanelMaker, StoredPanel, in_float32, scale_of_features
 from .penalties import Penalty
 from .problem import Problem, bucket, padded_width
-from .tally import Tally
+from .tally import Tally, refuse_responses
 
 __all__ = ["build_problem"]
 
@@ -76,6 +76,7 @@ def build_problem(
         made again for each pass. None: no limit.
     """
     used = np.flatnonzero(masks.any(axis=0))
+    refuse_responses(y, exposure, used, observations)
     mean, sd, varies = scale_of_features(X, np.flatnonzero(fitted))
     to_standard = np.ones(padded_width(len(mean)))
     if penalty.kind == "group_lasso":

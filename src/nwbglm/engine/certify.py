@@ -87,7 +87,7 @@ def find_separable(problem: Problem, columns: Columns, theta: np.ndarray) -> np.
     rows alone are found (a null space), and among them one that lowers the low rows (a linear programme).
     """
     result = np.zeros(len(columns.unit), bool)
-    if problem.observations.name in ("gaussian", "gamma"):
+    if not problem.observations.counts:
         return result
     suspects = np.flatnonzero(free_coefficients(problem, columns.strength))
     if not len(suspects):
@@ -95,7 +95,7 @@ def find_separable(problem: Problem, columns: Columns, theta: np.ndarray) -> np.
     low, high = problem.extremes(theta[suspects], columns.unit[suspects], columns.mask[suspects])
     typical = _typical(problem, columns.take(suspects))
     deep = low < typical - DEEP
-    if problem.observations.name == "bernoulli":
+    if np.isfinite(problem.observations.ceiling):
         deep |= high > typical + DEEP
     for number in suspects[deep]:
         one = columns.take(slice(number, number + 1))
@@ -118,8 +118,8 @@ def _separates(problem: Problem, column: Columns, theta: np.ndarray, typical: fl
         low = (y == 0) & (eta < typical - DEEP)
         extreme.append(x[low][:, inside])
         other = ~low
-        if problem.observations.name == "bernoulli":
-            high = (y == 1) & (eta > typical + DEEP)
+        if np.isfinite(problem.observations.ceiling):
+            high = (y == problem.observations.ceiling) & (eta > typical + DEEP)
             extreme.append(-x[high][:, inside])
             other &= ~high
         rest = x[other][:, inside].astype(float)

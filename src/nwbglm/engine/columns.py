@@ -159,9 +159,7 @@ def null_point(problem: Problem, columns: Columns) -> np.ndarray:
 def mean_response(problem: Problem, unit, mask) -> np.ndarray:
     """Return the mean of the responses, kept inside what the link allows."""
     mean = problem.spikes[unit, mask] / np.maximum(problem.exposure[unit, mask], np.finfo(float).tiny)
-    if problem.observations.name == "bernoulli":
-        return np.clip(mean, 1e-6, 1 - 1e-6)
-    return np.maximum(mean, 1e-9) if problem.observations.name != "gaussian" else mean
+    return np.clip(mean, *problem.observations.inside)
 
 
 def unpack_hessians(packed: np.ndarray, features: int) -> np.ndarray:

@@ -78,7 +78,7 @@ def fit_splits(
     Raises
     ------
     ProblemError
-        If the shapes do not agree, or values on rows in use are not finite.
+        If the shapes do not agree, or a response on a row in use is none that the observation model knows.
     """
     X, y, train, test, strengths = _checked(X, y, train, test, strengths, exposure, mask)
     with jax.enable_x64(True):

@@ -8,6 +8,13 @@ leave out ``- y eta``.
 
 Rows with zero exposure do not exist. A fractional exposure multiplies ``mu`` of the count models (for the
 exponential link that is the log-exposure offset); Bernoulli, Gaussian and Gamma responses know only 0 and not 0.
+
+A model may have a nuisance parameter. The negative binomial's dispersion is part of the loss, and found in turns with
+the coefficients; a Gaussian's variance and a Gamma's dispersion (1 / shape) do not move the coefficients, and are
+found afterwards from the loss (`Scale`). All are those of largest likelihood.
+
+To add a model, write one `Observations` here, put it into `MODELS`, and name it on the study's side
+(`study.observations`); a test holds the two equal.
 """
 
 from __future__ import annotations
@@ -15,20 +22,90 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid, softplus
-from scipy.special import gammaln, xlogy
+from scipy.special import digamma, gammaln, polygamma, xlogy
 
 __all__ = [
     "BERNOULLI",
     "GAMMA",
     "GAUSSIAN",
+    "MODELS",
     "NEGATIVE_BINOMIAL",
     "POISSON",
     "POISSON_SOFTPLUS",
     "Observations",
+    "Response",
+    "Scale",
 ]
+
+LEAST_SCALE = 1e-12
+"""Smallest variance or Gamma dispersion, of responses that are fitted exactly: flagged as a bound."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """Which values a response may take.
+
+    Attributes
+    ----------
+    words
+        For messages.
+    low, high
+        Least and largest value.
+    whole
+        Whether only whole numbers.
+    above
+        Whether `low` itself is not allowed.
+    counts
+        Whether a sum of zero means that there is nothing to fit (``no_spikes``).
+    """
+
+    words: str
+    low: float = -np.inf
+    high: float = np.inf
+    whole: bool = False
+    above: bool = False
+    counts: bool = False
+
+    def first_refused(self, y: np.ndarray) -> float | None:
+        """Return a value that is none of these, or None where all are."""
+        y = np.asarray(y)
+        good = np.isfinite(y) & ((y > self.low) if self.above else (y >= self.low)) & (y <= self.high)
+        if self.whole and y.dtype.kind == "f":
+            good &= y == np.floor(y)
+        return None if good.all() else float(y[~good].ravel()[0])
+
+
+COUNTS = Response("counts, 0 or more", low=0.0, counts=True)
+"""Fractions too: likelihoods are those of a Gamma function in place of the factorial."""
+
+BINARY = Response("0 or 1", low=0.0, high=1.0, whole=True, counts=True)
+REAL = Response("finite numbers")
+POSITIVE = Response("finite numbers above 0", low=0.0, above=True)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A nuisance parameter that leaves the coefficients alone: found after them, from sums over rows.
+
+    ``excess`` is the loss above the least possible one (at ``mu = y``), per row.
+
+    Attributes
+    ----------
+    name
+        What is stored and shown.
+    best
+        ``(excess) -> value`` of largest likelihood.
+    log_likelihood
+        ``(loss, rows, saturated, value) -> nats``, from sums over rows of the loss, and minus that at ``mu = y``.
+    """
+
+    name: str
+    best: Callable = field(repr=False)
+    log_likelihood: Callable = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +124,7 @@ class Observations:
         ``(eta, y, e, a) -> array``: loss of a row and its derivatives in ``eta``. ``curvature`` is never negative
         (the expected one where the observed one can be).
     mean
-        ``(eta) -> mu`` at full exposure, for numpy arrays.
+        ``(eta, xp=np) -> mu`` at full exposure; ``xp`` is the array namespace, `jax.numpy` where it is traced.
     link
         ``(mu) -> eta``, for numpy arrays.
     flat_curvature
@@ -61,8 +138,19 @@ class Observations:
         Whether ``y log e`` is left out of the loss.
     has_dispersion
         Whether ``a`` is estimated, by maximum likelihood for each unit and split.
-    counts
-        Whether responses are counts: a sum of zero means that there is nothing to fit (``no_spikes``).
+    response
+        Which values a response may take.
+    inside
+        Least and largest mean that starting points take, within what the link allows.
+    flat_loss
+        ``(rate, rows, spikes, exposure) -> array``: the summed loss (linear part included) under one rate, from sums
+        over rows; None where it takes a pass over the data.
+    draw
+        ``(key, mu, a) -> array``: random responses, traced by JAX; a is the dispersion, variance or 1 / shape.
+    scale
+        The nuisance parameter outside the loss, if there is one.
+    deviance_factor
+        What turns the loss above the least possible one into a deviance.
     """
 
     name: str
@@ -76,13 +164,50 @@ class Observations:
     flat_curvature: Callable = field(repr=False)
     constant: Callable = field(repr=False)
     saturated: Callable = field(repr=False)
+    response: Response
+    inside: tuple[float, float]
+    draw: Callable = field(repr=False)
+    flat_loss: Callable | None = field(default=None, repr=False)
     offset: bool = False
     has_dispersion: bool = False
-    counts: bool = True
+    scale: Scale | None = None
+    deviance_factor: float = 2.0
+
+    @property
+    def counts(self) -> bool:
+        """Whether a sum of zero means that there is nothing to fit, and data may be separable."""
+        return self.response.counts
+
+    @property
+    def ceiling(self) -> float:
+        """Largest response: a unit that always gives it is the mirror image of a silent one."""
+        return self.response.high
 
 
 def _zero(y, a):
     return np.zeros(np.shape(y))
+
+
+def _exponential(eta, xp=np):
+    return xp.exp(eta)
+
+
+def _softplus(eta, xp=np):
+    return xp.logaddexp(0.0, eta)
+
+
+def _draw_poisson(key, mu, a):
+    return jax.random.poisson(key, mu).astype(mu.dtype)
+
+
+def _draw_binomial(key, mu, a):
+    """Draw a Poisson count whose rate is Gamma distributed."""
+    key, other = jax.random.split(key)
+    return _draw_poisson(key, mu * a * jax.random.gamma(other, jnp.broadcast_to(1.0 / a, mu.shape)), a)
+
+
+def _poisson_flat_loss(rate, rows, spikes, exposure):
+    return rate * exposure - xlogy(spikes, rate)
 
 
 def _poisson_constant(y, a):
@@ -100,12 +225,16 @@ POISSON = Observations(
     loss=lambda eta, y, e, a: e * jnp.exp(eta),
     slope=lambda eta, y, e, a: e * jnp.exp(eta),
     curvature=lambda eta, y, e, a: e * jnp.exp(eta),
-    mean=np.exp,
+    mean=_exponential,
     link=np.log,
     flat_curvature=lambda mu, a: mu,
     constant=_poisson_constant,
     saturated=_poisson_saturated,
     offset=True,
+    response=COUNTS,
+    inside=(1e-9, np.inf),
+    draw=_draw_poisson,
+    flat_loss=_poisson_flat_loss,
 )
 """Poisson counts, ``mu = e exp(eta)``."""
 
@@ -137,12 +266,16 @@ POISSON_SOFTPLUS = Observations(
     loss=lambda eta, y, e, a: e * softplus(eta) - y * _log_softplus(eta),
     slope=lambda eta, y, e, a: e * sigmoid(eta) - y * _softplus_ratio(eta),
     curvature=_softplus_curvature,
-    mean=lambda eta: np.logaddexp(0.0, eta),
+    mean=_softplus,
     link=lambda mu: mu + np.log(-np.expm1(-mu)),
     flat_curvature=lambda mu, a: np.expm1(-mu) ** 2 / mu,
     constant=_poisson_constant,
     saturated=_poisson_saturated,
     offset=True,
+    response=COUNTS,
+    inside=(1e-9, np.inf),
+    draw=_draw_poisson,
+    flat_loss=_poisson_flat_loss,
 )
 """Poisson counts, ``mu = e log(1 + exp(eta))``."""
 
@@ -153,13 +286,24 @@ BERNOULLI = Observations(
     loss=lambda eta, y, e, a: softplus(eta),
     slope=lambda eta, y, e, a: sigmoid(eta),
     curvature=lambda eta, y, e, a: sigmoid(eta) * sigmoid(-eta),
-    mean=lambda eta: 0.5 * (1.0 + np.tanh(0.5 * eta)),
+    mean=lambda eta, xp=np: 0.5 * (1.0 + xp.tanh(0.5 * eta)),
     link=lambda mu: np.log(mu) - np.log1p(-mu),
     flat_curvature=lambda mu, a: mu * (1 - mu),
     constant=_zero,
     saturated=lambda y, a: xlogy(y, y) + xlogy(1 - y, 1 - y),
+    response=BINARY,
+    inside=(1e-6, 1 - 1e-6),
+    draw=lambda key, mu, a: jax.random.bernoulli(key, mu).astype(mu.dtype),
+    flat_loss=lambda rate, rows, spikes, exposure: -xlogy(spikes, rate) - xlogy(rows - spikes, 1 - rate),
 )
 """Bernoulli responses in {0, 1}, logit link."""
+
+VARIANCE = Scale(
+    "variance",
+    best=lambda excess: np.maximum(excess, LEAST_SCALE),
+    log_likelihood=lambda loss, rows, saturated, v: -0.5 * rows * np.log(2 * np.pi * v) - loss / (2 * v),
+)
+"""Of Gaussian responses: the mean squared error."""
 
 GAUSSIAN = Observations(
     name="gaussian",
@@ -168,15 +312,43 @@ GAUSSIAN = Observations(
     loss=lambda eta, y, e, a: (y - eta) ** 2,
     slope=lambda eta, y, e, a: 2.0 * (eta - y),
     curvature=lambda eta, y, e, a: jnp.full_like(eta, 2.0),
-    mean=lambda eta: eta,
+    mean=lambda eta, xp=np: eta,
     link=lambda mu: mu,
     flat_curvature=lambda mu, a: np.full_like(mu, 2.0),
     constant=_zero,
     saturated=_zero,
-    counts=False,
+    response=REAL,
+    inside=(-np.inf, np.inf),
+    draw=lambda key, mu, a: mu + jnp.sqrt(a) * jax.random.normal(key, mu.shape, mu.dtype),
+    scale=VARIANCE,
+    deviance_factor=1.0,
 )
-"""Gaussian responses, identity link. The loss is the squared error, without 1/2 (as NeMoS has it); what is reported
-as log-likelihood is minus the sum of squares, the variance left out."""
+"""Gaussian responses, identity link. The loss is the squared error, without 1/2 (as NeMoS has it); the variance is that
+of largest likelihood on the training rows."""
+
+
+def _best_gamma_dispersion(excess, steps: int = 50):
+    """Return 1 / k with ``log k - digamma(k) = excess``, by Newton's method in log k from a close approximation."""
+    excess = np.maximum(np.asarray(excess, float), LEAST_SCALE / 2)
+    # Minka 2002: within 1.5 % of the root
+    k = (3 - excess + np.sqrt((excess - 3) ** 2 + 24 * excess)) / (12 * excess)
+    for _ in range(steps):
+        error = np.log(k) - digamma(k) - excess
+        step = error / (1 - k * polygamma(1, k))
+        k = k * np.exp(-np.clip(step, -1, 1))
+        if np.all(np.abs(step) < 1e-14):
+            break
+    return np.maximum(1 / k, LEAST_SCALE)
+
+
+def _gamma_log_likelihood(loss, rows, saturated, dispersion):
+    k = 1 / dispersion
+    log_y = -saturated - rows
+    return rows * (k * np.log(k) - gammaln(k)) - k * loss + (k - 1) * log_y
+
+
+SHAPE = Scale("dispersion", best=_best_gamma_dispersion, log_likelihood=_gamma_log_likelihood)
+"""1 / shape of Gamma responses: the square of their coefficient of variation."""
 
 GAMMA = Observations(
     name="gamma",
@@ -185,13 +357,17 @@ GAMMA = Observations(
     loss=lambda eta, y, e, a: y * jnp.exp(-eta) + eta,
     slope=lambda eta, y, e, a: 1.0 - y * jnp.exp(-eta),
     curvature=lambda eta, y, e, a: y * jnp.exp(-eta),
-    mean=np.exp,
+    mean=_exponential,
     link=np.log,
     flat_curvature=lambda mu, a: np.ones_like(mu),
     constant=_zero,
     saturated=lambda y, a: -1.0 - np.log(y),
+    response=POSITIVE,
+    inside=(1e-9, np.inf),
+    draw=lambda key, mu, a: mu * a * jax.random.gamma(key, jnp.broadcast_to(1.0 / a, mu.shape), dtype=mu.dtype),
+    scale=SHAPE,
 )
-"""Gamma responses > 0, exponential link, loss ``y/mu + log mu``; the shape is left out of the log-likelihood."""
+"""Gamma responses > 0, exponential link, loss ``y/mu + log mu``; the shape is that of largest likelihood."""
 
 
 def _binomial_loss(eta, y, e, a):
@@ -225,11 +401,17 @@ NEGATIVE_BINOMIAL = Observations(
     loss=_binomial_loss,
     slope=_binomial_slope,
     curvature=_binomial_curvature,
-    mean=np.exp,
+    mean=_exponential,
     link=np.log,
     flat_curvature=lambda mu, a: mu / (1 + a * mu),
     constant=_binomial_constant,
     saturated=_binomial_saturated,
     has_dispersion=True,
+    response=COUNTS,
+    inside=(1e-9, np.inf),
+    draw=_draw_binomial,
 )
 """Counts with variance ``mu + a mu^2``, ``mu = e exp(eta)``; ``a`` by maximum likelihood for each unit and split."""
+
+MODELS = {model.name: model for model in (POISSON, POISSON_SOFTPLUS, NEGATIVE_BINOMIAL, BERNOULLI, GAUSSIAN, GAMMA)}
+"""All observation models by name."""

@@ -107,6 +107,31 @@ class Penalty:
                 own[members] = scale[members] * np.exp(np.mean(np.log(sd[members] / scale[members])))
         return own
 
+    def free_to_move(self, coef: np.ndarray) -> np.ndarray:
+        """Return which coefficients (p,) a small change of the data moves: where there are corners, those not at 0."""
+        if self.is_smooth:
+            return np.ones(len(coef), bool)
+        return (coef != 0) | (self._scale(len(coef)) == 0)
+
+    def curvature(self, coef: np.ndarray) -> np.ndarray:
+        """Return the second derivative (p, p) by raw coefficients, at a strength of 1; corners count as flat.
+
+        That of the norm of a group, ``|v|`` with ``v = scale w``, is ``(1 - v v' / |v|^2) / |v|``.
+        """
+        features = len(coef)
+        total = self.quadratic(np.ones(features))
+        if self.kind == "group_lasso":
+            scale, labels = self._scale(features), np.asarray(self.groups)
+            for label in np.unique(labels):
+                members = np.flatnonzero((labels == label) & (scale > 0))
+                v = scale[members] * coef[members]
+                norm = np.linalg.norm(v)
+                if norm > 0:
+                    bent = (np.eye(len(members)) - np.outer(v, v) / norm**2) / norm
+                    both = np.outer(scale[members], scale[members])
+                    total[np.ix_(members, members)] += np.sqrt(len(members)) * both * bent
+        return total
+
     def _scale(self, features: int) -> np.ndarray:
         if self.scale is None:
             return np.ones(features)

@@ -26,18 +26,25 @@ class SplitFits(NamedTuple):
         are spikes, as that of a unit that always responds is where a response is missing.
     null_rate : (U, K)
         Mean of the training rows (spikes over exposure); 0 without rows.
-    null_test_log_likelihood, test_mean_log_likelihood : (U, K)
-        Test rows under the training mean, and under their own mean.
-    null_train_log_likelihood : (U, K)
-        Training rows under their mean.
-    saturated_train_log_likelihood, saturated_test_log_likelihood : (U, K)
-        At ``mu = y``.
+    null_train_log_likelihood, null_test_log_likelihood : (U, K)
+        Training and test rows under the training rows' mean, with its own dispersion or variance.
+    test_mean_log_likelihood : (U, K)
+        Test rows under their own mean, with its own dispersion or variance there.
+    train_deviance, null_train_deviance : (U, K, S)
+        Twice the log-likelihood that is missing to a perfect prediction, of the fit and of the training mean, both at
+        the fit's dispersion. For Gaussian responses sums of squares.
+    test_deviance, null_test_deviance, test_mean_deviance : (U, K, S)
+        The same on the test rows; the last under the test rows' own mean.
     train_rows, test_rows : (U, K) int
         Rows with exposure.
+    train_exposure, test_exposure : (U, K)
+        Sums of the exposure: the rows, where every bin was observed whole.
     train_spikes, test_spikes : (U, K)
         Sums of the response.
     dispersion : (U, K, S)
-        Of the negative binomial; 1 otherwise.
+        Of the negative binomial; the variance of a Gaussian, 1 / shape of a Gamma; 1 otherwise.
+    dispersion_at_bound : (U, K, S) bool
+        Whether that ended on a bound of its range: a negative binomial is Poisson there, a Gaussian exact.
     objective : (U, K, S)
         Mean loss plus penalty, without constants; for Poisson ``mean(mu - y log mu) + penalty``.
     gap : (U, K, S)
@@ -56,16 +63,22 @@ class SplitFits(NamedTuple):
     train_log_likelihood: np.ndarray
     test_log_likelihood: np.ndarray
     null_rate: np.ndarray
+    null_train_log_likelihood: np.ndarray
     null_test_log_likelihood: np.ndarray
     test_mean_log_likelihood: np.ndarray
-    null_train_log_likelihood: np.ndarray
-    saturated_train_log_likelihood: np.ndarray
-    saturated_test_log_likelihood: np.ndarray
+    train_deviance: np.ndarray
+    null_train_deviance: np.ndarray
+    test_deviance: np.ndarray
+    null_test_deviance: np.ndarray
+    test_mean_deviance: np.ndarray
+    train_exposure: np.ndarray
+    test_exposure: np.ndarray
     train_rows: np.ndarray
     test_rows: np.ndarray
     train_spikes: np.ndarray
     test_spikes: np.ndarray
     dispersion: np.ndarray
+    dispersion_at_bound: np.ndarray
     objective: np.ndarray
     gap: np.ndarray
     gradient_norm: np.ndarray

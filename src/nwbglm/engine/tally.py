@@ -9,7 +9,10 @@ import numpy as np
 from ..errors import ProblemError
 from .observations import Observations
 
-__all__ = ["LARGEST_TABLE", "Tally"]
+__all__ = ["LARGEST_TABLE", "Tally", "refuse_responses"]
+
+CHECKED_ROWS = 16384
+"""Rows whose responses are looked at together."""
 
 LARGEST_TABLE = 1024
 """Counts below are tallied as a histogram; functions of the count are then taken once for each value."""
@@ -71,7 +74,7 @@ class Tally:
         if exposure is not None:
             log = np.log(np.where(exists, exposure, 1.0))
             self.exposed["exposure"][:, sets] += exposure.sum(axis=0)[:, None]
-            self.exposed["log_exposure"][:, sets] += np.where(exists, y * log, 0.0).sum(axis=0)[:, None]
+            self.exposed["log_exposure"][:, sets] += (np.where(exists, y, 0.0) * log).sum(axis=0)[:, None]
         if self.table is not None:
             self.table[:, sets] += _histogram(y, exists, self.table.shape[2])[:, None]
             return
@@ -112,18 +115,29 @@ def _cells(masks: np.ndarray) -> np.ndarray:
     return cells
 
 
-def _largest_count(y: np.ndarray, used: np.ndarray, step: int = 16384) -> int | None:
-    """Return the largest response if all are counts below `LARGEST_TABLE`, or None; refuse what is no response."""
-    largest, whole = 0, True
-    for i in range(0, len(used), step):
-        part = y[used[i : i + step]]
-        if not part.size:
-            continue
-        if not (part.min() >= 0 and np.isfinite(part.max())):
-            raise ProblemError("responses are negative or not finite on a row that a split uses", where="fit_splits")
-        largest = max(largest, part.max())
-        whole = whole and (part.dtype.kind in "ui" or (part == np.floor(part)).all())
-    return int(largest) if whole and largest < LARGEST_TABLE else None
+def refuse_responses(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarray, model: Observations) -> None:
+    """Raise `ProblemError` where a response on a row in use is none that the observation model knows."""
+    for i in range(0, len(used), CHECKED_ROWS):
+        here = used[i : i + CHECKED_ROWS]
+        part = y[here] if exposure is None else y[here][exposure[here] > 0]
+        wrong = model.response.first_refused(part)
+        if wrong is not None:
+            raise ProblemError(
+                f"{model.name} responses are {model.response.words}, and a row that a split uses holds {wrong:g}",
+                where="fit_splits",
+                mend="use another observation model, or give such rows no exposure",
+            )
+
+
+def _largest_count(y: np.ndarray, used: np.ndarray) -> int | None:
+    """Return the largest of whole responses if it is below `LARGEST_TABLE`, or None."""
+    largest = 0
+    for i in range(0, len(used), CHECKED_ROWS):
+        part = y[used[i : i + CHECKED_ROWS]]
+        largest = max(largest, part.max(initial=0))
+        if part.dtype.kind not in "ui" and not (part == np.floor(part)).all():
+            return None
+    return int(largest) if largest < LARGEST_TABLE else None
 
 
 def _histogram(y: np.ndarray, exists: np.ndarray | None, values: int) -> np.ndarray:

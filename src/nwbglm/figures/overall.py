@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nwbglm.comparison import headline, summarise_pairs
+from nwbglm.comparison import headline, primary, summarise_pairs
 from nwbglm.study import Study
 
 from .catalogue import OVERALL, split_name
@@ -56,22 +56,21 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     rows = headline(pairs)
     summary = summarise_pairs(pairs, seed=study.seed)
     sessions = {name: COLORS[k % len(COLORS)] for k, name in enumerate(dict.fromkeys(rows.session))}
-    limits = robust_limits(rows.bits_per_spike.to_numpy(float))
+    score = primary(rows)
+    limits = robust_limits(rows[score.name].to_numpy(float))
     figure = Figure(figsize=(9, 0.36 * len(summary) + 1.2))
     axes = figure.add_subplot()
     for position, line in enumerate(summary.itertuples()):
         part = rows[(rows.model == line.model) & (rows.other == line.other)]
-        _draw_points(axes, part, position, sessions, limits)
-        axes.vlines(
-            np.clip(line.bits_per_spike_median, *limits), position - 0.32, position + 0.32, color=INK, linewidth=2
-        )
-        if np.isfinite(line.bits_per_spike_low):
-            ends = np.clip([line.bits_per_spike_low, line.bits_per_spike_high], *limits)
+        _draw_points(axes, part.assign(value=part[score.name]), position, sessions, limits)
+        axes.vlines(np.clip(line.estimate, *limits), position - 0.32, position + 0.32, color=INK, linewidth=2)
+        if np.isfinite(line.low):
+            ends = np.clip([line.low, line.high], *limits)
             axes.hlines(position + 0.36, *ends, color=INK, linewidth=1.2)
     axes.axvline(0, color=QUIET, linewidth=0.8, zorder=0)
     labels = [f"{line.model} − {line.other}" for line in summary.itertuples()]
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel="Difference in bits per spike (held out)")
+    axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=f"Difference in {score.label} (held out)")
     if 1 < len(sessions) <= len(COLORS):
         handles = [axes.plot([], [], "o", color=color, markersize=4, label=name)[0] for name, color in sessions.items()]
         figure.legend(handles=handles, loc="outside upper center", ncols=6)
@@ -82,8 +81,8 @@ def _draw_points(
     axes: Axes, part: pd.DataFrame, position: int, sessions: dict[str, str], limits: tuple[float, float]
 ) -> None:
     """Draw the units of one pair; what lies outside the limits becomes a triangle at the edge."""
-    part = part[part.bits_per_spike.notna()]
-    values = part.bits_per_spike.to_numpy(float)
+    part = part[part.value.notna()]
+    values = part.value.to_numpy(float)
     y = position + np.linspace(-0.22, 0.22, len(values)) if len(values) > 1 else np.full(len(values), position)
     colors = part.session.map(sessions).to_numpy()
     below, above = values < limits[0], values > limits[1]

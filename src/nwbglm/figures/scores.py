@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nwbglm.comparison import POOLED, ROUNDING, headline, score_fit
+from nwbglm.comparison import POOLED, ROUNDING, headline, primary, score_fit
+from nwbglm.scores import by_name
 
 from .session import Stores
 from .style import FAINT, INK, QUIET, NothingToDraw, robust_limits
 
-MEASURES = {"bits_per_spike": "Bits per spike", "pseudo_r2_cohen": "Pseudo-R² (Cohen)"}
 AGAINST = "against the mean rate of the training rows"
 
 
@@ -33,12 +33,14 @@ def draw_score_panels(table: pd.DataFrame, models: list[str], colors: dict[str, 
     reported = headline(table)
     in_sample = table[(table.kind == "in-sample") & (table.fold == POOLED)]
     figure = Figure(figsize=(9, 3.6))
-    for axes, (measure, label) in zip(figure.subplots(1, 2), MEASURES.items(), strict=True):
+    shown = (primary(reported), by_name("deviance_explained"))
+    for axes, score in zip(figure.subplots(1, 2), shown, strict=True):
+        measure = score.name
         floor = robust_limits(reported[measure].to_numpy(float))[0]
         _draw_group(axes, reported, measure, models, colors, -0.16, floor, join)
         _draw_group(axes, in_sample, measure, models, colors, 0.2, floor, False)
         _finish(axes, pd.concat([reported, in_sample]), measure, models, floor)
-        axes.set_ylabel(f"{label}\n{AGAINST}" if measure == "bits_per_spike" else label)
+        axes.set_ylabel(f"{score.label.capitalize()}\n{AGAINST}")
     kind = "explicit test" if (reported.kind == "test").any() else "held out"
     figure.axes[0].set_title(f"filled: {kind}; hollow: in-sample; bar: median")
     return figure

@@ -14,12 +14,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from nwbglm.binning.smoothing import smooth as smooth_bins
-from nwbglm.study import Study
+from nwbglm.study import OBSERVATION_MODELS, Study
 
 from .catalogue import FIGURES, split_name
 from .style import NothingToDraw, line_styles, say, styled
-
-EXPONENTIAL = {"poisson", "negative_binomial"}  # observation models with an exponential link
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ class Stores:
 
     def gain(self, models: Iterable[str]) -> str:
         """Name what a filter of these models adds to: the log rate, or another link's linear predictor."""
-        links = {self.study.fit.of_model(self.study.models[model]).observations for model in models}
-        return "Log gain" if links <= EXPONENTIAL else "Linear predictor"
+        used = {self.study.fit.of_model(self.study.models[model]).observations for model in models}
+        return "Log gain" if {OBSERVATION_MODELS[name].link for name in used} <= {"log"} else "Linear predictor"
 
     def order(self, tuning: str | None = None) -> np.ndarray:
         """Return the units' positions sorted by preferred value of a tuning (the first circular one by default)."""

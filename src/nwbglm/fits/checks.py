@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
 from nwbglm.study import Fit
 
@@ -37,11 +38,14 @@ def refuse_impossible(design: Design, counts: np.ndarray, splits: Splits, settin
             where=where,
             mend="use a ridge penalty, fewer functions, or longer epochs",
         )
-    if settings.observations == "bernoulli" and counts.max(initial=0) > 1:
+    known = MODELS[settings.observations].response
+    refused = known.first_refused(counts)
+    if refused is not None:
+        mend = "use smaller bins, or observations: poisson" if np.isfinite(known.high) else "observations: gaussian"
         raise ProblemError(
-            f"Bernoulli observations are 0 or 1, and a bin holds {int(counts.max())} spikes",
+            f"{settings.observations} observations are {known.words}, and a bin holds {refused:g}",
             where=where,
-            mend="use smaller bins, or observations: poisson",
+            mend=mend,
         )
     if settings.nested and len(splits.folds) < 3 and len(strengths) > 1:
         raise ProblemError(

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
 from nwbglm.features import build_features, filters
 from nwbglm.study import Fit, Term
@@ -50,35 +51,17 @@ def draw_counts(expected: np.ndarray, *, seed: int) -> np.ndarray:
     return np.where(known, np.asarray(drawn), -1).astype(np.int32)
 
 
-MEANS = {
-    "poisson": jnp.exp,
-    "poisson_softplus": jax.nn.softplus,
-    "negative_binomial": jnp.exp,
-    "bernoulli": jax.nn.sigmoid,
-}
-
-
-def _draw(key: jax.Array, expected: jax.Array, dispersion: jax.Array, observations: str) -> jax.Array:
-    """Draw the counts of one bin."""
-    if observations == "bernoulli":
-        return jax.random.bernoulli(key, expected).astype(expected.dtype)
-    if observations == "negative_binomial":  # a Poisson count whose rate is Gamma distributed
-        key, other = jax.random.split(key)
-        expected = expected * dispersion * jax.random.gamma(other, 1.0 / dispersion)
-    return jax.random.poisson(key, expected).astype(expected.dtype)
-
-
 @partial(jax.jit, static_argnames=("observations",))
 def _simulate(keys, drive, weights, reset, limit, dispersion, observations):
     """Step through time once for each key; return counts (draws, time, unit) and whether a rate was above the limit."""
-    mean = MEANS[observations]
+    model = MODELS[observations]
 
     def step(pending, inputs):
         key, now, fresh = inputs
         pending = jnp.where(fresh, 0.0, pending)
-        expected = mean(now + pending[0])
+        expected = model.mean(now + pending[0], jnp)
         held = jnp.minimum(expected, limit)
-        count = _draw(key, held, dispersion, observations)
+        count = model.draw(key, held, dispersion)
         # what these spikes add to each of the bins to come: no buffer of past counts is kept
         pending = jnp.concatenate([pending[1:], jnp.zeros_like(pending[:1])])
         pending = pending + jnp.einsum("s,lsr->lr", count, weights)
@@ -159,11 +142,11 @@ def simulate(
             mend="bin the recording as the fit was",
         )
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
-    if settings.observations not in MEANS:
+    if not MODELS[settings.observations].counts:
         raise ProblemError(
             f"{settings.observations} observations are no spikes",
             where=f"model {fits.attrs['model']}",
-            mend=f"simulate a model with one of: {', '.join(MEANS)}",
+            mend=f"simulate a model with one of: {', '.join(name for name, model in MODELS.items() if model.counts)}",
         )
     weights = feedback(fits)
     drive, valid = signal_drive(fits, binned)
@@ -171,7 +154,7 @@ def simulate(
     reset = np.concatenate([[True], segment[1:] != segment[:-1]])
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), draws)
-        top = min(limit * bin_width, 1.0) if settings.observations == "bernoulli" else limit * bin_width
+        top = min(limit * bin_width, MODELS[settings.observations].ceiling)
         dispersion = fits["dispersion"].values
         counts, above = _simulate(keys, drive, weights, reset, top, dispersion, settings.observations)
     counts, above = np.asarray(counts), np.asarray(above).any(axis=2)

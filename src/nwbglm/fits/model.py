@@ -8,14 +8,16 @@ would take more than the study's ``fit.memory`` are never in memory whole.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from nwbglm.engine.degrees import effective_parameters, predicted_sums
 from nwbglm.engine.fit import SplitFits, fit_splits
-from nwbglm.engine.observations import BERNOULLI, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS, Observations
+from nwbglm.engine.observations import MODELS
 from nwbglm.engine.panels import scale_of_features
 from nwbglm.engine.penalties import Penalty, scale_of_strengths
 from nwbglm.study import Fit, Model
@@ -27,10 +29,6 @@ from .record import assemble, describe
 from .splits import Splits, block_of_units, kept_rows, plan_splits
 
 log = logging.getLogger(__name__)
-
-OBSERVATIONS: dict[str, Observations] = {
-    model.name: model for model in (POISSON, POISSON_SOFTPLUS, NEGATIVE_BINOMIAL, BERNOULLI, GAUSSIAN)
-}
 
 
 def fit_model(
@@ -85,8 +83,10 @@ def fit_model(
     responses = read_responses(binned, folds["row"].values, unit_kept, used, units or [0])
     refuse_impossible(design, responses.counts, splits, settings, where)
     report_silent_units(responses.counts[:, : len(units)], responses.ids[: len(units)], splits, where)
-    fits = _fit_units(design, binned, responses, splits, settings, where)
+    groups = list(_groups(design, binned, responses, splits, settings, where))
+    fits = _fit_units(groups, responses, splits, settings)
     dataset = assemble(fits, splits, settings, design)
+    dataset = dataset.assign(_tell(dataset, groups, responses, splits, settings))
     dataset = describe(dataset, binned, folds, design, model, settings, units or [0])
     dataset = dataset.assign_coords(row=("row", folds["row"].values[used].astype(np.int32)))
     return dataset.assign_attrs(model=name, block=block).isel(unit=slice(0, len(units)))
@@ -101,6 +101,10 @@ class Responses(NamedTuple):
     """Share of the bin in which the unit was observed and its features are known; None where all is 1."""
     ids: np.ndarray
     """NWB ids, shape (units,)."""
+
+    def exposure_of(self, units: Sequence[int]) -> np.ndarray | None:
+        """Return the exposure of some units, shape (rows, these)."""
+        return None if self.exposure is None else self.exposure[:, list(units)]
 
 
 def read_responses(
@@ -138,10 +142,26 @@ def read_responses(
     return Responses(counts, exposure, chosen["unit"].values)
 
 
-def _fit_units(
+class Group(NamedTuple):
+    """Units that share their columns, and are fitted in one batch."""
+
+    units: list[int]
+    """Positions among the responses."""
+    features: Callable[[], np.ndarray]
+    """Makes the features (rows, features), in memory or by rows."""
+    penalty: Penalty
+    usable: np.ndarray
+    """Which features each unit may use and vary, shape (features, units)."""
+    mask: np.ndarray | None
+    """Which features each unit may use; None for all."""
+    memory: float
+    """Bytes that the engine may take for them."""
+
+
+def _groups(
     design: Design, binned: xr.Dataset, responses: Responses, splits: Splits, settings: Fit, where: str
-) -> SplitFits:
-    """Fit all units in one batch, or one after the other where each has columns of its own."""
+) -> Iterator[Group]:
+    """List what is fitted together: all units, or one after the other where each has columns of its own."""
     units = range(len(responses.ids))
     final = np.flatnonzero(splits.train[splits.final])
     memory = settings.memory - design.nbytes
@@ -150,29 +170,67 @@ def _fit_units(
     else:
         memory, features = settings.memory, design.by_rows(binned)
         log.info("%s: features of %.3g GB are made again for each pass over them", where, design.nbytes / 1e9)
-    parts = []
     for group in [[unit] for unit in units] if design.own else [list(units)]:
         ids = responses.ids[group]
-        x = features(ids[0])
-        _, deviation, varies = scale_of_features(x, final)
+        make = partial(features, ids[0])
+        _, deviation, varies = scale_of_features(make(), final)
         report_constant_features(varies, design, ids[0], where)
-        parts.append(
-            fit_splits(
-                x,
-                responses.counts[:, group],
-                splits.train,
-                splits.test,
-                strengths=settings.penalty.strengths,
-                penalty=_penalty(settings.penalty, deviation, design),
-                observations=OBSERVATIONS[settings.observations],
-                exposure=None if responses.exposure is None else responses.exposure[:, group],
-                mask=design.mask(ids),
-                dtype=settings.precision,
-                gap=settings.tolerance,
-                memory=memory,
-            )
+        mask = design.mask(ids)
+        usable = np.repeat(varies[:, None], len(ids), axis=1)
+        penalty = _penalty(settings.penalty, deviation, design)
+        yield Group(group, make, penalty, usable if mask is None else usable & mask, mask, memory)
+
+
+def _fit_units(groups: Sequence[Group], responses: Responses, splits: Splits, settings: Fit) -> SplitFits:
+    """Fit every group."""
+    parts = [
+        fit_splits(
+            group.features(),
+            responses.counts[:, group.units],
+            splits.train,
+            splits.test,
+            strengths=settings.penalty.strengths,
+            penalty=group.penalty,
+            observations=MODELS[settings.observations],
+            exposure=responses.exposure_of(group.units),
+            mask=group.mask,
+            dtype=settings.precision,
+            gap=settings.tolerance,
+            memory=group.memory,
         )
+        for group in groups
+    ]
     return SplitFits(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _tell(
+    dataset: xr.Dataset, groups: Sequence[Group], responses: Responses, splits: Splits, settings: Fit
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Return what is told of the reported fits beside their scores: numbers of parameters, and sums they predict."""
+    observations = MODELS[settings.observations]
+    coef = np.concatenate([dataset["coef"].values[:, None], dataset["fold_coef"].values], axis=1)
+    intercept = np.concatenate([dataset["intercept"].values[:, None], dataset["fold_intercept"].values], axis=1)
+    scored = np.concatenate([splits.train[splits.final, None], dataset["scored"].values])
+    strength = dataset["strength"].values[dataset["chosen"].values]
+    nuisance = int(observations.has_dispersion or observations.scale is not None)
+    parameters, effective = np.zeros((2, len(coef)))
+    predicted = np.zeros(intercept.shape)
+    for group in groups:
+        mine, x, exposure = group.units, group.features(), responses.exposure_of(group.units)
+        fitted = np.isfinite(intercept[mine, 0])
+        parameters[mine] = np.where(fitted, group.usable.sum(axis=0) + 1 + nuisance, 0)
+        predicted[mine] = predicted_sums(x, coef[mine], intercept[mine], scored, exposure, observations)
+        effective[mine] = nuisance + effective_parameters(
+            x, responses.counts[:, mine], np.flatnonzero(scored[0]), coef[mine, 0], intercept[mine, 0], strength[mine],
+            observations=observations, penalty=group.penalty, exposure=exposure,
+            dispersion=dataset["dispersion"].values[mine], usable=group.usable,
+        )  # fmt: skip
+    return {
+        "parameters": (("unit",), parameters.astype(np.int32)),
+        "effective_parameters": (("unit",), effective),
+        "predicted": (("unit",), predicted[:, 0]),
+        "test_predicted": (("unit", "fold"), predicted[:, 1:]),
+    }
 
 
 def _penalty(settings: PenaltySettings, deviation: np.ndarray, design: Design) -> Penalty:

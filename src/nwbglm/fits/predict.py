@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from nwbglm.engine.fit import predict
+from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
 from nwbglm.features import build_features
 from nwbglm.study import Fit, Term, Window
 from nwbglm.tuning import value_index
 
 from .design import OWN, Design, pick_terms
-from .model import OBSERVATIONS
 from .rows import FeatureRows
 
 FEATURE_BYTES = 64 * 2**20  # features that are in memory at once
@@ -111,9 +111,7 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
     for here in _pieces(design):
         for group, x in each:
             part = x[here][:, columns]
-            rate[here, group] = predict(
-                part, coef[group], intercept[group], observations=OBSERVATIONS[settings.observations]
-            )
+            rate[here, group] = predict(part, coef[group], intercept[group], observations=MODELS[settings.observations])
     rate[~valid] = np.nan
     rate[np.broadcast_to(~_known(stores, fits["unit"].values), rate.shape)] = np.nan
     return xr.DataArray(
@@ -245,7 +243,7 @@ def _rates(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield unit positions, row positions, and expected counts in sample and held out (rows, units), chunk by chunk."""
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
-    observations = OBSERVATIONS[settings.observations]
+    observations = MODELS[settings.observations]
     count = folds.sizes["time"]
     tests = folds["test"].sel(fold=fits["fold"].values).values if fits.sizes["fold"] else np.zeros((0, count), bool)
     coef, intercept = fits["coef"].values, fits["intercept"].values

@@ -13,10 +13,11 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from nwbglm.comparison import POOLED, ROUNDING, headline, summarise_models, summarise_pairs
+from nwbglm.comparison import POOLED, ROUNDING, headline, primary, summarise_models, summarise_pairs
 from nwbglm.figures import FIGURES, OVERALL, figures_of, overall_figures_of, split_name, title_of
 from nwbglm.figures.catalogue import FigureSpec
 from nwbglm.figures.style import csv_text
+from nwbglm.scores import SCORES, Score, by_name
 from nwbglm.study import Study, read_study
 
 from . import paths
@@ -231,11 +232,12 @@ def at_a_glance(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[tuple[
     included = int(sessions[sessions.session.isin(study.sessions)].included.sum()) if len(sessions) else 0
     out = [("sessions", f"{included} of {len(study.sessions)}"), ("units", str(len(tables["units"])))]
     if len(scores):
+        score = primary(headline(scores))
         reported = summarise_models(headline(scores))
-        reported = reported[reported.bits_per_spike_median.notna()]
+        reported = reported[reported[f"{score.name}_median"].notna()]
         if len(reported):
-            best = reported.loc[reported.bits_per_spike_median.idxmax()]
-            out.append(("best median score", f"{best.model}: {number(best.bits_per_spike_median)} bits/spike"))
+            best = reported.loc[reported[f"{score.name}_median"].idxmax()]
+            out.append(("best median score", f"{best.model}: {number(best[f'{score.name}_median'])} {score.label}"))
         out.append(("fits that ended well", f"{int(fits[fits.status == 'ok'].fits.sum())} of {int(fits.fits.sum())}"))
     return out
 
@@ -254,11 +256,8 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
                 "terms": " + ".join(study.models[line.model].terms) or "(constant)",
                 "scored": KINDS[line.kind],
                 "units": line.units,
-                "above null": line.positive,
-                "bits per spike": _with_quartiles(line, "bits_per_spike"),
-                "Cohen's R²": _with_quartiles(line, "pseudo_r2_cohen"),
-                "McFadden's R²": number(_rounded(line.pseudo_r2_mcfadden_median), 3),
-                "nats per bin": line.log_likelihood_per_row_median,
+                "parameters": _parameters(line),
+                **{score.label: _with_quartiles(line, score) for score in SCORES if score.summarised},
             }
         )
     order = {kind: i for i, kind in enumerate(KINDS.values())}
@@ -266,14 +265,28 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("scored", key=lambda column: column.map(order), kind="stable") if rows else table
 
 
-def _with_quartiles(line: Any, name: str) -> str:
-    parts = (getattr(line, f"{name}_{part}") for part in ("median", "q25", "q75"))
+def _parameters(line: Any) -> str:
+    """Write the median number of parameters, and how many of them a penalty left free."""
+    if pd.isna(line.parameters_median):
+        return ""
+    effective = number(line.effective_parameters_median, 3)
+    return f"{line.parameters_median:.0f} (effective {effective})"
+
+
+def _with_quartiles(line: Any, score: Score) -> str:
+    parts = (getattr(line, f"{score.name}_{part}") for part in ("median", "q25", "q75"))
     median, low, high = map(_rounded, parts)
-    return number(median) if line.units == 1 else f"{number(median, 3)} ({number(low, 3)} to {number(high, 3)})"
+    if pd.isna(median):
+        return ""
+    quartiles = f" ({number(low, score.digits)} to {number(high, score.digits)})" if line.units > 1 else ""
+    return number(median, score.digits) + quartiles
 
 
 def _rounded(value: float) -> float:
     return 0.0 if abs(value) < ROUNDING else value
+
+
+INTERVALS = {"t": "t over session medians", "hierarchical": "hierarchical bootstrap", "none": ""}
 
 
 def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -281,7 +294,8 @@ def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
     summary = summarise_pairs(pairs, seed)
     rows = []
     for line in summary.itertuples() if len(summary) else ():
-        interval = f"{number(line.bits_per_spike_low)} to {number(line.bits_per_spike_high)}"
+        score = by_name(line.score)
+        interval = f"{number(line.low)} to {number(line.high)} ({INTERVALS[line.method]})"
         rows.append(
             {
                 "model": line.model,
@@ -289,8 +303,8 @@ def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
                 "unique to the first": line.adds or "(not nested)",
                 "units": line.units,
                 "units better": line.units_better,
-                "median (bits per spike)": line.bits_per_spike_median,
-                "95 % over sessions": interval if pd.notna(line.bits_per_spike_low) else "(one session)",
+                f"difference ({score.label})": line.estimate,
+                "95 % over sessions": interval if pd.notna(line.low) else "(one session: no interval)",
                 "same rows": "yes" if line.same_rows else "no",
             }
         )
@@ -320,11 +334,12 @@ def fit_rows(fits: pd.DataFrame) -> pd.DataFrame:
 
 
 def trouble_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """List units whose reported fit did not end well, and choices of strength at the weak or strong end of the path."""
+    """List units whose reported fit did not end well, and strengths and dispersions that ended on a bound."""
     if not len(scores):
         return scores
     rows = scores[(scores.fold == POOLED) | (scores.kind == "test")]
-    rows = rows[(rows.status != "ok") | (rows.at_edge & (rows.kind == "in-sample"))]
+    score = primary(rows)
+    rows = rows[(rows.status != "ok") | ((rows.at_edge | rows.at_bound) & (rows.kind == "in-sample"))]
     return pd.DataFrame(
         {
             "session": rows.session,
@@ -333,8 +348,9 @@ def trouble_rows(scores: pd.DataFrame) -> pd.DataFrame:
             "scored": rows.kind.map(KINDS),
             "status": rows.status,
             "strength at the path's edge": rows.at_edge.map({True: "yes", False: ""}),
+            "dispersion on its bound": rows.at_bound.map({True: "yes", False: ""}),
             "spikes": rows.spikes,
-            "bits per spike": rows.bits_per_spike,
+            score.label: rows[score.name],
         }
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nwbglm.study import EpochSelection, Folds, Penalty, Signal, Study
+from nwbglm.scores import SCORES
+from nwbglm.study import OBSERVATION_MODELS, EpochSelection, Folds, Penalty, Signal, Study
 from nwbglm.study.data import Blank
 from nwbglm.study.terms import ALL_SPIKES, OWN_SPIKES, Factor, Term
 
@@ -28,7 +29,7 @@ INPUTS = {
 
 def paragraphs(study: Study) -> list[str]:
     """Write what was done: data, models, fits, scores; one paragraph each."""
-    return [_data(study), _models(study), _fits(study), _scores()]
+    return [_data(study), _models(study), _fits(study), _scores(study)]
 
 
 def duration(seconds: float) -> str:
@@ -123,15 +124,6 @@ def _epochs(selection: EpochSelection) -> str:
     return ", ".join(parts)
 
 
-DISTRIBUTIONS = {
-    "poisson": "Poisson observations and an exponential link",
-    "poisson_softplus": "Poisson observations and a softplus link",
-    "negative_binomial": "negative binomial observations (dispersion by maximum likelihood) and an exponential link",
-    "bernoulli": "Bernoulli observations and a logit link",
-    "gaussian": "Gaussian observations and an identity link",
-}
-
-
 def describe_term(term: Term) -> str:
     """Say in words what a term is."""
     return " times ".join(_factor(factor) for factor in term.factors)
@@ -160,7 +152,7 @@ def _models(study: Study) -> str:
 
 def _fits(study: Study) -> str:
     settings = {name: study.fit.of_model(model) for name, model in study.models.items()}
-    distributions = _grouped({name: DISTRIBUTIONS[fit.observations] for name, fit in settings.items()})
+    distributions = _grouped({name: OBSERVATION_MODELS[fit.observations].words for name, fit in settings.items()})
     text = (
         f"Each unit was fitted by itself, with {distributions}, "
         "by maximum likelihood, penalised as follows (the intercept is never penalised): "
@@ -227,13 +219,19 @@ def _penalty(penalty: Penalty) -> str:
     return f"{penalty.kind.replace('_', ' ')}, {of} {on}" + (f" ({relative})" if relative else "")
 
 
-def _scores() -> str:
-    return (
-        "The null model is a constant: the mean rate of the training rows. Bits per spike are (LL - LL0) / (spikes x "
-        "ln 2); deviance explained, which is Cohen's pseudo-R², is 1 - (LLs - LL) / (LLs - LL0) with LLs of the "
-        "saturated model; McFadden's pseudo-R² is 1 - LL / LL0. Log-likelihoods include the log factorial and are "
-        "summed over folds before a score is formed (pooled). The tables also hold every score against the mean of the "
-        "scored rows themselves (columns ending in _own_mean), the null that NeMoS prints. Summaries over units are "
-        "medians, since one diverging fit would rule a mean; intervals come from a bootstrap over sessions, and are "
-        "not given for a single session."
+def _scores(study: Study) -> str:
+    measures = {OBSERVATION_MODELS[study.fit.of_model(model).observations].measure for model in study.models.values()}
+    words = "; ".join(score.words for score in SCORES if score.words and measures & set(score.measures))
+    text = (
+        "LL is the log-likelihood with all its constants, in nats, summed over folds before a score is formed "
+        "(pooled). The null model is a constant, LL0 and D0: the mean of the training rows, with a dispersion or "
+        f"variance of its own. {words}. A difference of two models on equal rows is that of their log-likelihoods, "
+        "whatever each one's null. "
+    )
+    if len(measures) > 1:
+        text += "Models of counts and models with a density are not compared: their likelihoods have no common unit. "
+    return text + (
+        "The tables also hold every score against the mean of the scored rows themselves (columns ending in "
+        "_own_mean), the null that NeMoS prints. Summaries over units are medians, since one diverging fit would rule "
+        "a mean."
     )

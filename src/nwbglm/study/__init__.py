@@ -5,11 +5,13 @@ Light on purpose: the Snakefile imports it in every job.
 
 from .data import DataSettings, EpochSelection, Signal, Tuning, UnitSelection
 from .fitting import Fit, Folds, Model, Penalty, Ridge
+from .observations import OBSERVATION_MODELS, ObservationModel
 from .root import Figures, Recording, Simulated, Source, Study, Window, load_study, read_study
 from .terms import ALL_SPIKES, OTHER_SPIKES, OWN_SPIKES, Basis, Factor, Term
 
 __all__ = [
     "ALL_SPIKES",
+    "OBSERVATION_MODELS",
     "OTHER_SPIKES",
     "OWN_SPIKES",
     "Basis",
@@ -20,6 +22,7 @@ __all__ = [
     "Fit",
     "Folds",
     "Model",
+    "ObservationModel",
     "Penalty",
     "Recording",
     "Ridge",

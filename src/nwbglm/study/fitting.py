@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from .base import Name, OneOf, Part
+from .observations import OBSERVATION_MODELS
 from .quantities import Duration, Size
 
 
@@ -149,11 +150,9 @@ class Folds(Part):
         return self
 
 
-Observations = Literal["poisson", "poisson_softplus", "negative_binomial", "bernoulli", "gaussian"]
-OBSERVATIONS = (
-    "Distribution of a count given the rate, and its link: Poisson with exponential or softplus link, negative "
-    "binomial (its dispersion by maximum likelihood), Bernoulli with logit link (counts of 0 and 1 only), Gaussian "
-    "with identity link."
+Observations = Literal[tuple(OBSERVATION_MODELS)]
+OBSERVATIONS = "Distribution of a response given its mean, and the link: " + "; ".join(
+    f"{name}: {model.words}" for name, model in OBSERVATION_MODELS.items()
 )
 
 
@@ -176,7 +175,7 @@ class Model(Part):
 class Fit(Part):
     """How all models are fitted and scored."""
 
-    observations: Observations = Field("poisson", description=OBSERVATIONS)
+    observations: Observations = Field("poisson", description=f"{OBSERVATIONS}.")
     penalty: Penalty = Field(
         Penalty.model_validate({"ridge": {"strength": {"log": [1e-6, 1, 8]}}}),
         description="For models that name none.",
