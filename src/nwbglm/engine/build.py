@@ -87,7 +87,7 @@ def build_problem(
     rows = _block_rows(len(used), width, columns)
     form = _form(X, len(used), rows, width, np.dtype(dtype).itemsize + 4 * mixed, memory)
     maker = PanelMaker(X, y, exposure, masks, mean, sd, width, rows, dtype, form.standardised, not observations.linear)
-    tally = Tally(y, used, masks, width, observations, has_exposure=exposure is not None)
+    tally = Tally(y, used, masks, width, observations, exposure)
     panels = tuple(_panels(maker, used, form, tally))
     slots = SLOTS.get(jax.default_backend(), SLOTS["gpu"])
     slots = min(max(columns, 1), max(slots, STORED_SLOTS) if np.isfinite(form.room) else slots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -38,16 +39,16 @@ class Tally:
         Coefficients of a column.
     observations
         Observation model.
-    has_exposure
-        Whether exposures will be given.
+    exposure : (T, U) or None
+        Share of each row in which the unit was observed.
     """
 
-    def __init__(self, y, used, masks, width, observations: Observations, *, has_exposure: bool):
-        self.observations, self.masks, self.has_exposure = observations, masks, has_exposure
+    def __init__(self, y, used, masks, width, observations: Observations, exposure: np.ndarray | None):
+        self.observations, self.masks, self.has_exposure = observations, masks, exposure is not None
         self.cells = _cells(masks)
         units = y.shape[1]
         shape = units, len(masks)
-        largest = _largest_count(y, used) if observations.counts else None
+        largest = _largest_count(y, exposure, used) if observations.counts else None
         self.table = None if largest is None else np.zeros((*shape, largest + 1))
         self.values = {name: np.zeros(shape) for name in ("rows", "spikes", "constant", "saturated")}
         self.exposed = {name: np.zeros(shape) for name in ("exposure", "log_exposure")}
@@ -117,9 +118,7 @@ def _cells(masks: np.ndarray) -> np.ndarray:
 
 def refuse_responses(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarray, model: Observations) -> None:
     """Raise `ProblemError` where a response on a row in use is none that the observation model knows."""
-    for i in range(0, len(used), CHECKED_ROWS):
-        here = used[i : i + CHECKED_ROWS]
-        part = y[here] if exposure is None else y[here][exposure[here] > 0]
+    for part in _seen(y, exposure, used):
         wrong = model.response.first_refused(part)
         if wrong is not None:
             raise ProblemError(
@@ -129,11 +128,17 @@ def refuse_responses(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarra
             )
 
 
-def _largest_count(y: np.ndarray, used: np.ndarray) -> int | None:
+def _seen(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the responses on rows in use, of the units that were observed there."""
+    for i in range(0, len(used), CHECKED_ROWS):
+        here = used[i : i + CHECKED_ROWS]
+        yield y[here] if exposure is None else y[here][exposure[here] > 0]
+
+
+def _largest_count(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarray) -> int | None:
     """Return the largest of whole responses if it is below `LARGEST_TABLE`, or None."""
     largest = 0
-    for i in range(0, len(used), CHECKED_ROWS):
-        part = y[used[i : i + CHECKED_ROWS]]
+    for part in _seen(y, exposure, used):
         largest = max(largest, part.max(initial=0))
         if part.dtype.kind not in "ui" and not (part == np.floor(part)).all():
             return None
@@ -143,6 +148,7 @@ def _largest_count(y: np.ndarray, used: np.ndarray) -> int | None:
 def _histogram(y: np.ndarray, exists: np.ndarray | None, values: int) -> np.ndarray:
     """Return how often each unit has each count (U, values)."""
     units = y.shape[1]
+    y = y if exists is None else np.where(exists, y, 0)
     code = y.astype(np.intp) + values * np.arange(units)
     code = code.ravel() if exists is None else code[exists]
     return np.bincount(code, minlength=units * values).reshape(units, values)
