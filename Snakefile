@@ -28,6 +28,13 @@ localrules:
     figures,
 
 
+onstart:
+    print(
+        f"nwb-glm: study '{study.study}' asks for {cost_of(study).text()}",
+        file=sys.stderr,
+    )
+
+
 include: "rules/recordings.smk"
 include: "rules/data.smk"
 include: "rules/features.smk"

@@ -2,6 +2,7 @@
 # parses this file again.
 
 import re
+import sys
 from os.path import getsize
 
 from snakemake.exceptions import WorkflowError
@@ -10,12 +11,11 @@ from nwbglm.digest import code_digest
 from nwbglm.errors import StudyError
 from nwbglm.figures.catalogue import figures_of, overall_figures_of
 from nwbglm.report.paths import report_files
-from nwbglm.study import read_study
+from nwbglm.study import configured_study
+from nwbglm.study.cost import cost_of
 
 try:
-    study = read_study(
-        config, where=", ".join(map(str, workflow.configfiles)) or "the configuration"
-    )
+    study = configured_study(config, workflow.configfiles)
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 

@@ -8,6 +8,9 @@ import sys
 import pytest
 import yaml
 
+from nwbglm.study import load_study
+from nwbglm.study.cost import cost_of
+
 from .conftest import HOUR, STUDY, sources
 
 STAGES = {"audit_recording": 1, "bin_recording": 1, "tune_units": 1, "split_rows": 1, "draw_session": 1}
@@ -28,7 +31,17 @@ def test_jobs_multiply_over_sessions_terms_models_and_blocks(empty, sessions, bl
     empty.write(recordings=sources(empty.folder, *"abc"[:sessions]), unit_blocks=blocks)
     expected = {name: count * sessions for name, count in STAGES.items()}
     expected |= {"build_features": 3 * sessions, "fit_model": 3 * sessions * blocks, "predict_rates": 3 * sessions}
-    assert empty.plan() == expected | ONCE
+    plan = empty.plan()
+    assert plan == expected | ONCE
+    assert cost_of(load_study(empty.folder / "study.yaml")).jobs == sum(plan.values())
+
+
+def test_a_name_that_stands_twice_stops_snakemake_too(empty):
+    empty.write(recordings=sources(empty.folder, "a"))
+    with (empty.folder / "study.yaml").open("a") as file:
+        file.write("bin: 20 ms\n")
+    printed = empty.run("--dry-run", status=1)
+    assert "bin: stands twice, in lines" in printed and "Traceback" not in printed
 
 
 def test_a_pattern_makes_a_session_a_file(empty):

@@ -6,7 +6,7 @@ Light on purpose: the Snakefile imports it in every job.
 from .data import DataSettings, EpochSelection, Signal, Tuning, UnitSelection
 from .fitting import Fit, Folds, Model, Penalty, Ridge
 from .observations import OBSERVATION_MODELS, ObservationModel
-from .root import Figures, Recording, Simulated, Source, Study, Window, load_study, read_study
+from .root import Figures, Recording, Simulated, Source, Study, Window, configured_study, load_study, read_study
 from .terms import ALL_SPIKES, OTHER_SPIKES, OWN_SPIKES, Basis, Factor, Term
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Tuning",
     "UnitSelection",
     "Window",
+    "configured_study",
     "load_study",
     "read_study",
 ]

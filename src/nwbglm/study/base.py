@@ -12,14 +12,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nwbglm.errors import StudyError
 
+from .quantities import shown
+
 NAME = r"[A-Za-z0-9][A-Za-z0-9_+-]*"
-Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=100)]
+
+
+MOST_SHOWN = 40
+"""Names that a message lists."""
+MOST_NAMED = 2000
+"""Names among which the nearest is looked for."""
+MOST_MISTAKES = 100
+"""Mistakes that are listed at once."""
 
 
 class Part(BaseModel):
     """A part of the study: immutable, and closed to keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
     def dump(self) -> dict[str, Any]:
         """Return plain data (JSON) that validates back to an equal part."""
@@ -106,9 +116,10 @@ def _known_names(root: Any, location: tuple) -> list[str]:
 def nearest(name: str, known: typing.Iterable[str]) -> str:
     """Say which of the known names was probably meant, and list them all."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:100], known[:MOST_NAMED], n=1, cutoff=0.6)
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}known here: {', '.join(known) or 'nothing'}"
+    more = f", and {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""
+    return f"{hint}known here: {', '.join(known[:MOST_SHOWN]) or 'nothing'}{more}"
 
 
 def text_keys(value: Any, path: str = "") -> tuple[Any, list[str]]:
@@ -148,14 +159,16 @@ def describe(error: ValidationError, root: type[BaseModel]) -> list[str]:
         elif item["type"] == "missing":
             text = "this is needed, and not there"
         elif item["type"] == "string_pattern_mismatch":
-            text = f"{item['input']!r} is no name: use letters, digits, '_', '+', '-'; begin with a letter or digit"
+            text = (
+                f"{shown(item['input'])} is no name: use letters, digits, '_', '+', '-'; begin with a letter or digit"
+            )
         elif item["type"] == "value_error":
             text = str(item["ctx"]["error"])
             if not location:  # of the whole study: each line names its own place
                 lines += text.split("\n")
                 continue
         else:
-            text = f"{item['msg']} (got {item['input']!r})"
+            text = f"{item['msg']} (got {shown(item['input'])})"
         if location and location[-1] == "[key]":
             location = location[:-1]
         lines.append(f"{_path(location)}: {text}")
@@ -172,6 +185,14 @@ def validate(root: type[Part], value: Any, where: str, also: Callable[[Any], lis
         lines += describe(error, root)
     lines += also(value)
     if part is None or lines:
-        count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
-        raise StudyError(f"{count} in the study\n" + "\n".join(f"  {line}" for line in lines), where=where)
+        raise mistakes_error(lines, where)
     return part
+
+
+def mistakes_error(lines: list[str], where: str) -> StudyError:
+    """Make one error of all mistakes in a study."""
+    count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
+    listed = [f"  {line}" for line in lines[:MOST_MISTAKES]]
+    if len(lines) > MOST_MISTAKES:
+        listed.append(f"  ... and {len(lines) - MOST_MISTAKES} more")
+    return StudyError(f"{count} in the study\n" + "\n".join(listed), where=where)

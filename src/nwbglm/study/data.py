@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from .base import Name, Part
-from .quantities import AnyDuration, Duration, Number
+from .expressions import Where
+from .quantities import AnyDuration, Duration, Number, UnitId
 
 PURPOSES = ("use", "fit", "train", "test")
 RESERVED = {
@@ -32,10 +33,10 @@ class EpochSelection(Part):
     """Which stretches of the recording serve a purpose. Conditions add up; `within` cuts the result."""
 
     table: str | None = Field(None, description="Interval table, by name or path in the file. Default: `epochs`.")
-    where: str | None = Field(None, description="Expression over the table's columns, such as `tags == 'wake'`.")
+    where: Where | None = Field(None, description="Expression over the table's columns, such as `tags == 'wake'`.")
     tags: tuple[str, ...] | str | None = Field(None, description="Rows with any of these tags.")
     label: str | None = Field(None, description="Rows of this label: their tags, else `label`, else `condition`.")
-    index: tuple[int, ...] | None = Field(None, description="Rows to take, counted from 0 after `where`.")
+    index: tuple[UnitId, ...] | None = Field(None, description="Rows to take, counted from 0 after `where`.")
     intervals: tuple[tuple[AnyDuration, AnyDuration], ...] | None = Field(
         None, description="Explicit intervals, such as [[10 s, 70 s]], instead of a table."
     )
@@ -58,11 +59,11 @@ class EpochSelection(Part):
 class UnitSelection(Part):
     """Which units are analysed."""
 
-    where: str | None = Field(
+    where: Where | None = Field(
         None,
         description="Expression over the units' columns, `rate` (Hz) and `spikes` over `use`, and `unit` (the id).",
     )
-    ids: tuple[int, ...] | None = Field(None, description="NWB unit ids to take.")
+    ids: tuple[UnitId, ...] | None = Field(None, description="NWB unit ids to take.")
 
 
 class Signal(Part):
@@ -73,7 +74,7 @@ class Signal(Part):
         description="A series or table, by name or path in the file; `sweeps.stimulus` or `sweeps.response` for the "
         "series of every sweep.",
     )
-    column: Annotated[int, Field(ge=0)] | None = Field(
+    column: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
         None, description="Which column or channel of a series with several."
     )
     units: str | None = Field(
@@ -103,7 +104,7 @@ class Signal(Part):
         description="Interpolate, hold or derive across no more than this. Default: three times the usual sampling "
         "interval.",
     )
-    where: str | None = Field(
+    where: Where | None = Field(
         None, description="Of events and boxcars: the rows that count, such as `correct == 1` or `value == 61`."
     )
     time: str | None = Field(
@@ -139,7 +140,7 @@ class Tuning(Part):
     """A tuning curve: the units' rate as a function of a signal."""
 
     of: Name = Field(description="The signal.")
-    bins: Annotated[int, Field(ge=1)] = Field(30, description="Number of bins.")
+    bins: Annotated[int, Field(ge=1, le=10_000)] = Field(30, description="Number of bins.")
     range: tuple[Number, Number] | None = Field(
         None, description="First and last edge. Default: the period, or the data's range."
     )
@@ -157,7 +158,7 @@ class TuningMap(Part):
     """A map: the units' rate as a function of two signals together, on the study's bins."""
 
     of: tuple[Name, Name] = Field(description="The two signals, such as [x, y].")
-    bins: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
+    bins: tuple[Annotated[int, Field(ge=1, le=1000)], Annotated[int, Field(ge=1, le=1000)]] = Field(
         (20, 20), description="Number of bins of each."
     )
     range: tuple[tuple[Number, Number], tuple[Number, Number]] | None = Field(
@@ -176,7 +177,7 @@ class Blank(Part):
     events: str | None = Field(
         None, description="Blank around the events of this table or series, such as light pulses."
     )
-    where: str | None = Field(None, description="Of events: the rows that count.")
+    where: Where | None = Field(None, description="Of events: the rows that count.")
     before: Annotated[AnyDuration, Field(ge=0)] = Field(0.0, description="Blank this much before, too.")
     after: Annotated[AnyDuration, Field(ge=0)] = Field(0.0, description="Blank this much after, too.")
 

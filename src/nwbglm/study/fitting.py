@@ -9,7 +9,12 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from .base import Name, OneOf, Part
 from .observations import OBSERVATION_MODELS
-from .quantities import Duration, Size
+from .quantities import Duration, Size, parse_number
+
+MOST_STRENGTHS = 1000
+"""Of one path: a finer one tells no more."""
+STRONGEST = 1e12
+"""Far above what leaves every coefficient at 0."""
 
 
 def parse_strengths(value: Any) -> Any:
@@ -17,23 +22,27 @@ def parse_strengths(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) != {"log"} or not isinstance(value["log"], (list, tuple)) or len(value["log"]) != 3:
             raise ValueError("write a number, a list, or {log: [first, last, count]}")
-        first, last, count = float(value["log"][0]), float(value["log"][1]), int(value["log"][2])
-        if first <= 0 or last <= 0 or count < 2:
-            raise ValueError("log: first and last must be above 0, and the count at least 2")
+        first, last = (parse_number(end) for end in value["log"][:2])
+        count = parse_number(value["log"][2])
+        if first <= 0 or last <= 0:
+            raise ValueError("log: first and last must be above 0")
+        if not 2 <= count <= MOST_STRENGTHS or count != int(count):
+            raise ValueError(f"log: the count must be a whole number from 2 to {MOST_STRENGTHS}")
+        count = int(count)
         low, high = math.log10(first), math.log10(last)
         return tuple(float(f"{10 ** (low + (high - low) * i / (count - 1)):.12g}") for i in range(count))
     return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
 Strengths = Annotated[
-    tuple[Annotated[float, Field(ge=0)], ...],
+    tuple[Annotated[float, Field(ge=0, le=STRONGEST)], ...],
     BeforeValidator(parse_strengths),
-    Field(min_length=1),
+    Field(min_length=1, max_length=MOST_STRENGTHS),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": 0},
-                {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 1},
+                {"type": "number", "minimum": 0, "maximum": STRONGEST},
+                {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": STRONGEST}, "minItems": 1},
                 {
                     "type": "object",
                     "properties": {"log": {"type": "array", "minItems": 3, "maxItems": 3}},
@@ -62,7 +71,7 @@ class Penalised(Part):
 class Relative(Penalised):
     """A penalty whose strength may differ between terms."""
 
-    relative: dict[Name, Annotated[float, Field(ge=0)]] = Field(
+    relative: dict[Name, Annotated[float, Field(ge=0, le=STRONGEST)]] = Field(
         {}, description="Strength for a term's coefficients as a multiple of `strength`. Default: 1 for each."
     )
 
@@ -121,7 +130,7 @@ class Penalty(OneOf):
 class Folds(Part):
     """How rows are held out: in contiguous pieces, with a gap so that no test row's history was trained on."""
 
-    blocks: Annotated[int, Field(ge=0)] = Field(
+    blocks: Annotated[int, Field(ge=0, le=1000)] = Field(
         5, description="Number of folds; 0: none, only the epochs `train` and `test`."
     )
     cut: Literal["rows", "within_epochs", "epochs", "sessions"] = Field(
@@ -194,7 +203,7 @@ class Fit(Part):
         description="Choose the strength of a fold's score from fits that saw nothing of the fold: blocks - 1 times "
         "the work. Otherwise it is chosen by the scores of the other folds, whose fits were trained on it.",
     )
-    tolerance: Annotated[float, Field(gt=0)] = Field(
+    tolerance: Annotated[float, Field(gt=0, le=1)] = Field(
         1e-10, description="Distance from the least objective (nats per row) at which a fit is done."
     )
     precision: Literal["float64", "float32"] = Field(
@@ -208,7 +217,7 @@ class Fit(Part):
         description="Features that need more are not kept in memory but made again for each pass over the data. It "
         "belongs to the study, not to the machine, because results may differ in their last digits.",
     )
-    gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs a fit asks for.")
+    gpus: Annotated[int, Field(ge=0, le=64)] = Field(0, description="GPUs a fit asks for.")
 
     def of_model(self, model: Model) -> Fit:
         """Return these settings with what the model says differently; without terms there is nothing to penalise."""

@@ -16,39 +16,68 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 SECONDS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "ms": "1e-3", "s": "1", "min": "60", "h": "3600"}
 BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 2**20, "GiB": 2**30}
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµ]*)\s*")
+LONGEST = 1e10
+"""Seconds: 300 years, so that times counted from 1970 are times still."""
+LARGEST = 1e15
+"""Of a plain number: no stimulus, angle or count is further from 0."""
+MOST_STORAGE = 10**15
+"""Bytes."""
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?)\s*([A-Za-zµ]*)\s*")
+
+
+def _match(value: Any) -> re.Match | None:
+    return _QUANTITY.fullmatch(value) if isinstance(value, str) and len(value) <= 60 else None
 
 
 def parse_duration(value: Any) -> float:
     """Return the seconds of ``"10 ms"``; a bare number is refused, since its unit would be a guess."""
-    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    match = _match(value)
     if match is None or match[2] not in SECONDS:
         units = ", ".join(unit for unit in SECONDS if unit != "µs")
-        raise ValueError(f"{value!r} is not a duration: write a number and a unit ({units}), such as '10 ms'")
-    return float(Decimal(match[1]) * Decimal(SECONDS[match[2]]))
+        raise ValueError(f"{shown(value)} is not a duration: write a number and a unit ({units}), such as '10 ms'")
+    seconds = float(Decimal(match[1]) * Decimal(SECONDS[match[2]]))
+    if not abs(seconds) <= LONGEST:
+        raise ValueError(f"{shown(value)} is out of range: a duration is at most {LONGEST:g} s")
+    return seconds
 
 
 def parse_size(value: Any) -> int:
     """Return the bytes of ``"4 GB"``; a bare number is refused, since its unit would be a guess."""
-    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    match = _match(value)
     if match is None or match[2] not in BYTES:
-        raise ValueError(f"{value!r} is not a size: write a number and a unit ({', '.join(BYTES)}), such as '4 GB'")
-    return int(Decimal(match[1]) * BYTES[match[2]])
+        units = ", ".join(BYTES)
+        raise ValueError(f"{shown(value)} is not a size: write a number and a unit ({units}), such as '4 GB'")
+    size = Decimal(match[1]) * BYTES[match[2]]
+    if not abs(size) <= MOST_STORAGE:  # before it is made whole: 1e999999999 has as many digits
+        raise ValueError(f"{shown(value)} is out of range: a size is at most {MOST_STORAGE // 10**12} TB")
+    return int(size)
 
 
 def parse_number(value: Any) -> float:
     """Return a number that may be written as a multiple of pi (``"2 pi"``, ``"-pi"``)."""
     if isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(f"{shown(value)} is not a number")
     if isinstance(value, str):
         text = value.strip()
         if text in ("pi", "+pi", "-pi"):
             return -math.pi if text[0] == "-" else math.pi
-        match = _QUANTITY.fullmatch(text)
+        match = _match(text)
         if match is None or match[2] not in ("", "pi"):
-            raise ValueError(f"{value!r} is not a number: write it plainly, or as a multiple of pi, such as '2 pi'")
-        return float(match[1]) * (math.pi if match[2] else 1.0)
+            raise ValueError(
+                f"{shown(value)} is not a number: write it plainly, or as a multiple of pi, such as '2 pi'"
+            )
+        value = float(match[1]) * (math.pi if match[2] else 1.0)
+    if not isinstance(value, (int, float)):
+        raise ValueError(f"{shown(value)} is not a number")
+    if not abs(value) <= LARGEST:  # NaN is not, either
+        raise ValueError(f"{shown(value)} is out of range: a number here lies within {LARGEST:g} of 0")
     return float(value)
+
+
+def shown(value: Any) -> str:
+    """Show a value as the study has it, the middle of a long one left out."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:40]} ... {text[-10:]}"
 
 
 def write_duration(seconds: float) -> str:
@@ -67,6 +96,8 @@ AnyDuration = Annotated[
     float, BeforeValidator(parse_duration), PlainSerializer(write_duration), WithJsonSchema(_TEXT_SCHEMA)
 ]
 Duration = Annotated[AnyDuration, Field(gt=0)]
+UnitId = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
@@ -77,5 +108,12 @@ Size = Annotated[
 Number = Annotated[
     float,
     BeforeValidator(parse_number),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "examples": ["2 pi"]}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
+                {"type": "string", "examples": ["2 pi"]},
+            ]
+        }
+    ),
 ]

@@ -11,7 +11,11 @@ from typing import Any
 
 from .base import nearest
 from .data import RESERVED
+from .quantities import parse_duration
 from .terms import SPIKES
+
+MOST_LAGS = 100_000
+"""Bins of a window."""
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -69,12 +73,34 @@ def _terms(config: dict[str, Any]) -> Iterator[str]:
 def _factor(factor: dict[str, Any], path: str, config: dict[str, Any]) -> Iterator[str]:
     signals = _mapping(config.get("signals"))
     of, basis = factor.get("of"), factor.get("basis")
+    yield from _window(_mapping(basis), path, config.get("bin"))
     if isinstance(of, str) and of not in signals and of not in SPIKES:
         yield f"{path}.of: there is no input '{of}'; {nearest(of, [*SPIKES, *signals])}"
-    elif isinstance(basis, dict) and "cyclic_bspline" in basis:
+    elif isinstance(of, str) and isinstance(basis, dict) and "cyclic_bspline" in basis:
         over_lags = "window" in _mapping(basis["cyclic_bspline"])
         if not over_lags and not _mapping(signals.get(of)).get("period"):
             yield f"{path}.basis.cyclic_bspline: '{of}' is not circular; give the signal a period, such as 2 pi"
+
+
+def _window(basis: dict[str, Any], path: str, width: Any) -> Iterator[str]:
+    """Hold a window against the bin: it is a whole number of bins, and not a million of them."""
+    for kind, settings in basis.items():
+        try:
+            window, bin_width = parse_duration(_mapping(settings).get("window")), parse_duration(width)
+        except ValueError:  # pydantic reports what is no duration
+            continue
+        if not (window > 0 and bin_width > 0):
+            continue
+        here = f"{path}.basis.{kind}.window: {window:g} s"
+        count = window / bin_width
+        if count > MOST_LAGS:
+            yield f"{here} holds {count:.3g} bins of {bin_width:g} s; at most {MOST_LAGS} are taken"
+        elif round(count) < 1 or abs(count - round(count)) > 1e-6 * count:
+            near = sorted({max(1, int(count)), int(count) + 1})
+            yield (
+                f"{here} is not a whole number of bins of {bin_width:g} s; use "
+                f"{' or '.join(f'{whole * bin_width:.9g} s' for whole in near)}"
+            )
 
 
 def _models(config: dict[str, Any]) -> Iterator[str]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import re
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from nwbglm.errors import StudyError
 
-from .base import NAME, Name, Part, nearest, validate
+from .base import Name, Part, mistakes_error, nearest, validate
+from .cost import Limits, cost_of, too_much
 from .data import DataSettings
 from .fitting import Fit, Model
-from .quantities import AnyDuration, Duration
+from .loading import read_yaml
+from .patterns import expand_patterns
+from .quantities import AnyDuration, Duration, Seed, UnitId
 from .references import reference_mistakes
 from .terms import Term
 
@@ -28,7 +28,7 @@ class Simulated(Part):
     """A recording made from known truth."""
 
     kind: Literal["head_direction", "injected_current"] = Field(description="Which generator.")
-    seed: int = Field(description="Its seed.")
+    seed: Seed = Field(description="Its seed.")
 
 
 class Source(Part):
@@ -106,7 +106,7 @@ class Smooth(Part):
     """The Gaussian that smooths counts and rates in figures."""
 
     std: Duration = Field(0.05, description="Its standard deviation.")
-    size_factor: Annotated[int, Field(ge=1)] = Field(20, description="Its full width in standard deviations.")
+    size_factor: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Its full width in standard deviations.")
 
 
 class Window(Part):
@@ -119,7 +119,7 @@ class Window(Part):
 class Figures(Part):
     """What the figures show."""
 
-    unit: int | None = Field(
+    unit: UnitId | None = Field(
         None, description="NWB id of the example unit. Default: the first by preferred value, or the busiest."
     )
     window: Window = Field(Window(), description="The stretch of time that figures show.")
@@ -131,7 +131,7 @@ class Study(DataSettings):
 
     study: Name = Field(description="The study's name; its results go to results/<study>.")
     description: str = Field("", description="What is asked, in a sentence or two; it opens the report.")
-    seed: int = Field(0, description="All randomness derives from it.")
+    seed: Seed = Field(0, description="All randomness derives from it.")
     recordings: dict[Name, Recording] = Field(min_length=1, description="The sessions, by name.")
     join: dict[Name, Join] = Field(
         {},
@@ -144,8 +144,11 @@ class Study(DataSettings):
     terms: dict[Name, Term] = Field({}, description="What may drive a unit, by a name of your own.")
     models: dict[Name, Model] = Field(min_length=1, description="Lists of terms, by a name of your own.")
     fit: Fit = Field(Fit(), description="How all models are fitted and scored.")
-    unit_blocks: Annotated[int, Field(ge=1)] = Field(1, description="Split each session's units over this many jobs.")
+    unit_blocks: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        1, description="Split each session's units over this many jobs."
+    )
     figures: Figures = Field(Figures(), description="What the figures show.")
+    limits: Limits = Field(Limits(), description="What the study may cost; above it nothing starts.")
 
     @field_validator("recordings", mode="before")
     @classmethod
@@ -209,61 +212,34 @@ def join_mistakes(study: Study) -> list[str]:
     return mistakes
 
 
-def expand_patterns(recordings: dict[str, Any]) -> dict[str, Any]:
-    """Replace each entry whose path is a pattern by one entry a file, named after the file."""
-    expanded: dict[str, Any] = {}
-    for name, entry in recordings.items():
-        nwb = entry.get("nwb") if isinstance(entry, dict) else None
-        pattern = nwb.get("path") if isinstance(nwb, dict) else nwb
-        if not isinstance(pattern, str) or not glob.has_magic(pattern):
-            found = {name: entry}
-        else:
-            files = sorted(glob.glob(pattern, recursive=True))
-            if not files:
-                raise ValueError(f"{name}.nwb: no file matches '{pattern}' (from {os.getcwd()})")
-            found = {}
-            for file in files:
-                session = safe_name(file)
-                if session in found:
-                    raise ValueError(
-                        f"{name}.nwb: '{file}' and '{found[session]['nwb']}' would both be session '{session}'"
-                    )
-                found[session] = {**entry, "nwb": file}
-        for session in found.keys() & expanded.keys():
-            raise ValueError(f"{name}.nwb: session '{session}' is there twice")
-        expanded |= found
-    return expanded
-
-
-def safe_name(path: str) -> str:
-    """Make a session's name of a file's: what a name may not hold becomes '-'."""
-    name = re.sub(r"[^A-Za-z0-9_+-]+", "-", Path(path).stem).lstrip("_+-")
-    if not re.fullmatch(NAME, name):
-        raise ValueError(f"no session name can be made of '{path}': name it by hand")
-    return name
-
-
 def read_study(config: dict[str, Any], where: str = "study file") -> Study:
-    """Validate a study that is already loaded (Snakemake's `config`)."""
+    """Validate a study that is already loaded (Snakemake's `config`).
+
+    Raises
+    ------
+    StudyError
+        With every mistake in it; or if it would cost more than its `limits`.
+    """
     if not config:
         raise StudyError("the study is empty", where=where, mend="name a study file: --configfile config/<study>.yaml")
-    return validate(Study, config, where, also=reference_mistakes)
+    study = validate(Study, config, where, also=reference_mistakes)
+    if lines := too_much(cost_of(study), study.limits):
+        raise mistakes_error(lines, where)
+    return study
 
 
 def load_study(path: str | os.PathLike[str]) -> Study:
     """Read and validate a study file."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise StudyError(f"cannot be read ({error.strerror})", where=str(path), mend="check the path") from error
-    try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise StudyError(f"is not YAML: {error}", where=str(path), mend="mend the line that is named") from error
-    if not isinstance(config, dict):
-        raise StudyError(
-            "is not a mapping of names to values",
-            where=str(path),
-            mend="begin from `nwbglm start`, or config/",
-        )
-    return read_study(config, str(path))
+    return read_study(read_yaml(path), str(path))
+
+
+def configured_study(config: dict[str, Any], files: Iterable[str | os.PathLike[str]]) -> Study:
+    """Validate the study of a run, and the files that it was read from.
+
+    Snakemake reads YAML by itself and takes the last of two equal names in silence: the files are read again here, only
+    to refuse what `load_study` would. What counts is `config`, which ``--config`` may have changed.
+    """
+    files = list(files)
+    for file in files:
+        read_yaml(file)
+    return read_study(config, ", ".join(map(str, files)) or "the configuration")

@@ -11,7 +11,9 @@ from .quantities import Duration, Number
 
 OWN_SPIKES, ALL_SPIKES, OTHER_SPIKES = "own spikes", "all spikes", "other spikes"
 SPIKES = (OWN_SPIKES, ALL_SPIKES, OTHER_SPIKES)
-AtLeastTwo = Annotated[int, Field(ge=2)]
+MOST_FUNCTIONS = 1000
+"""Of one basis."""
+AtLeastTwo = Annotated[int, Field(ge=2, le=MOST_FUNCTIONS)]
 
 
 class OverLags(Part):
@@ -58,7 +60,7 @@ class Either(OverValues):
 class Spline(Either):
     """Piecewise polynomials on uniform knots."""
 
-    n: Annotated[int, Field(ge=1)] = Field(description="Number of functions, at least the order.")
+    n: Annotated[int, Field(ge=1, le=MOST_FUNCTIONS)] = Field(description="Number of functions, at least the order.")
     order: Annotated[int, Field(ge=1, le=8)] = Field(4, description="Degree plus one (4: cubic).")
 
     @model_validator(mode="after")
@@ -92,8 +94,8 @@ class RaisedCosineLog(Either):
     """Raised cosines on a logarithmic axis (Pillow et al. 2005): fine near now, coarse further away."""
 
     n: AtLeastTwo = Field(description="Number of functions.")
-    width: Annotated[float, Field(gt=1)] = Field(2.0, description="Half-width in units of the spacing of the peaks.")
-    time_scaling: Annotated[float, Field(gt=0)] = Field(50.0, description="How strongly the axis is stretched.")
+    width: Annotated[float, Field(gt=1, le=100)] = Field(2.0, description="Half-width in spacings of the peaks.")
+    time_scaling: Annotated[float, Field(gt=0, le=1e6)] = Field(50.0, description="How strongly the axis is stretched.")
     decay_to_zero: bool = Field(True, description="Whether the last function ends at zero.")
 
 
@@ -101,7 +103,7 @@ class RaisedCosineLinear(Either):
     """Raised cosines with evenly spaced peaks."""
 
     n: AtLeastTwo = Field(description="Number of functions.")
-    width: Annotated[float, Field(gt=1)] = Field(2.0, description="Half-width in units of the spacing of the peaks.")
+    width: Annotated[float, Field(gt=1, le=100)] = Field(2.0, description="Half-width in spacings of the peaks.")
 
 
 class BSpline(Partition):
@@ -123,7 +125,7 @@ class MSpline(Partition):
 class Fourier(Either):
     """Cosines and sines of 1 to n cycles over the range: 2n functions."""
 
-    n: Annotated[int, Field(ge=1)] = Field(description="Number of harmonics.")
+    n: Annotated[int, Field(ge=1, le=MOST_FUNCTIONS)] = Field(description="Number of harmonics.")
 
 
 class OrthogonalExponentials(OverLags):
