@@ -1,22 +1,35 @@
-"""Encoding models for NWB recordings, from raw files to a cross-validated comparison."""
+"""Encoding models for NWB recordings, from raw files to a cross-validated comparison.
+
+The public face is `nwbglm.api`; its functions are found here, and loaded when they are first asked for: the Snakefile
+imports this package in every job. `__init__.pyi` tells them to type checkers.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import os
-
-    import xarray as xr
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+__all__ = [
+    "bin_recording",
+    "compute_filters",
+    "cross_validate",
+    "fit",
+    "inspect_recording",
+    "make_features",
+    "open",
+    "predict_rates",
+    "read_study",
+    "simulate_recording",
+    "simulate_spikes",
+]
 
 
-def open(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a result store (``*.zarr.zip``) as an xarray dataset, lazily.
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("nwbglm.api"), name)
+    raise AttributeError(f"module 'nwbglm' has no attribute '{name}'")
 
-    `xarray.open_zarr` needs to be told that the store is a zip file; this also checks its contract.
-    """
-    from nwbglm import store  # importing the package stays light: the Snakefile does so in every job
 
-    return store.read(path)
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

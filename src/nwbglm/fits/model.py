@@ -84,9 +84,9 @@ def fit_model(
     refuse_impossible(design, responses.counts, splits, settings, where)
     report_silent_units(responses.counts[:, : len(units)], responses.ids[: len(units)], splits, where)
     groups = list(_groups(design, binned, responses, splits, settings, where))
-    fits = _fit_units(groups, responses, splits, settings)
+    fits = fit_groups(groups, responses, splits, settings)
     dataset = assemble(fits, splits, settings, design)
-    dataset = dataset.assign(_tell(dataset, groups, responses, splits, settings))
+    dataset = dataset.assign(tell_fits(dataset, groups, responses, splits, settings))
     dataset = describe(dataset, binned, folds, design, model, settings, units or [0])
     dataset = dataset.assign_coords(row=("row", folds["row"].values[used].astype(np.int32)))
     return dataset.assign_attrs(model=name, block=block).isel(unit=slice(0, len(units)))
@@ -177,11 +177,11 @@ def _groups(
         report_constant_features(varies, design, ids[0], where)
         mask = design.mask(ids)
         usable = np.repeat(varies[:, None], len(ids), axis=1)
-        penalty = _penalty(settings.penalty, deviation, design)
+        penalty = resolve_penalty(settings.penalty, deviation, design)
         yield Group(group, make, penalty, usable if mask is None else usable & mask, mask, memory)
 
 
-def _fit_units(groups: Sequence[Group], responses: Responses, splits: Splits, settings: Fit) -> SplitFits:
+def fit_groups(groups: Sequence[Group], responses: Responses, splits: Splits, settings: Fit) -> SplitFits:
     """Fit every group."""
     parts = [
         fit_splits(
@@ -203,7 +203,7 @@ def _fit_units(groups: Sequence[Group], responses: Responses, splits: Splits, se
     return SplitFits(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _tell(
+def tell_fits(
     dataset: xr.Dataset, groups: Sequence[Group], responses: Responses, splits: Splits, settings: Fit
 ) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
     """Return what is told of the reported fits beside their scores: numbers of parameters, and sums they predict."""
@@ -233,7 +233,7 @@ def _tell(
     }
 
 
-def _penalty(settings: PenaltySettings, deviation: np.ndarray, design: Design) -> Penalty:
+def resolve_penalty(settings: PenaltySettings, deviation: np.ndarray, design: Design) -> Penalty:
     """Resolve scale, groups and relative strengths into the engine's penalty.
 
     The scale is the features' standard deviation over the rows of the final fit, 1 where a feature does not vary: with
