@@ -46,6 +46,7 @@ def make_session(folder: Path, given: argparse.Namespace) -> None:
     from nwbglm import store
     from nwbglm.crossval import split_rows
     from nwbglm.features import build_features
+    from nwbglm.response import SPIKES
     from nwbglm.study import Folds, Term
 
     rng = np.random.default_rng(0)
@@ -56,7 +57,7 @@ def make_session(folder: Path, given: argparse.Namespace) -> None:
         counts[:, unit] = np.minimum(rng.poisson(8 * given.bin * drift * rng.lognormal(0, 0.5)), 255)
     binned = xr.Dataset(
         {
-            "spike_count": (("time", "unit"), counts),
+            "response": (("time", "unit"), counts, SPIKES),
             "segment": ("time", np.arange(given.bins, dtype=np.int32) // (given.bins // 2 + 1)),
             "in_epoch": (("purpose", "time"), np.ones((2, given.bins), bool)),
         },

@@ -7,6 +7,7 @@ import xarray as xr
 
 from nwbglm.crossval import split_rows
 from nwbglm.features import build_features
+from nwbglm.response import SPIKES
 from nwbglm.study import Fit, Folds, Model, Term
 
 
@@ -17,7 +18,7 @@ def binned_session(counts, *, bin_width=0.01, segment=None, in_epoch=None, expos
     purposes = {"use": np.ones(len(counts), bool), "fit": np.ones(len(counts), bool)} | (in_epoch or {})
     dataset = xr.Dataset(
         {
-            "spike_count": (("time", "unit"), counts.astype(np.uint16)),
+            "response": (("time", "unit"), counts.astype(np.uint16), SPIKES),
             "segment": ("time", np.zeros(len(counts), np.int32) if segment is None else np.asarray(segment, np.int32)),
             "in_epoch": (("purpose", "time"), np.stack(list(purposes.values()))),
         },
@@ -89,4 +90,4 @@ class Stages:
 
     @property
     def counts(self):
-        return self.binned["spike_count"].values[self.folds["row"].values].astype(float)
+        return self.binned["response"].values[self.folds["row"].values].astype(float)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from nwbglm.response import SPIKES
+
 FOLDS = 4
 
 
@@ -26,7 +28,7 @@ def binned_of(name, counts, units, bin_, signals, fit_rows) -> xr.Dataset:
     in_epoch[1, fit_rows:] = False
     dataset = xr.Dataset(
         {
-            "spike_count": (("time", "unit"), counts.astype(np.uint16)),
+            "response": (("time", "unit"), counts.astype(np.uint16), SPIKES),
             "segment": ("time", np.zeros(len(counts), np.int32)),
             "in_epoch": (("purpose", "time"), in_epoch),
         },
@@ -82,7 +84,7 @@ def _convolve(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def features_of(name, term_name, term, binned, row) -> xr.Dataset:
-    counts = binned.spike_count.values.astype(float)
+    counts = binned.response.values.astype(float)
     spikes = term.of.endswith("spikes")
     inputs = (
         {str(u): counts[:, i] for i, u in enumerate(binned.unit.values)}

@@ -92,7 +92,7 @@ def fit_of(name, model, term_names, features, folds, binned, halves) -> xr.Datas
     strengths = STRENGTHS if term_names else STRENGTHS[:1]
     parts = [
         _unit_fit(
-            _Problem(design_of(features, term_names, u), binned.spike_count.values[row, i].astype(float), folds),
+            _Problem(design_of(features, term_names, u), binned.response.values[row, i].astype(float), folds),
             strengths,
             halves,
         )

@@ -20,7 +20,7 @@ def tuning_of(name, binned, signal, bins) -> xr.Dataset:
     values, bin_ = binned[signal].values, binned.attrs["bin"]
     period = binned[signal].attrs.get("period")
     edges = np.linspace(0, period, bins + 1) if period else np.linspace(values.min(), values.max() + 1e-9, bins + 1)
-    mean, count, rows = _mean_by_value(binned.spike_count.values.astype(float), values, edges)
+    mean, count, rows = _mean_by_value(binned.response.values.astype(float), values, edges)
     centres = (edges[1:] + edges[:-1]) / 2
     attrs = {"units": binned[signal].attrs["units"]} | ({"period": period} if period else {})
     dataset = xr.Dataset(

@@ -106,14 +106,14 @@ class Lagged:
         if not self.factor.of_spikes or self.kernel.weights.shape == (self.count, self.count):  # or copies of the past
             return [convolve] * len(self.inputs)
         spikes = sum(
-            np.count_nonzero(self.binned["spike_count"][start : start + PIECE].values, axis=0)
+            np.count_nonzero(self.binned["response"][start : start + PIECE].values, axis=0)
             for start in range(0, bins, PIECE)
         )
         return [add_events if few else convolve for few in spikes < RARE * bins]
 
     @functools.cached_property
     def _read(self) -> dict[str, _Stretches]:
-        return {name: _Stretches(self.binned[name]) for name in ("spike_count", "exposure") if name in self.binned}
+        return {name: _Stretches(self.binned[name]) for name in ("response", "exposure") if name in self.binned}
 
     @functools.cached_property
     def _segment(self) -> np.ndarray:
@@ -130,7 +130,7 @@ class Lagged:
         if not self.factor.of_spikes:
             signal = np.asarray(self.binned[self.factor.of][stretch].values, dtype=float)[:, None]
             return signal, np.isnan(signal)
-        counts = self._read["spike_count"](stretch, columns)
+        counts = self._read["response"](stretch, columns)
         if "exposure" not in self._read:
             return counts, None
         return counts, self._read["exposure"](stretch, columns) == 0

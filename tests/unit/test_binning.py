@@ -251,7 +251,7 @@ def test_counts_signals_and_purposes_of_a_small_file(tmp_path):
         signals={"i": {"from": "current", "units": "pA"}},
     )
     assert data.sizes == {"time": 1000, "unit": 2, "segments": 1, "purpose": 2}
-    assert data.spike_count.values[0].tolist() == [2, 0] and data.spike_count.values.sum(0).tolist() == [3, 1]
+    assert data.response.values[0].tolist() == [2, 0] and data.response.values.sum(0).tolist() == [3, 1]
     assert data.in_epoch.sel(purpose="fit").values.sum() == 200
     assert np.allclose(data.i.values, np.arange(1000.0)) and data.i.attrs["units"] == "pA"
     assert data.spikes.values.tolist() == [3, 1] and data.rate.values.tolist() == [0.3, 0.1]
@@ -267,7 +267,7 @@ def test_observation_intervals_are_exposure_of_their_unit_alone(tmp_path):
 
     data = binned(built(tmp_path / "a.nwb", fill))
     assert data.exposure.sum("time").values.tolist() == [800, 1000, 0]
-    assert data.spike_count.sum("time").values.tolist() == [2, 1, 0]  # the spike at 5 s was not observed
+    assert data.response.sum("time").values.tolist() == [2, 1, 0]  # the spike at 5 s was not observed
     assert data.rate.values[:2].tolist() == [2 / 8, 1 / 10] and np.isnan(data.rate.values[2])
 
 
@@ -287,9 +287,9 @@ def test_little_observed_bins_count_as_not_observed(tmp_path):
         add_units(file, [[0.101]], obs_intervals=[[[0.0, 0.104], [0.5, 1.0]]])
 
     path = built(tmp_path / "a.nwb", fill)
-    assert binned(path).spike_count.values.sum() == 0
+    assert binned(path).response.values.sum() == 0
     lenient = binned(path, min_exposure=0.3)
-    assert lenient.spike_count.values[10, 0] == 1 and lenient.exposure.values[10, 0] == pytest.approx(0.4)
+    assert lenient.response.values[10, 0] == 1 and lenient.exposure.values[10, 0] == pytest.approx(0.4)
 
 
 def blankable(file):
@@ -303,7 +303,7 @@ def blankable(file):
 def test_blanked_epochs_and_events_are_neither_spikes_nor_silence(tmp_path):
     path = built(tmp_path / "a.nwb", blankable)
     epochs = binned(path, blank={"light": {"epochs": {"table": "pulses"}, "after": "500 ms"}})
-    assert epochs.exposure.values[:, 0].sum() == 900 and epochs.spike_count.values[:, 0].sum() == 90
+    assert epochs.exposure.values[:, 0].sum() == 900 and epochs.response.values[:, 0].sum() == 90
     events = binned(path, blank={"light": {"events": "pulses", "before": "10 ms", "after": "20 ms"}})
     assert np.flatnonzero(events.exposure.values[:, 1] == 0).tolist() == [199, 200, 201]
     assert events.rate.values[0] == pytest.approx(100 / 9.97)
@@ -319,7 +319,7 @@ def test_silences_of_all_units_can_be_blanked(tmp_path):
     data = binned(built(tmp_path / "a.nwb", fill), units={"ids": [0]}, blank={"lost": {"silence": "2 s"}})
     seen = data.exposure.values[:, 0] > 0
     assert seen.sum() == 1000 - 278 - 578  # 1.2 to 4.0 s and 4.1 to 9.9 s, but the bins of the spikes around them
-    assert data.spike_count.values[:, 0].sum() == 3
+    assert data.response.values[:, 0].sum() == 3
 
 
 def test_a_kept_partial_bin_says_its_exposure(tmp_path):
@@ -331,7 +331,7 @@ def test_a_kept_partial_bin_says_its_exposure(tmp_path):
     assert binned(path).sizes["time"] == 100
     kept = binned(path, partial_bins="keep")
     assert kept.sizes["time"] == 101 and kept.exposure.values[-1, 0] == pytest.approx(0.6)
-    assert kept.spike_count.values[-1, 0] == 1
+    assert kept.response.values[-1, 0] == 1
 
 
 def test_epochs_in_use_that_overlap_count_each_spike_once(tmp_path):
@@ -341,7 +341,7 @@ def test_epochs_in_use_that_overlap_count_each_spike_once(tmp_path):
         add_units(file, [[5.0]])
 
     data = binned(built(tmp_path / "a.nwb", fill))
-    assert data.sizes["time"] == 1000 and data.spike_count.values.sum() == 1
+    assert data.sizes["time"] == 1000 and data.response.values.sum() == 1
     assert data.segment_label.values.tolist() == ["from 0+from 4"]
 
 
@@ -468,10 +468,10 @@ def test_large_counts_are_made_piece_by_piece(tmp_path, monkeypatch):
         add_units(file, [np.sort(rng.uniform(0, 10, size)) for size in (300, 0, 40)])
 
     path = built(tmp_path / "a.nwb", fill)
-    whole = binned(path).spike_count
+    whole = binned(path).response
     monkeypatch.setattr(binning.counts, "IN_MEMORY", 10)
     with open_recording(path, session="s") as recording:
-        lazy = bin_recording(recording, settings()).spike_count
+        lazy = bin_recording(recording, settings()).response
     assert not lazy.variable._in_memory
     assert (lazy.isel(time=slice(100, 250)).values == whole.isel(time=slice(100, 250)).values).all()
     assert (lazy.isel(unit=2).values == whole.isel(unit=2).values).all()
@@ -503,4 +503,4 @@ def test_counts_that_are_made_as_they_are_written_come_back_whole(tmp_path, monk
         store.write(bin_recording(recording, settings()), tmp_path / "b.zarr.zip", "binned")
     monkeypatch.undo()
     back = store.read(tmp_path / "b.zarr.zip", "binned")
-    assert (back.spike_count.values == binned(path).spike_count.values).all()
+    assert (back.response.values == binned(path).response.values).all()

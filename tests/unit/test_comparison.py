@@ -55,7 +55,7 @@ def test_pooled_scores_are_scores_of_the_sums_over_folds(session, tables):
     assert row.bits_per_spike == pytest.approx((model - null) / spikes / LOG2, rel=1e-12)
     assert row.deviance_explained == pytest.approx(1 - deviance / null_deviance, rel=1e-12)
     assert row.pseudo_r2_mcfadden == pytest.approx(1 - model / null, rel=1e-12)
-    assert row.spikes == spikes == session.binned.spike_count.sel(unit=7).values[12:3000].sum()
+    assert row.spikes == spikes == session.binned.response.sel(unit=7).values[12:3000].sum()
 
 
 def test_a_fold_is_scored_at_the_strength_chosen_without_it(session):

@@ -230,7 +230,7 @@ def test_tuning_tables_equal_the_stores(ring):
 def test_rates_show_held_out_predictions(ring):
     figure, table = draw("rates", ring)
     assert table.time.iloc[0] == ring.predictions["full"].time.values[0] and len(table) == 1000
-    assert table.spikes.sum() == ring.binned.spike_count.sel(unit=7).values[200:1200].sum()
+    assert table.spikes.sum() == ring.binned.response.sel(unit=7).values[200:1200].sum()
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["data", *ring.fits]
 
@@ -271,7 +271,7 @@ def test_halves_correlate_what_was_fitted_on_each(ring):
 
 def test_feature_moments_lie_where_features_are_valid(ring):
     store = ring.features["history"]
-    counts = ring.binned.spike_count.sel(unit=7).values[store.row.values]
+    counts = ring.binned.response.sel(unit=7).values[store.row.values]
     found = find_moments(counts, store, 12)
     assert set(found) == {"after a silence", "busiest stretch"}
     for first, last in found.values():
@@ -429,5 +429,5 @@ def test_svg_coordinates_are_short_and_ticks_are_one_line(ring):
     assert not re.search(r' d="[^"]*\.\d{3}', text)
     raster = next(axes for axes in figure.axes if axes.get_title(loc="left") == "data, spikes")
     drawn = [np.isfinite(line.get_ydata()).sum() / 2 for line in raster.lines]
-    counts = ring.binned.spike_count.isel(time=slice(200, 1200))
+    counts = ring.binned.response.isel(time=slice(200, 1200))
     assert sorted(drawn) == sorted((counts > 0).sum("time").values)

@@ -44,9 +44,9 @@ def test_feedback_is_the_filters(stages):
 def test_a_model_of_signals_spikes_as_it_predicts(stages):
     fits = stages.fit("heading")
     made = simulate(fits, stages.binned, draws=40, seed=1)
-    assert made["spike_count"].shape == (40, 4000, 3)
+    assert made["response"].shape == (40, 4000, 3)
     rate = np.exp(stages.design("heading") @ fits["coef"].values.T + fits["intercept"].values)
-    total, expected = made["spike_count"].values.sum(axis=0), 40 * rate
+    total, expected = made["response"].values.sum(axis=0), 40 * rate
     z = (total.sum(axis=0) - expected.sum(axis=0)) / np.sqrt(expected.sum(axis=0))
     assert np.abs(z).max() < 4
     # bin by bin the spread is Poisson's, too
@@ -61,7 +61,7 @@ def test_spikes_feed_back_with_the_fitted_filters(stages):
     coef = np.tile([-3.0, -0.5, 0.4], (3, 1))
     fits = with_coefficients(fits, coef, np.log([0.3, 0.2, 0.1]))
     made = simulate(fits, stages.binned, draws=30, seed=2)
-    counts = made["spike_count"].values.astype(float)
+    counts = made["response"].values.astype(float)
     kernel = filters(fits, "history").values[0]
     eta = np.zeros((30, 4000))
     for lag, weight in enumerate(kernel, 1):
@@ -81,7 +81,7 @@ def test_refitting_a_simulation_finds_the_model(stages):
     truth = with_coefficients(fits, coef, np.log([0.2, 0.15, 0.1]))
     long = binned_session(np.zeros((60_000, 3)))
     made = simulate(truth, long, seed=5)
-    again = Stages(binned_session(made["spike_count"].values[0]), ["coupling"]).fit("coupling", penalty="none")
+    again = Stages(binned_session(made["response"].values[0]), ["coupling"]).fit("coupling", penalty="none")
     found, true = filters(again, "coupling").values, filters(truth, "coupling").values
     assert np.corrcoef(found.ravel(), true.ravel())[0, 1] > 0.97
     assert np.abs(np.exp(again["intercept"].values) / [0.2, 0.15, 0.1] - 1).max() < 0.1
@@ -112,7 +112,7 @@ def test_segments_begin_without_history(stages):
     certain = with_coefficients(fits, np.tile([-50.0, -50.0, -50.0], (3, 1)), np.full(3, np.log(30.0)))
     segment = np.repeat(np.arange(8), 5)
     made = simulate(certain, binned_session(np.zeros((40, 3)), segment=segment), seed=0, limit=1e5)
-    first = made["spike_count"].values[0].reshape(8, 5, 3)
+    first = made["response"].values[0].reshape(8, 5, 3)
     assert (first[:, 0] > 0).all()
     assert first[:, 1:].sum() == 0
 
@@ -138,7 +138,7 @@ def test_counts_spread_as_their_distribution_says(stages, observations, variance
     settings = json.loads(fits.attrs["settings"]) | {"observations": observations}
     fits = with_coefficients(fits, np.zeros((3, 6)), np.full(3, -0.5)).assign_attrs(settings=json.dumps(settings))
     fits["dispersion"] = ("unit", np.full(3, 0.8))
-    counts = simulate(fits, stages.binned, draws=5, seed=4, limit=1e4)["spike_count"].values.astype(float)
+    counts = simulate(fits, stages.binned, draws=5, seed=4, limit=1e4)["response"].values.astype(float)
     mu = {"poisson_softplus": np.log1p(np.exp(-0.5)), "bernoulli": 1 / (1 + np.exp(0.5))}.get(
         observations, np.exp(-0.5)
     )
@@ -155,8 +155,8 @@ def test_gaussian_models_make_no_spikes(stages):
 
 def test_a_silent_unit_stays_silent(stages):
     silent = head_direction_session()
-    silent["spike_count"][:, 1] = 0
+    silent["response"][:, 1] = 0
     fits = Stages(silent, ["heading"]).fit("heading")
     made = simulate(fits, silent, seed=0)
-    assert made["spike_count"].values[..., 1].sum() == 0
+    assert made["response"].values[..., 1].sum() == 0
     assert json.loads(fits.attrs["terms"]) == ["heading"]

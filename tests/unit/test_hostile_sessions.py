@@ -65,7 +65,7 @@ def test_a_hostile_session_is_fitted_or_refused_in_words(seed):
         assert error.where.startswith("session small") and error.mend
         return
     words = np.array(fits["status"].attrs["flag_meanings"].split())[fits["status"].values]
-    silent = binned["spike_count"].values[stages.folds["row"].values].sum(axis=0) == 0
+    silent = binned["response"].values[stages.folds["row"].values].sum(axis=0) == 0
     assert (words[silent] == "no_spikes").all()
     assert np.isfinite(fits["coef"].values).all()
     assert not np.isnan(fits["test_log_likelihood"].values).any()

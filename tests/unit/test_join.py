@@ -22,7 +22,7 @@ from nwbglm.study import Folds, Term, read_study
 def recording(name, seed, rows=2000, units=(1, 2, 3), **unit_columns) -> xr.Dataset:
     """One day of three units, with what a binned store says of units and segments."""
     day = head_direction_session(rows=rows, seed=seed, segment=np.repeat([0, 1], [rows - 500, 500]))
-    counts = day["spike_count"].values
+    counts = day["response"].values
     labels = {"rate": counts.sum(axis=0) / (rows * 0.01), "spikes": counts.sum(axis=0), **unit_columns}
     return day.assign_coords(
         unit=list(units),
@@ -40,15 +40,15 @@ def two_days() -> xr.Dataset:
 def test_counts_and_signals_follow_one_another():
     days = [recording("day1", 0), recording("day2", 1, rows=1500)]
     joined = join_recordings(days, session="mouse")
-    for name in ("spike_count", "heading", "drive"):
+    for name in ("response", "heading", "drive"):
         np.testing.assert_array_equal(joined[name], np.concatenate([day[name] for day in days]))
     np.testing.assert_array_equal(joined["time"], np.concatenate([day["time"] for day in days]))
     np.testing.assert_array_equal(np.unique(joined["segment"]), [0, 1, 2, 3])
     assert joined["recording"].values.tolist() == ["day1", "day2"]
     assert joined["recording_of_segment"].values.tolist() == [0, 0, 1, 1]
     assert joined["heading"].attrs["period"] == 2 * np.pi
-    np.testing.assert_array_equal(joined["spikes"], joined["spike_count"].sum("time"))
-    np.testing.assert_allclose(joined["rate"], joined["spike_count"].sum("time") / 35.0)
+    np.testing.assert_array_equal(joined["spikes"], joined["response"].sum("time"))
+    np.testing.assert_allclose(joined["rate"], joined["response"].sum("time") / 35.0)
     assert "exposure" not in joined
 
 
@@ -62,13 +62,13 @@ def test_large_counts_are_joined_as_they_are_read(monkeypatch, tmp_path):
     whole = two_days()
     monkeypatch.setattr(join, "IN_MEMORY", 0)
     lazy = two_days()
-    assert not lazy["spike_count"].variable._in_memory
+    assert not lazy["response"].variable._in_memory
     for rows in (slice(None), slice(1900, 2100), slice(2500, 2600), slice(10, 3400, 7), 2000, slice(5, 5)):
         for units in (slice(None), slice(0, 2), 1):
-            np.testing.assert_array_equal(lazy["spike_count"][rows, units], whole["spike_count"][rows, units])
+            np.testing.assert_array_equal(lazy["response"][rows, units], whole["response"][rows, units])
     monkeypatch.setattr(store.writing, "STREAM_BYTES", 0)
     store.write(lazy, tmp_path / "a.zarr.zip", "binned")
-    xr.testing.assert_equal(store.read(tmp_path / "a.zarr.zip")["spike_count"].load(), whole["spike_count"])
+    xr.testing.assert_equal(store.read(tmp_path / "a.zarr.zip")["response"].load(), whole["response"])
 
 
 def test_exposure_of_one_recording_is_one_in_the_others():
@@ -90,8 +90,8 @@ def test_units_are_matched_by_id_or_by_a_column(caplog):
         joined = join_recordings([first, second], session="mouse", match="cluster")
     assert joined["unit"].values.tolist() == [7, 9]
     assert joined["unit_of_recording"].values.tolist() == [[7, 9], [1, 0]]
-    np.testing.assert_array_equal(joined["spike_count"][:2000], first["spike_count"][:, [0, 2]])
-    np.testing.assert_array_equal(joined["spike_count"][2000:], second["spike_count"][:, [1, 0]])
+    np.testing.assert_array_equal(joined["response"][:2000], first["response"][:, [0, 2]])
+    np.testing.assert_array_equal(joined["response"][2000:], second["response"][:, [1, 0]])
     np.testing.assert_array_equal(joined["depth"], [1.0, np.nan])
     assert "1 of 3 units of day1 are not in every recording" in caplog.text
     with pytest.raises(RecordingError, match=r"no unit is in every one of day1, day2 \(by unit id\)"):

@@ -150,7 +150,7 @@ def test_smoothness_acts_on_neighbouring_functions(stages):
 def test_every_observation_model_maximises_its_likelihood(observations):
     binned = head_direction_session()
     if observations == "bernoulli":
-        binned["spike_count"] = binned["spike_count"].clip(max=1)
+        binned["response"] = binned["response"].clip(max=1)
     stages = Stages(binned, ["coupling"])
     fits = stages.fit("coupling", penalty="none", observations=observations)
     shared = stages.folds["shared"].values
@@ -242,7 +242,7 @@ def test_splines_that_sum_to_one_are_rank_deficient_unless_told_otherwise(stages
 
 def test_sick_units_change_nothing_for_the_others():
     healthy = head_direction_session()
-    counts = healthy["spike_count"].values.copy()
+    counts = healthy["response"].values.copy()
     counts = np.column_stack([counts, np.zeros(4000, counts.dtype), np.eye(1, 4000, 100, dtype=counts.dtype)[0]])
     sick = binned_session(
         counts, heading=(healthy["heading"].values, {"period": 2 * np.pi}), drive=healthy["drive"].values
@@ -280,7 +280,7 @@ def test_a_units_unobserved_bins_are_no_rows_for_it_alone():
 
 def test_silent_units_and_constant_features_are_in_the_log(caplog):
     healthy = head_direction_session()
-    counts = healthy["spike_count"].values.copy()
+    counts = healthy["response"].values.copy()
     counts[:, 1] = 0
     counts[1000:, 2] = 0
     stages = Stages(binned_session(counts, drive=np.ones(4000)), ["coupling", "drive"])

@@ -45,7 +45,7 @@ class Session:
         )
         self.rows = self.folds["shared"].values
         self.x = self.features["features"].values.astype(float)
-        self.y = self.binned["spike_count"].values[self.folds["row"].values].astype(float)
+        self.y = self.binned["response"].values[self.folds["row"].values].astype(float)
 
 
 @pytest.fixture(scope="module")

@@ -138,8 +138,8 @@ def test_a_stored_fit_predicts_another_recording_with_its_own_bounds(stages):
     drive = Stages(stages.binned, ["drive", "coupling"])
     fits = drive.fit("coupling", "drive")
     other = head_direction_session(rows=500, seed=9)
-    more = xr.concat([other["spike_count"], other["spike_count"].isel(unit=[0]).assign_coords(unit=[9])], "unit")
-    wider = other.drop_vars(["spike_count", "unit"]).assign(spike_count=more).isel(unit=[3, 1, 0, 2])
+    more = xr.concat([other["response"], other["response"].isel(unit=[0]).assign_coords(unit=[9])], "unit")
+    wider = other.drop_vars(["response", "unit"]).assign(response=more).isel(unit=[3, 1, 0, 2])
     rate = predict_recording(fits, wider)
     np.testing.assert_allclose(rate.values, predict_recording(fits, other).values, rtol=1e-5)
     assert rate["unit"].values.tolist() == [1, 2, 3]

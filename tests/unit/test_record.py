@@ -10,10 +10,10 @@ def test_in_sample_spikes_are_those_of_the_rows_that_were_fitted():
     binned = head_direction_session(rows=2000)
     half = np.arange(2000) < 1000
     binned["in_epoch"] = (("purpose", "time"), np.stack([np.ones(2000, bool), half]))
-    total = binned["spike_count"].values.sum(axis=0)
+    total = binned["response"].values.sum(axis=0)
     binned = binned.assign_coords(spikes=("unit", total), rate=("unit", total / 20.0))
     fits = Stages(binned, ("drive",)).fit("drive")
-    fitted = binned["spike_count"].values[:1000].sum(axis=0)
+    fitted = binned["response"].values[:1000].sum(axis=0)
     np.testing.assert_array_equal(fits["spikes"], fitted)
     np.testing.assert_array_equal(fits["unit_spikes"], total)
     np.testing.assert_array_equal(fits["rate"], total / 20.0)
@@ -32,5 +32,5 @@ def test_a_fit_holds_the_rows_that_it_was_trained_and_scored_on():
     assert int(fits["trained"].sel(fit="final").sum()) == int(fits["rows"][0])
     assert not (fits["trained"].sel(fit=fits["fold"].values).values & fits["scored"].values).any()
     rows = fits["row"].values[fits["scored"].values[0]]
-    spikes = stages.binned["spike_count"].values[rows].sum(axis=0)
+    spikes = stages.binned["response"].values[rows].sum(axis=0)
     np.testing.assert_array_equal(fits["test_spikes"].isel(fold=0), spikes)

@@ -131,7 +131,7 @@ def test_trap_7_sweeps_that_restart_are_told_apart_by_how_often_times_run_back(t
 
     data = bins(built(tmp_path / "a.nwb", fill), signals={"i": {"from": "current"}})
     assert data.sizes["time"] == 600 and data.segment_label.values.tolist() == ["sweep 0", "sweep 1", "sweep 2"]
-    by_sweep = data.spike_count.values[:, 0].reshape(3, 200)
+    by_sweep = data.response.values[:, 0].reshape(3, 200)
     assert by_sweep.sum(1).tolist() == [2, 2, 3] and by_sweep[0, 50] == by_sweep[1, 25] == by_sweep[2, 10] == 1
     means = data.i.values.reshape(3, 200)[:, ::2]
     assert (means == np.arange(3.0)[:, None]).all()
@@ -168,7 +168,7 @@ def test_trap_7_sweeps_of_a_restarting_series_are_taken_by_time_where_only_one_p
     path = built(tmp_path / "a.nwb", fill)
     signals = {"i": {"from": "current", "resample": "hold"}}
     data = bins(path, epochs={"use": {"tags": "noise"}}, signals=signals)
-    assert (data.i.values == 1.0).all() and data.spike_count.values.sum() == 2
+    assert (data.i.values == 1.0).all() and data.response.values.sum() == 2
     with pytest.raises(RecordingError, match="several passes cover the same times"):
         bins(path, epochs={"use": {"tags": "ramp"}}, signals=signals)
 
@@ -222,7 +222,7 @@ def test_trap_9_silent_units_plain_integers_and_nan_rows(tmp_path):
 
     path = built(tmp_path / "a.nwb", fill)
     data = bins(path)
-    assert data.unit.values.tolist() == [0, 1, 2] and data.spike_count.values.sum(0).tolist() == [0, 1, 0]
+    assert data.unit.values.tolist() == [0, 1, 2] and data.response.values.sum(0).tolist() == [0, 1, 0]
     assert np.isnan(data.depth.values[0]) and data.electrode_group.values.tolist() == ["tetrode 1"] * 3
     assert bins(path, units={"where": "depth > 10"}).unit.values.tolist() == [1, 2]
     assert bins(path, units={"where": "electrodes.location == 'ca3'"}).unit.values.tolist() == [1, 2]
@@ -442,7 +442,7 @@ def test_the_human_recording_is_read_with_its_odd_objects(shared_data):
 
 def test_a_session_without_behaviour_is_a_session(shared_data):
     data = bins(shared_data / "a8604_minimal.nwb", epochs={"use": {"tags": "wake"}})
-    assert data.sizes["unit"] == 3 and data.spike_count.values.sum() == data.spikes.values.sum()
+    assert data.sizes["unit"] == 3 and data.response.values.sum() == data.spikes.values.sum()
 
 
 def test_many_sweeps_that_all_start_at_zero_are_told_apart_quickly(tmp_path):
@@ -462,7 +462,7 @@ def test_units_in_a_module_are_found_where_the_root_has_none(tmp_path):
         sorted_units.add_unit(spike_times=[1.0, 2.0])
         file.create_processing_module("ecephys", "e").add(sorted_units)
 
-    assert bins(built(tmp_path / "a.nwb", fill)).spike_count.values.sum() == 2
+    assert bins(built(tmp_path / "a.nwb", fill)).response.values.sum() == 2
 
 
 def test_observation_intervals_that_are_none_are_refused(tmp_path):

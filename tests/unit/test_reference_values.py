@@ -67,9 +67,9 @@ def stages(path, ours):
         data = pynapple.load_file(path)
         count = np.asarray(data["units"].count(0.001, data["epochs"]).d)
         current = np.asarray((data["stimulus"] * 1e12).bin_average(0.001, data["epochs"]).d)
-    assert (count != ours["spike_count"].values).sum() == 4
+    assert (count != ours["response"].values).sum() == 4
     assert np.mean(np.abs(current - ours["current"].values) > 1e-3) < 0.013
-    theirs = ours.assign(spike_count=ours["spike_count"].copy(data=count), current=ours["current"].copy(data=current))
+    theirs = ours.assign(response=ours["response"].copy(data=count), current=ours["current"].copy(data=current))
     return stages_of(theirs)
 
 
@@ -80,7 +80,7 @@ def test_our_bins_are_those_of_integer_arithmetic(path, ours):
         starts = np.round(file["intervals/epochs/start_time"][:] * 10_000).astype(int)
     np.testing.assert_allclose(ours["current"].values, samples.reshape(-1, 10).mean(axis=1), atol=1e-4)
     counts = [np.bincount((spikes[(spikes >= s) & (spikes < s + 200_000)] - s) // 10, minlength=20_000) for s in starts]
-    np.testing.assert_array_equal(ours["spike_count"].values[:, 0], np.concatenate(counts))
+    np.testing.assert_array_equal(ours["response"].values[:, 0], np.concatenate(counts))
 
 
 def fit(stages, term, rows):

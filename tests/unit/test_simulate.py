@@ -480,7 +480,7 @@ def test_binning_gives_back_what_head_direction_was_drawn_from(head_direction, r
         binned.unit, truth.unit[(truth.location == "adn").values & (truth.role == "tuned").values]
     )
     for unit in binned.unit.values:
-        np.testing.assert_array_equal(binned.spike_count.sel(unit=unit), counts[unit])
+        np.testing.assert_array_equal(binned.response.sel(unit=unit), counts[unit])
     error = np.angle(np.exp(1j * (binned.heading.values - _heading(head_direction, edges))))
     assert np.abs(error).max() < 1e-9
 

@@ -9,6 +9,7 @@ import xarray as xr
 
 from nwbglm import store
 from nwbglm.errors import StoreError
+from nwbglm.response import SPIKES
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def binned() -> xr.Dataset:
     time = (np.arange(5000) + 0.5) * 0.01
     return xr.Dataset(
         {
-            "spike_count": (("time", "unit"), np.random.default_rng(0).poisson(0.1, (5000, 3)).astype(np.uint8)),
+            "response": (("time", "unit"), np.random.default_rng(0).poisson(0.1, (5000, 3)).astype(np.uint8), SPIKES),
             "segment": ("time", np.zeros(5000, np.int32)),
             "in_epoch": (("purpose", "time"), np.ones((2, 5000), bool)),
         },
@@ -30,7 +31,7 @@ def test_what_is_read_is_what_was_written(binned, tmp_path):
     store.write(binned, path, "binned", recording={"sha256": "ab"}, seed=3)
     back = store.read(path, "binned")
     xr.testing.assert_equal(
-        back[["spike_count", "segment", "in_epoch"]].drop_vars("location"), binned.drop_vars("location")
+        back[["response", "segment", "in_epoch"]].drop_vars("location"), binned.drop_vars("location")
     )
     assert back["location"].values.tolist() == ["adn", "ü", ""]
     assert back.attrs["bin"] == 0.01
@@ -76,7 +77,7 @@ def test_entries_are_stored_sorted_and_undated(binned, tmp_path):
     ("change", "message"),
     [
         (lambda d: d.drop_vars("segment"), "'segment' is missing"),
-        (lambda d: d.transpose("unit", "time", "purpose"), "'spike_count' has dimensions"),
+        (lambda d: d.transpose("unit", "time", "purpose"), "'response' has dimensions"),
         (lambda d: d.drop_attrs(), "attribute 'bin' is missing"),
     ],
 )
@@ -114,7 +115,7 @@ def test_blocks_of_units_join_in_the_order_of_the_session(binned, tmp_path):
         store.write(binned.isel(unit=slice(block, None, 2)), paths[-1], "binned")
     joined = store.read_blocks(paths, like=binned)
     assert joined["unit"].values.tolist() == [3, 5, 8]
-    np.testing.assert_array_equal(joined["spike_count"], binned["spike_count"])
+    np.testing.assert_array_equal(joined["response"], binned["response"])
 
 
 def test_derived_stores_carry_the_recording_along(binned, tmp_path):

@@ -279,11 +279,11 @@ def test_the_head_direction_study(shared_data):
         support = nap.IntervalSet(epochs.start, epochs.stop)
         for unit in (1, 7, 16):
             theirs = nap.Ts(recording.units.spike_times(unit)).count(0.01, support).values[: data.sizes["time"]]
-            assert (data.spike_count.sel(unit=unit).values == theirs).all()
+            assert (data.response.sel(unit=unit).values == theirs).all()
         trains = [recording.units.spike_times(unit) for unit in data.unit.values]
     assert data.unit.values.tolist() == [*range(1, 9), 10, 11, 13, 14, 15, 16]
     fit = data.isel(time=data.in_epoch.sel(purpose="fit").values)
-    assert fit.spike_count.shape == (18000, 14) and fit.time.values[0] == pytest.approx(5565.1416)
+    assert fit.response.shape == (18000, 14) and fit.time.values[0] == pytest.approx(5565.1416)
     assert np.isnan(data.heading.values).mean() < 2e-5  # averaging instead leaves 60 % of the bins empty
     theirs = pynapples(times, angle, trains, support, bins=61, range=[(0, TURN)])
     assert isinstance(tuning, xr.Dataset) and tuning.rate_heading.shape == (14, 61)

@@ -53,7 +53,7 @@ def test_binned_and_audited_like_any_other(store):
     )
     with open_recording(store, session="s") as recording:
         data = bin_recording(recording, taken)
-    assert data.spike_count.values.T.tolist() == [[0, 1, 1, 0, 0], [0] * 5]
+    assert data.response.values.T.tolist() == [[0, 1, 1, 0, 0], [0] * 5]
     assert data.x.values.tolist() == [0, 0.5, 1, 1.5, 2] and data.trial.values.tolist() == [0, 1, 0, 0, 0]
     done = audit_recording(store, taken, session="s")
     assert done.verdict == "pass" and len(done.recording["sha256"]) == 64
@@ -97,4 +97,4 @@ def test_what_hdmf_zarr_writes_today_is_read(tmp_path):
             io.write(file)
     with open_recording(tmp_path / "a.nwb.zarr", session="s") as recording:
         data = bin_recording(recording, settings(bin="1 s", units={"where": "location == 'adn'"}))
-    assert data.spike_count.values[:, 0].tolist() == [0, 1, 1, 0, 0]
+    assert data.response.values[:, 0].tolist() == [0, 1, 1, 0, 0]

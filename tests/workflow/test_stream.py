@@ -25,7 +25,7 @@ def test_a_streamed_recording_gives_the_same_bins_as_its_copy_on_disk(workflow, 
     )
     workflow.run("--until", "tune_units")
     far, near = (store.read(workflow.results / "binned" / f"{name}.zarr.zip", "binned") for name in ("far", "near"))
-    for name in ("spike_count", "heading", "segment"):
+    for name in ("response", "heading", "segment"):
         np.testing.assert_array_equal(far[name], near[name])
     assert store.provenance(far)["recording"]["url"] == server.url
     assert store.provenance(far)["recording"]["bytes"] == len(server.content)

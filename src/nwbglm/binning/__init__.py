@@ -53,7 +53,7 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
     units = choose_units(columns, settings)
     bins, exposures = _count_units(recording, settings, grid, blank, units)
     dataset = xr.Dataset(
-        {"spike_count": count_variable(bins, len(grid)), "segment": ("time", grid.segment)},
+        {"response": count_variable(bins, len(grid)), "segment": ("time", grid.segment)},
         coords={"time": grid.centre, **_unit_coordinates(columns, units, settings), **_segment_coordinates(use)},
         attrs={"bin": settings.bin, "session": recording.session},
     )

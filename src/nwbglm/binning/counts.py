@@ -12,6 +12,8 @@ import xarray as xr
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
+from nwbglm.response import SPIKES
+
 IN_MEMORY = 256 * 2**20
 """Matrices larger than this (bytes) are made piece by piece."""
 
@@ -72,6 +74,6 @@ def count_variable(bins: list[np.ndarray], size: int) -> xr.Variable:
     """Make the counts (time, unit) of units from the bins of their spikes (ascending)."""
     dtype = count_type(bins)
     counts = SparseCounts(bins, size, dtype)
-    if size * len(bins) * dtype.itemsize > IN_MEMORY:
-        return xr.Variable(("time", "unit"), indexing.LazilyIndexedArray(counts))
-    return xr.Variable(("time", "unit"), counts._read((slice(None), slice(None))))
+    large = size * len(bins) * dtype.itemsize > IN_MEMORY
+    values = indexing.LazilyIndexedArray(counts) if large else counts._read((slice(None), slice(None)))
+    return xr.Variable(("time", "unit"), values, SPIKES)

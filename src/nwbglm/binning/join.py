@@ -55,10 +55,11 @@ def join_recordings(
     """
     where = f"session {session}"
     names = [str(part.attrs["session"]) for part in parts]
+    _same_response(parts, names, where)
     _same_signals(parts, names, where)
     rows = _matching_units(parts, names, match, where)
     chosen = [part.isel(unit=row) for part, row in zip(parts, rows, strict=True)]
-    variables: dict[Hashable, Any] = {"spike_count": _stack([part["spike_count"].variable for part in chosen])}
+    variables: dict[Hashable, Any] = {"response": _stack([part["response"].variable for part in chosen])}
     if any("exposure" in part for part in chosen):
         variables["exposure"] = _stack([_exposure(part).variable for part in chosen])
     along_time = [name for name, variable in parts[0].data_vars.items() if variable.dims[-1:] == ("time",)]
@@ -163,6 +164,20 @@ def _observed_time(part: xr.Dataset) -> np.ndarray:
 # ---------------------------------------------------------------- time
 
 
+def _same_response(parts: Sequence[xr.Dataset], names: list[str], where: str) -> None:
+    """Raise `RecordingError` where the response is something else in another recording."""
+    first = parts[0]["response"].attrs
+    for part, other in zip(parts[1:], names[1:], strict=True):
+        its = part["response"].attrs
+        for key in ("kind", "name", "units"):
+            if its[key] != first[key]:
+                raise RecordingError(
+                    f"the response has {key} {first[key]!r} in {names[0]} and {its[key]!r} in {other}",
+                    where=where,
+                    mend="join recordings of the same response",
+                )
+
+
 def _same_signals(parts: Sequence[xr.Dataset], names: list[str], where: str) -> None:
     """Raise `RecordingError` where a signal means something else in another recording."""
     for name, first in parts[0].data_vars.items():
@@ -196,7 +211,7 @@ def _along_segments(parts: Sequence[xr.Dataset]) -> dict[str, Any]:
 def _exposure(part: xr.Dataset) -> xr.DataArray:
     if "exposure" in part:
         return part["exposure"]
-    return xr.DataArray(np.ones(part["spike_count"].shape, np.float32), dims=("time", "unit"))
+    return xr.DataArray(np.ones(part["response"].shape, np.float32), dims=("time", "unit"))
 
 
 class _Stacked(BackendArray):
@@ -228,6 +243,6 @@ class _Stacked(BackendArray):
 def _stack(parts: list[xr.Variable]) -> xr.Variable:
     """Put matrices (time, unit) one below the other; large ones are made as they are read."""
     stacked = _Stacked(parts)
-    if int(np.prod(stacked.shape)) * stacked.dtype.itemsize > IN_MEMORY:
-        return xr.Variable(("time", "unit"), indexing.LazilyIndexedArray(stacked))
-    return xr.Variable(("time", "unit"), stacked._read((slice(None), slice(None))))
+    large = int(np.prod(stacked.shape)) * stacked.dtype.itemsize > IN_MEMORY
+    values = indexing.LazilyIndexedArray(stacked) if large else stacked._read((slice(None), slice(None)))
+    return xr.Variable(("time", "unit"), values, parts[0].attrs)

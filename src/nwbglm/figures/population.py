@@ -32,7 +32,7 @@ def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]
     time, label = time_axis(part.time.values, breaks, stores.bin)
     top = figure.add_subplot(layout[0, 1])
     _draw_heading(top, stores, subject, (time, part), breaks)
-    _draw_raster(figure.add_subplot(layout[1, 1], sharex=top), time, part.spike_count.values[:, order])
+    _draw_raster(figure.add_subplot(layout[1, 1], sharex=top), time, part.response.values[:, order])
     for position, (name, values) in enumerate(maps.items(), start=2):
         left, right = figure.add_subplot(layout[position, 0]), figure.add_subplot(layout[position, 1], sharex=top)
         _draw_tuning(left, stores, subject, tuning[name], name)
@@ -47,7 +47,7 @@ def draw_population(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]
             axes.set_xlabel(label if place.colspan.start else value_label(stores, subject))
         if place.rowspan.start:
             _unit_ticks(axes, stores.fitted_units[order], place.colspan.start == 0)
-    counts = np.stack([part.spike_count.values[piece][:, order].sum(axis=0) for piece in pieces])
+    counts = np.stack([part.response.values[piece][:, order].sum(axis=0) for piece in pieces])
     return figure, _table(part.time.values[[piece[0] for piece in pieces]], stores.fitted_units[order], counts, maps)
 
 
@@ -65,7 +65,7 @@ def _maps(stores: Stores, part: xr.Dataset, order: np.ndarray, breaks: np.ndarra
     def smoothed(values: np.ndarray) -> np.ndarray:
         return smooth(values[:, order], breaks, settings.std / stores.bin, settings.size_factor)
 
-    maps = {"data": smoothed(part.spike_count.values / stores.bin)}
+    maps = {"data": smoothed(part.response.values / stores.bin)}
     for model in stores.models:
         if model in stores.predictions and stores.study.models[model].terms:
             prediction = stores.predictions[model].sel(unit=part.unit.values)

@@ -63,7 +63,7 @@ def collect(stores: Stores, unit: int) -> Traces:
         raise NothingToDraw("The figures' window holds no bin of this session.")
     breaks = segment_breaks(rows, part.segment.values)
     settings = stores.study.figures.smooth
-    counts = part.spike_count.sel(unit=unit).values.astype(float)
+    counts = part.response.sel(unit=unit).values.astype(float)
 
     def smoothed(values: np.ndarray) -> np.ndarray:
         return smooth(values, breaks, settings.std / stores.bin, settings.size_factor)

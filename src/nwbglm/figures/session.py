@@ -85,7 +85,7 @@ class Stores:
         for name in self.study.tuning:
             if self.circular(name) and "tuning" in self.single:
                 return int(units[np.argsort(self.tuning[f"preferred_{name}"].values, kind="stable")[0]])
-        return int(units[np.argmax(self.binned.spike_count.sum("time").values)])
+        return int(units[np.argmax(self.binned.response.sum("time").values)])
 
     def circular(self, tuning: str) -> bool:
         """Whether a tuning is to a circular signal."""

@@ -72,7 +72,7 @@ def draw_features(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     columns = _columns(store, str(stores.example) if spikes else None)
     source, label = _input(stores, subject, store)
     past, ahead = (round(float(store.attrs.get(key, 0.0)) / stores.bin) for key in ("window", "ahead"))
-    counts = stores.binned.spike_count.sel(unit=stores.example).values[store.row.values]
+    counts = stores.binned.response.sel(unit=stores.example).values[store.row.values]
     moments = find_moments(counts, store, past + ahead)
     if not moments:
         raise NothingToDraw(f"The example unit {stores.example} has no spike with full features of {subject}.")
@@ -103,7 +103,7 @@ def _columns(store: xr.Dataset, unit: str | None) -> np.ndarray:
 def _input(stores: Stores, subject: str, store: xr.Dataset) -> tuple[np.ndarray, str]:
     term = stores.study.terms[subject]
     if term.of_spikes:
-        return stores.binned.spike_count.sel(unit=stores.example).values.astype(float), "Spikes per bin"
+        return stores.binned.response.sel(unit=stores.example).values.astype(float), "Spikes per bin"
     signal = term.signals[0]
     return stores.binned[signal].values, f"{signal} ({stores.binned[signal].attrs.get('units', '')})"
 

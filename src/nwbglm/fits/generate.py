@@ -125,7 +125,7 @@ def simulate(
     Returns
     -------
     xr.Dataset
-        ``spike_count (draw, time, unit)``; ``valid (time)``: whether all signals are known (elsewhere only the spikes
+        ``response (draw, time, unit)``; ``valid (time)``: whether all signals are known (elsewhere only the spikes
         drive); ``ran_away (draw)``: time since the first bin, s, at which a rate first passed the limit, NaN where none
         did; attribute ``loop_gain``.
 
@@ -167,7 +167,7 @@ def simulate(
         )  # fmt: skip
     return xr.Dataset(
         {
-            "spike_count": (("draw", "time", "unit"), counts.astype(np.uint32)),
+            "response": (("draw", "time", "unit"), counts.astype(np.uint32)),
             "valid": ("time", valid),
             "ran_away": ("draw", ran_away, {"units": "s"}),
         },

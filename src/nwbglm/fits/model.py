@@ -20,6 +20,7 @@ from nwbglm.engine.fit import SplitFits, fit_splits
 from nwbglm.engine.observations import MODELS
 from nwbglm.engine.panels import scale_of_features
 from nwbglm.engine.penalties import Penalty, scale_of_strengths
+from nwbglm.response import counts as counts_of
 from nwbglm.study import Fit, Model
 from nwbglm.study import Penalty as PenaltySettings
 
@@ -72,6 +73,8 @@ def fit_model(
     """
     settings = fit.of_model(model)
     where = f"session {binned.attrs.get('session', '')}, model {name}"
+    if settings.observations != "gaussian":
+        counts_of(binned, f"the model '{name}', {settings.observations.replace('_', ' ')},")
     stores = pick_terms(features, model.terms)
     units = block_of_units(binned.sizes["unit"], block)
     kept, unit_kept = kept_rows(binned, folds, stores, settings.rows)
@@ -132,7 +135,7 @@ def read_responses(
     """
     chosen = binned.isel(unit=list(units))
     # in the types of the store, a byte a count as a rule: a long session of many units has more than memory otherwise
-    counts = chosen["spike_count"].values[row[used]]
+    counts = chosen["response"].values[row[used]]
     exposure = chosen["exposure"].values[row[used]] if "exposure" in binned else None
     if unit_kept is not None:
         exposure = unit_kept[used][:, list(units)] * (np.float32(1.0) if exposure is None else exposure)

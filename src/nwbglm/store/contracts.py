@@ -17,14 +17,17 @@ class Contract:
     variables: Mapping[str, tuple[str, ...]]
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
+    described: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Attributes that a variable must have."""
 
 
 CONTRACTS: dict[str, Contract] = {
     "truth": Contract(variables={}),
     "binned": Contract(
-        variables={"spike_count": ("time", "unit"), "segment": ("time",), "in_epoch": ("purpose", "time")},
+        variables={"response": ("time", "unit"), "segment": ("time",), "in_epoch": ("purpose", "time")},
         optional={"exposure": ("time", "unit")},
         attributes=("bin",),
+        described={"response": ("kind", "name", "units")},
     ),
     "tuning": Contract(variables={}),
     "features": Contract(
@@ -77,5 +80,11 @@ def check(dataset: xr.Dataset, kind: str, where: str) -> None:
         if name in dataset.variables and dataset[name].dims != dims:
             wrong.append(f"'{name}' has dimensions {dataset[name].dims}, not {dims}")
     wrong += [f"attribute '{name}' is missing" for name in contract.attributes if name not in dataset.attrs]
+    wrong += [
+        f"'{name}' lacks the attribute '{attribute}'"
+        for name, attributes in contract.described.items()
+        for attribute in attributes
+        if name in dataset.variables and attribute not in dataset[name].attrs
+    ]
     if wrong:
         raise StoreError(f"breaks the contract of a {kind} store: {'; '.join(wrong)}", where=where)

@@ -12,7 +12,7 @@ from .quantities import AnyDuration, Duration, Number, UnitId
 
 PURPOSES = ("use", "fit", "train", "test")
 RESERVED = {
-    "spike_count",
+    "response",
     "exposure",
     "segment",
     "in_epoch",

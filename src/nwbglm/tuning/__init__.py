@@ -88,7 +88,7 @@ def _tune(
         rows = purpose_rows(binned, tuning.epochs)
         value = np.where(rows, signal.values, np.nan)
         edges = value_edges(check_values(value, tuning.of), tuning.bins, tuning.range, period)
-        curve = tuning_curve(binned["spike_count"], value, edges, _seconds(binned), period)
+        curve = tuning_curve(binned["response"], value, edges, _seconds(binned), period)
     return _label(name, tuning, curve, edges, signal.attrs, binned["unit"])
 
 
@@ -147,7 +147,7 @@ def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
         value_edges(check_values(value, signal), bins, limits, period)
         for value, signal, bins, limits, period in zip(values, entry.of, entry.bins, ranges, periods, strict=True)
     ]
-    curve = tuning_curve(binned["spike_count"], values, edges, _seconds(binned), periods)
+    curve = tuning_curve(binned["response"], values, edges, _seconds(binned), periods)
     dims = (f"x_{name}", f"y_{name}")
     each = ("unit", *dims) if curve.occupancy.ndim == 3 else dims
     found = {
