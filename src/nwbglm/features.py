@@ -52,41 +52,33 @@ class Part(NamedTuple):
 
 def _over_lags(factor: Factor, binned: xr.Dataset) -> Part:
     maker = Lagged(binned, factor)
-    grid = (maker.kernel.first + np.arange(len(maker.kernel.weights))) * float(binned.attrs["bin"])
-    return Part(maker, "lag", grid, maker.kernel.weights, [], "s")
+    return Part(maker, "lag", maker.kernel.lags(float(binned.attrs["bin"])), maker.kernel.weights, [], "s")
 
 
 def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float]) -> Part:
     series, period = np.asarray(binned[factor.of].values, dtype=float), binned[factor.of].attrs.get("period")
-    bounds = list(bounds) or _session_bounds(factor, series, period)
+    known = series[np.isfinite(series)]
+    if len(known) == 0:
+        raise ProblemError(
+            f"signal '{factor.of}' has no value in the epochs of use", where=f"basis.{factor.basis.kind}"
+        )
+    bounds = list(bounds) or _session_bounds(factor, known, period)
     maker = Valued(binned, factor, bounds)
-    ends = bounds or (np.nanmin(series), np.nanmax(series))
-    grid = np.array(bounds) if factor.basis.kind == "categorical" else np.linspace(*ends, GRID)
+    grid = maker.functions.grid(bounds, known, GRID)
     # the last value of a circular signal is its first: it would be wrapped to where it belongs all the same
     return Part(maker, "value", grid, maker.evaluate(grid), bounds, _units(binned, factor.of))
 
 
-def _session_bounds(factor: Factor, series: np.ndarray, period: float | None) -> list[float]:
+def _session_bounds(factor: Factor, known: np.ndarray, period: float | None) -> list[float]:
     """Return the range that the study names or, once for the session, what the data span."""
-    kind, settings = factor.basis.kind, factor.basis.settings
-    known = series[np.isfinite(series)]
-    if len(known) == 0:
-        raise ProblemError(f"signal '{factor.of}' has no value in the epochs of use", where=f"basis.{kind}")
-    if kind == "identity":
-        return []
-    if kind == "categorical":
-        return list(settings.levels or np.unique(known).tolist())
-    if settings.bounds is not None:
-        return list(settings.bounds)
-    if period is not None:
-        return [0.0, period]
-    if known.min() == known.max():
+    bounds = bases.computed(factor.basis).bounds(known, period)
+    if len(bounds) == 2 and bounds[0] == bounds[1]:
         raise ProblemError(
             f"signal '{factor.of}' is constant ({known[0]:g}), so it has no range to lay functions over",
-            where=f"basis.{kind}",
+            where=f"basis.{factor.basis.kind}",
             mend="name bounds, or leave the term out",
         )
-    return [float(known.min()), float(known.max())]
+    return bounds
 
 
 def _units(binned: xr.Dataset, signal: str) -> str:
@@ -224,8 +216,7 @@ def _longest_lag(factor: Factor, binned: xr.Dataset) -> float:
     if not factor.basis.window:
         return 0.0
     width = float(binned.attrs["bin"])
-    kernel = bases.kernel(factor.basis, width)
-    return max(0.0, (kernel.first + len(kernel.weights) - 1) * width)
+    return max(0.0, bases.kernel(factor.basis, width).last * width)
 
 
 def _shortest_lag(factor: Factor, binned: xr.Dataset) -> float:

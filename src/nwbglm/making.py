@@ -55,7 +55,6 @@ class Lagged:
         self.kernel = bases.kernel(factor.basis, float(binned.attrs["bin"]))
         self.inputs = [str(unit) for unit in binned["unit"].values] if factor.of_spikes else [factor.of]
         self.count = self.kernel.weights.shape[1]
-        self.last = self.kernel.first + len(self.kernel.weights) - 1
 
     def make(self, columns: Sequence[int], rows: np.ndarray) -> np.ndarray:
         """Return features on some bins, zero where the window is not known (see `Maker`)."""
@@ -122,7 +121,7 @@ class Lagged:
     def _stretch(self, rows: np.ndarray) -> slice:
         """Return the bins that the rows' windows cover, from where a block of the convolution begins."""
         block = block_rows(len(self.kernel.weights))
-        begin = max(0, int(rows[0]) - max(self.last, 0)) // block * block
+        begin = max(0, int(rows[0]) - max(self.kernel.last, 0)) // block * block
         return slice(begin, min(self.binned.sizes["time"], int(rows[-1]) + 1 - min(self.kernel.first, 0)))
 
     def _series(self, columns: Sequence[int], stretch: slice) -> tuple[np.ndarray, np.ndarray | None]:
@@ -137,7 +136,7 @@ class Lagged:
 
     def _known(self, missing: np.ndarray, stretch: slice) -> np.ndarray:
         """Return where the whole window is known, for one input that is `missing` (bins, 1) somewhere: (bins,)."""
-        return window_validity(missing, self._segment[stretch], self.kernel.first, self.last)[:, 0]
+        return window_validity(missing, self._segment[stretch], self.kernel.first, self.kernel.last)[:, 0]
 
 
 class _Stretches:
@@ -172,21 +171,13 @@ class Valued:
     """
 
     def __init__(self, binned: xr.Dataset, factor: Factor, bounds: Sequence[float]):
-        self.signal, self.basis, self.bounds = binned[factor.of], factor.basis, list(bounds)
+        self.signal, self.functions, self.bounds = binned[factor.of], bases.computed(factor.basis), list(bounds)
         self.inputs = [factor.of]
         self.count = self.evaluate(np.zeros(1)).shape[1]
 
     def evaluate(self, value: np.ndarray) -> np.ndarray:
         """Return the functions of values (n,), NaN outside the bounds, shape (n, functions)."""
-        kind, settings = self.basis.kind, self.basis.settings
-        if kind == "identity":
-            return value[..., None]
-        if kind == "categorical":
-            return bases.categorical(value, np.array(self.bounds))[..., int(settings.full_rank) :]
-        low, high = self.bounds
-        return bases.functions(
-            kind, settings, bases.positions(value, (low, high), period=self.signal.attrs.get("period"))
-        )
+        return self.functions.evaluate(value, self.bounds, self.signal.attrs.get("period"))
 
     def make(self, columns: Sequence[int], rows: np.ndarray) -> np.ndarray:
         """Return features on some bins, zero outside the bounds (see `Maker`)."""

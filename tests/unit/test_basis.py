@@ -1,13 +1,18 @@
 """Basis functions equal NeMoS's where the two are defined alike, and keep their own promises elsewhere."""
 
+import re
 import warnings
+from math import comb
 
 import numpy as np
 import pytest
 import scipy.linalg
 
 from nwbglm import basis
+from nwbglm.basis import decays
 from nwbglm.errors import StudyError
+from nwbglm.report.methods import describe_term
+from nwbglm.study import Basis, Term
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -79,6 +84,46 @@ def test_msplines_integrate_to_one():
     np.testing.assert_allclose(np.trapezoid(basis.mspline(fine, 6, order=3), fine, axis=0), 1.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (1.0, 3.0), (-250.0, 100.0)])
+@pytest.mark.parametrize("settings", [{"n": 5}, {"n": 6, "order": 2}, {"n": 3, "order": 1}])
+def test_msplines_integrate_to_one_in_the_signals_units_as_in_nemos(bounds, settings):
+    family = basis.computed(Basis.model_validate({"mspline": settings | {"bounds": bounds}}))
+    value = np.linspace(*bounds, 20001)
+    made = family.evaluate(value, bounds, None)
+    np.testing.assert_allclose(np.trapezoid(made, value, axis=0), 1.0, rtol=1e-3)
+    theirs = nemos.basis.MSplineEval(settings["n"], order=settings.get("order", 4), bounds=bounds)
+    np.testing.assert_allclose(made, np.asarray(theirs.evaluate(value)), rtol=0, atol=1e-13 * made.max())
+
+
+def test_msplines_over_lags_are_nemos():
+    made = basis.kernel(Basis.model_validate({"mspline": {"n": 5, "window": "400 ms"}}), 0.01).weights
+    same(made, nemos.basis.MSplineConv(5, window_size=40).evaluate_on_grid(40)[1])
+
+
+@pytest.mark.parametrize(("n", "pole"), [(1, 0.3), (4, 0.8), (9, 0.9)])
+def test_laguerre_functions_are_those_of_marmarelis(n, pole):
+    # Marmarelis 1993, eq. 11: his alpha is the pole's square
+    made, alpha = decays.discrete_laguerre(400, n, pole), pole**2
+    for j in range(n):
+        for m in (0, 1, 5, 17):
+            terms = [(-1) ** k * comb(m, k) * comb(j, k) * alpha ** (j - k) * (1 - alpha) ** k for k in range(j + 1)]
+            assert made[m, j] == pytest.approx(alpha ** ((m - j) / 2) * np.sqrt(1 - alpha) * sum(terms), abs=1e-10)
+    same(made.T @ made, np.eye(n))
+
+
+def test_a_window_that_cuts_laguerre_functions_off_is_refused():
+    def weights(window):
+        return basis.kernel(Basis.model_validate({"laguerre": {"n": 5, "pole": 0.9, "window": window}}), 0.01).weights
+
+    with pytest.raises(StudyError, match="a window of 0.3 s cuts off 5 Laguerre functions") as refused:
+        weights("300 ms")
+    least = float(re.search(r"at least ([\d.]+) s", str(refused.value))[1])
+    whole = weights(f"{least} s")
+    assert np.abs(whole.T @ whole - np.eye(5)).max() < 0.011
+    with pytest.raises(StudyError, match="at least"):
+        weights(f"{least - 0.01:.2f} s")
+
+
 def test_exponentials_are_orthonormal_and_span_what_nemos_spans():
     lags, rates = 100, np.array([2.0, 5.0, 20.0])
     position = np.linspace(0, 1, lags)
@@ -148,3 +193,79 @@ def test_leaving_out_the_constant_gives_full_rank(family, weights):
     with_intercept = np.column_stack([np.ones(len(GRID)), full @ combinations])
     assert np.linalg.matrix_rank(with_intercept) == len(weights)
     assert np.linalg.matrix_rank(np.column_stack([np.ones(len(GRID)), full])) == len(weights)
+
+
+# ---------------------------------------------------------------- the study's side and the computing side
+
+SMALLEST = {
+    "lags": {},
+    "raised_cosine_log": {"n": 4},
+    "raised_cosine_linear": {"n": 4},
+    "bspline": {"n": 5},
+    "cyclic_bspline": {"n": 5},
+    "mspline": {"n": 5},
+    "fourier": {"n": 3},
+    "orthogonal_exponentials": {"decay_times": ["10 ms", "40 ms"]},
+    "laguerre": {"n": 3, "pole": 0.5},
+    "polynomial": {"degree": 3},
+    "categorical": {"levels": [0, 1, 2]},
+    "identity": {},
+}
+
+
+def spellings(kind):
+    """A basis of this kind over lags, over values, or both: whatever its settings allow."""
+    fields = Basis.families()[kind].model_fields
+    windows = ["200 ms"] if "window" in fields else []
+    options = [{"window": window} for window in windows]
+    if not windows or not fields["window"].is_required():
+        options.append({})
+        options += [{"full_rank": True}] if "full_rank" in fields else []
+    return [Basis.model_validate({kind: SMALLEST[kind] | option}) for option in options]
+
+
+def test_both_sides_know_the_same_bases():
+    assert set(SMALLEST) == set(Basis.families())
+    assert set(basis.COMPUTED) == set(Basis.families().values())
+    assert len(set(basis.COMPUTED.values())) == len(basis.COMPUTED)
+
+
+@pytest.mark.parametrize("kind", Basis.families())
+def test_a_basis_is_computed_where_the_study_says_it_lies(kind):
+    for spelt in spellings(kind):
+        family = basis.computed(spelt)
+        if spelt.settings.over_lags:
+            assert isinstance(family, basis.OverLags)
+            made = basis.kernel(spelt, 0.01).weights
+            assert len(made) == 20
+        else:
+            assert isinstance(family, basis.OverValues)
+            known = np.array([0.0, 1.0, 2.0])
+            made = family.evaluate(known, family.bounds(known, None), None)
+        assert spelt.settings.functions in (made.shape[1], None)
+        assert isinstance(family, basis.OverLags) == ("window" in type(spelt.settings).model_fields)
+
+
+@pytest.mark.parametrize("kind", Basis.families())
+def test_methods_have_words_for_every_basis(kind):
+    for spelt in spellings(kind):
+        words = describe_term(Term.model_validate({"of": "x", "basis": spelt.dump()}))
+        assert spelt.settings.describe() in words
+        assert "{" not in words
+
+
+@pytest.mark.parametrize("kind", Basis.families())
+def test_what_is_ordered_is_local(kind):
+    # neighbours may be held alike only where each function weighs most further along than the one before it
+    for spelt in spellings(kind):
+        family = basis.computed(spelt)
+        if spelt.settings.over_lags:
+            table = basis.kernel(spelt, 0.01).weights
+        else:
+            known = np.linspace(0.0, 2.0, 201) if kind != "categorical" else np.array([0.0, 1.0, 2.0])
+            table = family.evaluate(known, family.bounds(known, None), None)
+        if spelt.settings.neighbours:
+            peaks = np.abs(table).argmax(axis=0)
+            steps = np.diff(peaks)
+            assert np.count_nonzero(steps < 0) <= int(kind == "cyclic_bspline")
+            assert (table >= -1e-12).all()

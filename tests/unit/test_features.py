@@ -269,6 +269,7 @@ OVER_LAGS = {
     "mspline": ({"n": 4}, 4),
     "fourier": ({"n": 2}, 4),
     "orthogonal_exponentials": ({"decay_times": ["10 ms", "40 ms"]}, 2),
+    "laguerre": ({"n": 2, "pole": 0.4}, 2),
 }
 OVER_VALUES = {
     "raised_cosine_log": ({"n": 4}, 4),

@@ -64,8 +64,8 @@ def _single(study: Study, name: str) -> Factor | None:
 
 def _with_basis(study: Study) -> tuple[str, ...]:
     """Return `WHOLE` where some used term has basis functions worth a picture."""
-    kinds = {factor.basis.kind for name in study.used_terms for factor in study.terms[name].factors}
-    return WHOLE if kinds - {"lags", "identity", "categorical"} else ()
+    factors = [factor for name in study.used_terms for factor in study.terms[name].factors]
+    return WHOLE if any(not factor.basis.settings.plain for factor in factors) else ()
 
 
 def _lagged(study: Study) -> tuple[str, ...]:

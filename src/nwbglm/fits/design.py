@@ -6,7 +6,6 @@ own columns are masked, not left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +14,10 @@ import xarray as xr
 
 from nwbglm.engine.penalties import second_difference
 from nwbglm.errors import ProblemError
-from nwbglm.study.terms import OTHER_SPIKES
+from nwbglm.study.terms import OTHER_SPIKES, Term
 
 from .rows import FeatureRows, RowsOfStore, last_held
 
-UNORDERED = ("identity", "categorical", "polynomial", "fourier", "orthogonal_exponentials")  # no neighbours
 OWN = "own"  # what a fit calls the input of its own columns
 
 
@@ -117,18 +115,17 @@ class Design:
     def differences(self, order: int) -> np.ndarray:
         """Return the differences between neighbouring functions of each input, shape (differences, features).
 
-        Terms whose functions have no order (the identity, categories, products) have none.
+        Terms whose functions do not follow each other (see `study.family.Family`) have none, nor do products.
         """
         labels = self.labels
         blocks = []
         for store in self.stores:
-            name, bases = term_name(store), json.loads(store.attrs["basis"])
-            members = np.flatnonzero(labels["term"] == name)
-            kind = next(iter(bases[0]))
-            if len(bases) > 1 or kind in UNORDERED or bases[0][kind].get("full_rank"):
+            factors = Term.model_validate_json(store.attrs["term"]).factors
+            members = np.flatnonzero(labels["term"] == term_name(store))
+            family = factors[0].basis.settings
+            if len(factors) > 1 or not family.neighbours:
                 continue
-            cyclic = kind == "cyclic_bspline" and "window" not in bases[0][kind]
-            block = second_difference(labels["input"][members], order=order, cyclic=cyclic)
+            block = second_difference(labels["input"][members], order=order, cyclic=family.cyclic)
             padded = np.zeros((len(block), len(labels["term"])))
             padded[:, members] = block
             blocks.append(padded)

@@ -7,19 +7,6 @@ from nwbglm.study import OBSERVATION_MODELS, EpochSelection, Folds, Penalty, Sig
 from nwbglm.study.data import Blank
 from nwbglm.study.terms import ALL_SPIKES, OWN_SPIKES, Factor, Term
 
-BASES = {
-    "lags": "one coefficient a lag",
-    "raised_cosine_log": "{n} raised cosines on a logarithmic axis (Pillow et al. 2005)",
-    "raised_cosine_linear": "{n} raised cosines with evenly spaced peaks",
-    "bspline": "{n} B-splines of order {order}",
-    "cyclic_bspline": "{n} cyclic B-splines of order {order}",
-    "mspline": "{n} M-splines of order {order}",
-    "fourier": "cosines and sines of 1 to {n} cycles",
-    "orthogonal_exponentials": "orthonormal exponential decays",
-    "polynomial": "Legendre polynomials up to degree {degree}",
-    "categorical": "one indicator a level",
-    "identity": "the value itself",
-}
 INPUTS = {
     OWN_SPIKES: "the unit's own spikes",
     ALL_SPIKES: "the spikes of all analysed units, its own included",
@@ -130,8 +117,7 @@ def describe_term(term: Term) -> str:
 
 
 def _factor(factor: Factor) -> str:
-    settings = factor.basis.settings
-    words = BASES.get(factor.basis.kind, factor.basis.kind).format(**settings.model_dump())
+    words = factor.basis.settings.describe()
     source = INPUTS.get(factor.of, factor.of)
     if not factor.basis.window:
         return f"{source} now, through {words}"

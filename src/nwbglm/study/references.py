@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .base import nearest
+from .bases import Basis
 from .data import RESERVED
 from .quantities import parse_duration
 from .terms import SPIKES
@@ -76,10 +77,12 @@ def _factor(factor: dict[str, Any], path: str, config: dict[str, Any]) -> Iterat
     yield from _window(_mapping(basis), path, config.get("bin"))
     if isinstance(of, str) and of not in signals and of not in SPIKES:
         yield f"{path}.of: there is no input '{of}'; {nearest(of, [*SPIKES, *signals])}"
-    elif isinstance(of, str) and isinstance(basis, dict) and "cyclic_bspline" in basis:
-        over_lags = "window" in _mapping(basis["cyclic_bspline"])
-        if not over_lags and not _mapping(signals.get(of)).get("period"):
-            yield f"{path}.basis.cyclic_bspline: '{of}' is not circular; give the signal a period, such as 2 pi"
+        return
+    for kind, settings in _mapping(basis).items():
+        family = Basis.families().get(kind)
+        needs_period = family is not None and family.closes and "window" not in _mapping(settings)
+        if isinstance(of, str) and needs_period and not _mapping(signals.get(of)).get("period"):
+            yield f"{path}.basis.{kind}: '{of}' is not circular; give the signal a period, such as 2 pi"
 
 
 def _window(basis: dict[str, Any], path: str, width: Any) -> Iterator[str]:

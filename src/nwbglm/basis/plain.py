@@ -1,0 +1,69 @@
+"""Bases that are the input itself: each lag, the value, its levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nwbglm.study import bases
+
+from .family import OverLags, OverValues, computes
+
+
+def categorical(value: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Mark which of `levels` a value equals: one column a level; a value that is none of them gives NaN.
+
+    Parameters
+    ----------
+    value
+        Any shape.
+    levels
+        Distinct levels, shape (levels,).
+
+    Returns
+    -------
+    np.ndarray
+        Zeros and ones, shape of `value` with an axis of levels added at the end.
+    """
+    hit = np.asarray(value)[..., None] == np.asarray(levels)
+    return np.where(hit.any(axis=-1, keepdims=True), hit.astype(float), np.nan)
+
+
+@computes(bases.Lags)
+class Lags(OverLags):
+    """One function a lag."""
+
+    def weights(self, lags: int, bin_width: float) -> np.ndarray:
+        """Return what the bins of a window are weighed by."""
+        return np.eye(lags)
+
+
+@computes(bases.Categorical)
+class Categorical(OverValues):
+    """One column a level."""
+
+    def bounds(self, known: np.ndarray, period: float | None) -> list[float]:
+        """Return the levels."""
+        return list(self.settings.levels or np.unique(known).tolist())
+
+    def evaluate(self, value: np.ndarray, bounds: Sequence[float], period: float | None) -> np.ndarray:
+        """Return which level values are of, NaN where of none."""
+        return categorical(value, np.array(bounds))[..., int(self.settings.full_rank) :]
+
+    def grid(self, bounds: Sequence[float], known: np.ndarray, points: int) -> np.ndarray:
+        """Return the levels."""
+        return np.array(bounds)
+
+
+@computes(bases.Identity)
+class Identity(OverValues):
+    """The value itself."""
+
+    def bounds(self, known: np.ndarray, period: float | None) -> list[float]:
+        """Return none."""
+        return []
+
+    def evaluate(self, value: np.ndarray, bounds: Sequence[float], period: float | None) -> np.ndarray:
+        """Return the values."""
+        return value[..., None]
