@@ -115,7 +115,7 @@ def test_a_window_that_cuts_laguerre_functions_off_is_refused():
     def weights(window):
         return basis.kernel(Basis.model_validate({"laguerre": {"n": 5, "pole": 0.9, "window": window}}), 0.01).weights
 
-    with pytest.raises(StudyError, match="a window of 0.3 s cuts off 5 Laguerre functions") as refused:
+    with pytest.raises(StudyError, match=r"a window of 0\.3 s cuts off 5 Laguerre functions") as refused:
         weights("300 ms")
     least = float(re.search(r"at least ([\d.]+) s", str(refused.value))[1])
     whole = weights(f"{least} s")

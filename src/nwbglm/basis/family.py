@@ -1,8 +1,8 @@
 """What computes a study's basis: a class a family, found by the class of its settings.
 
 A family over lags gives the weights of a window's bins, one over values is evaluated at values; most are functions of a
-position in [0, 1] and do both. Positions run from the first lag of a window (0) to its last (1), or over the bounds of a
-value. Positions outside [0, 1] give NaN.
+position in [0, 1] and do both. Positions run from the first lag of a window (0) to its last (1), or over the bounds of
+a value. Positions outside [0, 1] give NaN.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class OverValues(Computed, ABC):
 
     @abstractmethod
     def bounds(self, known: np.ndarray, period: float | None) -> list[float]:
-        """Return the range, or the levels, to use for a session whose values are `known`; empty where none is needed."""
+        """Return the range, or the levels, to use for a session whose values are `known`; or none."""
 
     @abstractmethod
     def evaluate(self, value: np.ndarray, bounds: Sequence[float], period: float | None) -> np.ndarray:
