@@ -32,8 +32,7 @@ class Spline(Either):
             raise ValueError(f"n: {self.n} functions are too few for order {self.order}; use at least {self.order}")
         return self
 
-    @property
-    def functions(self) -> int:
+    def functions(self, bin_width: float) -> int:
         """As many as asked for."""
         return self.n
 
@@ -58,8 +57,7 @@ class Partition(Spline):
         """Combinations without the constant have no order."""
         return self.ordered and not self.full_rank
 
-    @property
-    def functions(self) -> int:
+    def functions(self, bin_width: float) -> int:
         """As many as asked for, less the constant where it is left out."""
         return self.n - int(self.full_rank)
 
@@ -71,6 +69,10 @@ class Lags(OverLags):
     ordered = True
     plain = True
 
+    def functions(self, bin_width: float) -> int:
+        """One a bin."""
+        return max(1, round(self.window / bin_width))
+
 
 class RaisedCosines(Either):
     """Bumps that overlap, each the period of a cosine."""
@@ -80,8 +82,7 @@ class RaisedCosines(Either):
     n: Annotated[int, Field(ge=2, le=MOST_FUNCTIONS)] = Field(description="Number of functions.")
     width: Annotated[float, Field(gt=1, le=100)] = Field(2.0, description="Half-width in spacings of the peaks.")
 
-    @property
-    def functions(self) -> int:
+    def functions(self, bin_width: float) -> int:
         """As many as asked for."""
         return self.n
 
@@ -130,8 +131,7 @@ class Fourier(Either):
 
     n: Annotated[int, Field(ge=1, le=MOST_FUNCTIONS)] = Field(description="Number of harmonics.")
 
-    @property
-    def functions(self) -> int:
+    def functions(self, bin_width: float) -> int:
         """Twice the number of harmonics."""
         return 2 * self.n
 
@@ -144,8 +144,7 @@ class OrthogonalExponentials(OverLags):
 
     decay_times: tuple[Duration, ...] = Field(min_length=1, description="Time constants, such as [5 ms, 50 ms].")
 
-    @property
-    def functions(self) -> int:
+    def functions(self, bin_width: float) -> int:
         """One a time constant."""
         return len(self.decay_times)
 
@@ -161,8 +160,7 @@ class Laguerre(OverLags):
         description="What is left of a decay after one bin: exp(-bin / time constant), the root of Marmarelis' alpha."
     )
 
-    @property
-    def functions(self) -> int:
+    def functions(self, bin_width: float) -> int:
         """As many as asked for."""
         return self.n
 
@@ -175,8 +173,7 @@ class Polynomial(OverValues):
 
     degree: Annotated[int, Field(ge=1, le=20)] = Field(description="Highest degree.")
 
-    @property
-    def functions(self) -> int:
+    def functions(self, bin_width: float) -> int:
         """One a degree, without the constant."""
         return self.degree
 
@@ -191,10 +188,9 @@ class Categorical(Family):
     levels: tuple[Number, ...] | None = Field(None, description="The values to tell apart. Default: the session's.")
     full_rank: bool = Field(False, description="Leave out the first level: the others are differences from it.")
 
-    @property
-    def functions(self) -> int | None:
-        """One a level; None where the session's values are the levels."""
-        return None if self.levels is None else len(self.levels) - int(self.full_rank)
+    def functions(self, bin_width: float) -> int:
+        """One a level, less the first where it is left out."""
+        return max(1, len(self.levels or ()) - int(self.full_rank))
 
 
 class Identity(Family):
@@ -204,8 +200,7 @@ class Identity(Family):
     ordered = False
     plain = True
 
-    @property
-    def functions(self) -> int:
+    def functions(self, bin_width: float) -> int:
         """One."""
         return 1
 

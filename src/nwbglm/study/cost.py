@@ -11,7 +11,7 @@ from pydantic import Field
 
 from .base import Part
 from .quantities import Size, write_size
-from .terms import OTHER_SPIKES, OWN_SPIKES, Basis, Factor, Term
+from .terms import OTHER_SPIKES, OWN_SPIKES, Factor, Term
 
 if TYPE_CHECKING:
     from .root import Study
@@ -132,7 +132,7 @@ def model_columns(study: Study, name: str, units: int) -> int:
 
 def term_columns(term: Term, bin_width: float, units: int, *, stored: bool = False) -> int:
     """Return a term's number of features: what one unit sees, or what its store holds of all units."""
-    count = math.prod(functions_of(factor.basis, bin_width) for factor in term.factors)
+    count = math.prod(factor.basis.settings.functions(bin_width) for factor in term.factors)
     return count * math.prod(_inputs(factor, units, stored) for factor in term.factors)
 
 
@@ -140,19 +140,6 @@ def _inputs(factor: Factor, units: int, stored: bool) -> int:
     if not factor.of_spikes or (factor.of == OWN_SPIKES and not stored):
         return 1
     return max(units - 1, 1) if factor.of == OTHER_SPIKES and not stored else units
-
-
-def functions_of(basis: Basis, bin_width: float) -> int:
-    """Return a basis' number of functions; 1 for categories whose levels are the session's."""
-    settings = basis.settings
-    if basis.kind == "lags":
-        return max(1, round(settings.window / bin_width))
-    if basis.kind == "fourier":
-        return 2 * settings.n
-    for name in ("n", "degree"):
-        if (count := getattr(settings, name, None)) is not None:
-            return count - bool(getattr(settings, "full_rank", False))
-    return max(1, len(getattr(settings, "decay_times", None) or getattr(settings, "levels", None) or ()))
 
 
 def _shown(size: int) -> str:

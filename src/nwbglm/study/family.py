@@ -48,10 +48,9 @@ class Family(Part):
         """Whether the last of these functions, as they are set, neighbours the first."""
         return self.closes and not self.over_lags
 
-    @property
-    def functions(self) -> int | None:
-        """Number of functions; None where the recording's bin or the session's values decide."""
-        return None
+    def functions(self, bin_width: float) -> int:
+        """Return the number of functions with bins of `bin_width` s; 1 where levels are not given."""
+        raise NotImplementedError
 
     def describe(self) -> str:
         """Say what it is, for a methods text."""
