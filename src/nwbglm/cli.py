@@ -56,11 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from nwbglm.audit import audit_recording
+    from nwbglm.whole import write_text
 
     audit = audit_recording(arguments.file, None, session=Path(arguments.file).stem)
     print(audit.text())
     if arguments.page:
-        Path(arguments.page).write_text(audit.html(), encoding="utf-8")
+        write_text(arguments.page, audit.html())
     return int(audit.verdict == "fail")
 
 

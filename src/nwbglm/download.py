@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -12,6 +11,7 @@ import pooch
 import requests
 
 from nwbglm.errors import RecordingError
+from nwbglm.whole import written_whole
 
 logger = logging.getLogger("nwbglm")
 
@@ -36,18 +36,17 @@ def download(url: str, sha256: str, path: str | os.PathLike[str], *, attempts: i
         The address cannot be reached, or what comes from it has another hash.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     logger.info("downloading %s", url)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    with written_whole(path) as (partial,):
         fetcher = pooch.create(
-            path=folder,
+            path=partial.parent,
             base_url="",
             registry={path.name: f"sha256:{sha256.lower()}"},
             urls={path.name: url},
             retry_if_failed=attempts - 1,
         )
         try:
-            fetched = fetcher.fetch(path.name, progressbar=False, downloader=_downloader(url))
+            fetcher.fetch(path.name, progressbar=False, downloader=_downloader(url))
         except ValueError as error:  # pooch's word for a wrong hash
             raise RecordingError(
                 f"what comes from there is not the file that the study names (sha256 {sha256[:12]}...)",
@@ -61,7 +60,6 @@ def download(url: str, sha256: str, path: str | os.PathLike[str], *, attempts: i
                 mend=f"check the network, or fetch the file by other means and name its path instead of the url: "
                 f"recordings.<session>.nwb: /path/to/{Path(urlparse(url).path).name}",
             ) from error
-        os.replace(fetched, path)
     logger.info("%s has the expected hash, %d bytes", path.name, path.stat().st_size)
 
 

@@ -13,9 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from nwbglm import store
-from nwbglm.errors import NwbGlmError
+from nwbglm.errors import NwbGlmError, ProblemError, RecordingError
+from nwbglm.whole import write_text
 
 logger = logging.getLogger("nwbglm")
+MORE_MEMORY = (
+    "give the job more memory (`mem_mb` of its rule in a profile), or let it take less: a lower `fit: {memory: ...}`, "
+    "more `unit_blocks`, fewer jobs at once (`--cores`)"
+)
 LEFT_OUT_SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="40"><text x="8" y="24">left out</text></svg>\n'
 )
@@ -30,8 +35,8 @@ def stage(snakemake: Any, *, leave_out: bool = True) -> Iterator[None]:
     snakemake
         What Snakemake hands to a script.
     leave_out
-        Whether a `NwbGlmError` (bad data, an impossible problem) leaves the session out; otherwise it fails the job.
-        Any other exception always fails the job.
+        Whether bad data (`RecordingError`) and an impossible problem (`ProblemError`) leave the session out; otherwise
+        they fail the job, as anything else always does: a damaged store is no bad data, it can be made again.
     """
     set_threads(snakemake.threads)
     with _log_to(snakemake.log[0] if snakemake.log else None):
@@ -41,11 +46,17 @@ def stage(snakemake: Any, *, leave_out: bool = True) -> Iterator[None]:
         except store.Excluded as excluded:
             logger.info("the session was left out: %s", excluded)
             write_excluded(snakemake.output, str(excluded))
-        except NwbGlmError as error:
+        except (RecordingError, ProblemError) as error:
             logger.error("%s", error)
             if not leave_out:
                 _stop(snakemake.rule, error)
             write_excluded(snakemake.output, str(error))
+        except NwbGlmError as error:
+            logger.error("%s", error)
+            _stop(snakemake.rule, error)
+        except MemoryError as error:
+            logger.error("%s", traceback.format_exc())
+            _stop(snakemake.rule, NwbGlmError(f"out of memory ({error})".replace(" ()", ""), mend=MORE_MEMORY))
         except Exception:
             logger.error("%s", traceback.format_exc())
             raise
@@ -71,14 +82,13 @@ def write_excluded(outputs: Any, reason: str) -> None:
         if path.name.endswith(store.SUFFIX):
             store.write_excluded(path, reason)
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".svg":
             text = LEFT_OUT_SVG
         elif path.suffix == ".csv":
             text = "left_out\n" + '"' + reason.replace('"', "'").replace("\n", " ") + '"\n'
         else:
             raise RuntimeError(f"no way to say in '{path}' that the session was left out: {reason}")
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
 
 def _stop(rule: str, error: NwbGlmError) -> None:

@@ -5,12 +5,14 @@ A stage that reads an audit depends on this module alone, so that a new check re
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from nwbglm.errors import RecordingError
+from nwbglm.store.archive import damaged, unreadable
 
 Level = Literal["pass", "warn", "fail"]
 
@@ -75,6 +77,36 @@ class Verdict:
 
 def read_verdict(path: str | Path) -> Verdict:
     """Read the verdict of an audit that was written as JSON."""
-    plain = json.loads(Path(path).read_text(encoding="utf-8"))
+    plain = read_plain(path)
     findings = tuple(Finding(**finding) for finding in plain["findings"])
     return Verdict(session=plain["session"], recording=plain["recording"], findings=findings)
+
+
+def plain_text(plain: dict[str, Any]) -> str:
+    """Return plain data as JSON, with a seal by which `read_plain` knows that it is as it was written."""
+    return json.dumps(plain | {"seal": _seal(plain)}, indent=1) + "\n"
+
+
+def read_plain(path: str | Path) -> dict[str, Any]:
+    """Read plain data that `plain_text` made.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be read, or is not as it was written.
+    """
+    path = Path(path)
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        seal = plain.pop("seal", None)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise damaged(path, str(error)) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if seal != _seal(plain):
+        raise damaged(path, "its content is not what was written")
+    return plain
+
+
+def _seal(plain: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -12,7 +12,6 @@ import nwbglm
 
 IMPORTED_AS = {"pyyaml": "yaml"}
 NOT_IMPORTED = {
-    "pyarrow": "pandas writes the comparison's tables with it",
     "snakemake": "runs the rules",
 }
 

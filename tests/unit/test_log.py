@@ -47,6 +47,21 @@ def test_a_stage_may_stop_instead(rule, tmp_path, capsys):
     assert not (tmp_path / "a.zarr.zip").exists()
 
 
+def test_a_damaged_store_fails_the_job_whatever_the_stage_does_with_bad_data(rule, tmp_path, capsys):
+    (tmp_path / "input.zarr.zip").write_bytes(b"PK")
+    with pytest.raises(SystemExit), log.stage(rule):
+        store.read(tmp_path / "input.zarr.zip")
+    assert "input.zarr.zip: is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "a.zarr.zip").exists()
+
+
+def test_a_stage_out_of_memory_says_so_and_what_helps(rule, capsys):
+    with pytest.raises(SystemExit), log.stage(rule):
+        raise MemoryError
+    said = capsys.readouterr().err
+    assert "bin_recording: out of memory" in said and "unit_blocks" in said
+
+
 def test_an_unexpected_exception_fails_the_job(rule, tmp_path):
     with pytest.raises(ZeroDivisionError), log.stage(rule):
         print(1 / 0)

@@ -173,9 +173,9 @@ def test_files_are_written_and_figures_read_back(small, tmp_path):
     write_files({"sessions/a.html": "x", "index.html": "y"}, tmp_path)
     assert (tmp_path / "sessions" / "a.html").read_text() == "x"
     for session in ("a", "b"):
-        write_files({f"{session}/rates.svg": f"<svg>{session}</svg>", f"{session}/rates.csv": "t\n1\n"}, tmp_path)
+        write_files({f"{session}/rates.svg": f"<svg>{session}</svg>\n", f"{session}/rates.csv": "t\n1\n"}, tmp_path)
     svg, csv = ([tmp_path / s / f"rates.{kind}" for s in ("a", "b")] for kind in ("svg", "csv"))
-    assert read_figures(svg, csv) == {s: {"rates": (f"<svg>{s}</svg>", "t\n1\n")} for s in ("a", "b")}
+    assert read_figures(svg, csv) == {s: {"rates": (f"<svg>{s}</svg>\n", "t\n1\n")} for s in ("a", "b")}
 
 
 def test_methods_say_what_the_seed_studies_do(repository):

@@ -4,6 +4,7 @@ import os
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -57,7 +58,7 @@ def test_a_failed_write_leaves_nothing_and_keeps_the_old(binned, tmp_path, monke
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(store.writing, "_zip", broken)
+    monkeypatch.setattr(store.writing, "zip_whole", broken)
     with pytest.raises(OSError, match="disk full"):
         store.write(binned.isel(unit=[0]), path, "binned")
     assert path.read_bytes() == before
@@ -98,14 +99,71 @@ def test_damaged_missing_and_foreign_stores(binned, tmp_path):
     with pytest.raises(StoreError, match="no such store"):
         store.read(path)
     path.write_bytes(b"")
-    with pytest.raises(StoreError, match="no readable store"):
+    with pytest.raises(StoreError, match="is damaged"):
         store.read(path)
     store.write(binned, path, "binned")
     with pytest.raises(StoreError, match="of kind 'binned', not 'fits'"):
         store.read(path, "fits")
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(StoreError, match="no readable store"):
+    with pytest.raises(StoreError, match="is damaged"):
         store.read(path)
+
+
+def test_every_flipped_bit_of_a_store_is_noticed_and_named(binned, tmp_path):
+    path = tmp_path / "a.zarr.zip"
+    store.write(binned.isel(time=slice(40)), path, "binned")
+    whole, good = path.read_bytes(), store.read(path).load()
+    for place in range(0, len(whole), 37):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << (place % 8)
+        path.write_bytes(bytes(flipped))
+        try:
+            found = store.read(path).load()
+        except StoreError as error:
+            assert str(path) in str(error) and "delete it and run the same command again" in str(error)
+        else:
+            xr.testing.assert_identical(found, good)  # bytes that mean nothing, such as dates
+
+
+def test_a_store_that_lost_a_chunk_is_damaged_not_zero(binned, tmp_path):
+    path = tmp_path / "a.zarr.zip"
+    store.write(binned, path, "binned")
+    with zipfile.ZipFile(path) as archive:
+        entries = [(name, archive.read(name)) for name in archive.namelist()]
+        seal = archive.comment
+    chunk = next(name for name, _ in entries if "/c/0/0" in name)
+    lost = [(name, content) for name, content in entries if name != chunk]
+    store.archive.zip_whole(lost, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = seal
+    with pytest.raises(StoreError, match="its list of contents"):
+        store.read(path)
+
+
+def test_every_flipped_bit_of_a_table_is_noticed_and_named(tmp_path):
+    path = tmp_path / "scores.parquet"
+    table = pd.DataFrame({"session": ["a", "b"] * 20, "x": np.arange(40.0), "n": np.arange(40)})
+    store.write_tables({"scores": table}, [path])
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 3):
+        flipped = bytearray(whole)
+        flipped[place] ^= 16
+        path.write_bytes(bytes(flipped))
+        try:
+            found = store.read_tables([path])["scores"]
+        except StoreError as error:
+            assert str(path) in str(error)
+        else:
+            pd.testing.assert_frame_equal(found, table)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"", lambda b: b"\0" * len(b)])
+def test_cut_and_zeroed_tables_are_named(tmp_path, damage):
+    path = tmp_path / "scores.parquet"
+    store.write_tables({"scores": pd.DataFrame({"x": [1.0]})}, [path])
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(StoreError, match=r"scores\.parquet: is damaged"):
+        store.read_tables([path])
 
 
 def test_blocks_of_units_join_in_the_order_of_the_session(binned, tmp_path):

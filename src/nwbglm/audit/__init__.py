@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -25,7 +24,8 @@ from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, pu
 from nwbglm.recording.model import Recording, open_recording
 from nwbglm.recording.remote import RangeFile, is_remote, resolve_dandi
 from nwbglm.study.data import AuditPolicy, DataSettings
-from nwbglm.verdict import Finding, Verdict
+from nwbglm.verdict import Finding, Verdict, plain_text, read_plain
+from nwbglm.whole import write_together
 
 T = TypeVar("T")
 
@@ -66,9 +66,8 @@ class Audit(Verdict):
         }
 
     def write(self, audit: str | Path, page: str | Path) -> None:
-        """Write the audit as JSON and as one HTML page."""
-        Path(audit).write_text(json.dumps(_finite(self.to_dict()), indent=1) + "\n", encoding="utf-8")
-        Path(page).write_text(self.html(), encoding="utf-8")
+        """Write the audit as JSON and as one HTML page, both or neither."""
+        write_together({audit: plain_text(_finite(self.to_dict())), page: self.html()})
 
     def html(self) -> str:
         """Return the audit as one HTML page, complete in itself."""
@@ -101,7 +100,7 @@ class Audit(Verdict):
 
 def read_audit(path: str | Path) -> Audit:
     """Read an audit that `Audit.write` wrote."""
-    plain = json.loads(Path(path).read_text(encoding="utf-8"))
+    plain = read_plain(path)
     findings = tuple(Finding(**finding) for finding in plain["findings"])
     known = {name: plain[name] for name in ("session", "recording", "contents", "takes")}
     return Audit(**known, findings=findings)

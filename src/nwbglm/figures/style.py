@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -15,6 +14,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from nwbglm.whole import write_together
 
 INK, QUIET, FAINT = "#1a1a1a", "#6b6b6b", "#c9c9c9"
 # Okabe & Ito (2008), without the yellow that vanishes on white
@@ -111,9 +112,8 @@ def csv_text(table: pd.DataFrame) -> str:
 def save(
     figure: Figure, table: pd.DataFrame, svg_path: str | os.PathLike[str], csv_path: str | os.PathLike[str]
 ) -> None:
-    """Write a figure as SVG and its table as CSV."""
-    Path(svg_path).write_text(svg_text(figure), encoding="utf-8")
-    Path(csv_path).write_text(csv_text(table), encoding="utf-8")
+    """Write a figure as SVG and its table as CSV, both or neither."""
+    write_together({csv_path: csv_text(table), svg_path: svg_text(figure)})
 
 
 def robust_limits(values: np.ndarray) -> tuple[float, float]:

@@ -6,7 +6,6 @@ import os
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from pynwb.behavior import CompassDirection, Position, SpatialSeries
 from pynwb.file import Subject
 from pynwb.icephys import CurrentClampSeries, CurrentClampStimulusSeries
 from pynwb.misc import Units
+
+from nwbglm.whole import written_whole
 
 from .head_direction import TRACKING, HeadDirectionSession
 from .injected_current import InjectedCurrentSession
@@ -55,14 +56,8 @@ def write_repeatable(nwbfile: NWBFile, path: str | os.PathLike) -> None:
     path
         Where to; an existing file is replaced.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part.nwb")
-    try:
-        with RepeatableIO(partial, "w") as io:
-            io.write(nwbfile)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as (partial,), RepeatableIO(partial, "w") as io:
+        io.write(nwbfile)
 
 
 def new_file(name: str, description: str, parameters: str, **fields: Any) -> NWBFile:

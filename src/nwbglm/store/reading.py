@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import xarray as xr
 import zarr
 
 from ..errors import StoreError
+from .archive import Archive, damaged
 from .contracts import CONTRACTS, check
 
 
@@ -33,11 +33,13 @@ def read(path: str | os.PathLike[str], kind: str | None = None) -> xr.Dataset:
     """
     path = Path(path)
     if not path.is_file():
-        raise StoreError("there is no such store", where=str(path), mend="run the workflow, or check the path")
+        raise StoreError(
+            "there is no such store", where=str(path), mend="check the path, or run the workflow, which makes it"
+        )
     try:
-        dataset = xr.open_zarr(zarr.storage.ZipStore(path, mode="r"), consolidated=False, chunks=None)
-    except (zipfile.BadZipFile, KeyError, zarr.errors.BaseZarrError) as error:
-        raise StoreError(f"is no readable store ({error})", where=str(path), mend="delete it and run again") from error
+        dataset = xr.open_zarr(Archive(path, mode="r"), consolidated=False, chunks=None)
+    except (KeyError, ValueError, zarr.errors.BaseZarrError) as error:  # whole, but no store: somebody else's zip file
+        raise damaged(path, f"no readable store: {error}") from error
     if "excluded" in dataset.attrs:
         raise Excluded(dataset.attrs["excluded"])
     found = dataset.attrs.get("kind")
@@ -56,7 +58,7 @@ def _native_texts(dataset: xr.Dataset) -> xr.Dataset:
         if variable.dtype.kind == "T"
     }
     coordinates = {name: text for name, text in texts.items() if name in dataset.coords}
-    return dataset.assign_coords(coordinates).assign({name: texts[name] for name in texts.keys() - coordinates.keys()})
+    return dataset.assign_coords(coordinates).assign({name: texts[name] for name in texts if name not in coordinates})
 
 
 def read_blocks(paths: Iterable[str | os.PathLike[str]], like: xr.Dataset) -> xr.Dataset:

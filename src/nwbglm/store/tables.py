@@ -1,24 +1,51 @@
-"""Tables as parquet files."""
+"""Tables as parquet files, sealed: pages have checksums, and what stands in the footer has a digest."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..whole import written_whole
+from .archive import damaged, unreadable
+
+SEAL = b"nwbglm"
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Write tables as parquet files, each whole or not at all; a table's name is its file's stem."""
-    for path in map(Path, paths):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            tables[path.stem].to_parquet(Path(folder) / path.name, index=False)
-            os.replace(Path(folder) / path.name, path)
+    """Write tables as parquet files, whole and together; a table's name is its file's stem."""
+    with written_whole(*paths) as partial:
+        for path in partial:
+            table = pa.Table.from_pandas(tables[path.stem], preserve_index=False)
+            table = table.replace_schema_metadata((table.schema.metadata or {}) | {SEAL: _seal(table.schema)})
+            with path.open("wb") as stream:
+                pq.write_table(table, stream, write_page_checksum=True)
 
 
 def read_tables(paths: Iterable[str | os.PathLike[str]]) -> dict[str, pd.DataFrame]:
-    """Read parquet files as tables by their stems."""
-    return {Path(path).stem: pd.read_parquet(path) for path in paths}
+    """Read parquet files as tables by their stems, and check that they are as they were written."""
+    return {Path(path).stem: _read_table(Path(path)) for path in paths}
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+        if (table.schema.metadata or {}).get(SEAL) != _seal(table.schema):
+            raise damaged(path, "its columns are not those that were written")
+        return table.to_pandas()
+    except (pa.ArrowException, ValueError, LookupError, TypeError) as error:
+        raise damaged(path, str(error)) from error
+    except OSError as error:  # how arrow reports a wrong checksum, too
+        raise (unreadable(path, error) if error.errno else damaged(path, str(error))) from error
+
+
+def _seal(schema: pa.Schema) -> bytes:
+    """Return the digest of the columns' names and types, and of what pandas keeps about them."""
+    columns = [(field.name, str(field.type)) for field in schema]
+    kept = sorted((key, value) for key, value in (schema.metadata or {}).items() if key != SEAL)
+    return hashlib.sha256(repr((columns, kept)).encode()).hexdigest().encode()

@@ -6,8 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import tempfile
-import zipfile
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,8 @@ import pandas as pd
 import xarray as xr
 import zarr
 
+from ..whole import written_whole
+from .archive import zip_whole
 from .contracts import check
 from .reading import provenance as provenance_of
 
@@ -67,11 +67,10 @@ def write_excluded(path: str | os.PathLike[str], reason: str) -> None:
 
 
 def _write(dataset: xr.Dataset, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    with written_whole(path) as (whole,):
         target: zarr.storage.LocalStore | zarr.storage.MemoryStore
         if dataset.nbytes > IN_MEMORY_BYTES:
-            target = zarr.storage.LocalStore(Path(folder) / "store")
+            target = zarr.storage.LocalStore(whole.with_name("store"))
         else:
             target = zarr.storage.MemoryStore()
         plain = _plain(dataset)
@@ -81,9 +80,7 @@ def _write(dataset: xr.Dataset, path: Path) -> None:
         plain.drop_vars(large).to_zarr(target, mode="w", consolidated=False, zarr_format=3, encoding=small)
         for name in large:
             _stream(plain[name], target, encoding[name]["chunks"])
-        whole = Path(folder) / "whole.zip"
-        _zip(_entries(target), whole)
-        os.replace(whole, path)
+        zip_whole(_entries(target), whole)
 
 
 def _stream(
@@ -119,7 +116,9 @@ def _plain(dataset: xr.Dataset) -> xr.Dataset:
         if variable.dtype.kind in "OU"
     }
     coordinates = {name: text for name, text in texts.items() if name in plain.coords}
-    return plain.assign_coords(coordinates).assign({name: texts[name] for name in texts.keys() - coordinates.keys()})
+    return plain.assign_coords(coordinates).assign(
+        {name: text for name, text in texts.items() if name not in coordinates}
+    )
 
 
 def _texts(values: np.ndarray) -> np.ndarray:
@@ -152,12 +151,3 @@ def _entries(target: zarr.storage.MemoryStore | zarr.storage.LocalStore) -> Iter
     else:
         for file in sorted(file for file in target.root.rglob("*") if file.is_file()):
             yield file.relative_to(target.root).as_posix(), file.read_bytes()
-
-
-def _zip(entries: Iterator[tuple[str, bytes]], path: Path) -> None:
-    """Zip without compression, in sorted order with fixed dates: equal content gives equal bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for key, content in entries:
-            info = zipfile.ZipInfo(key, date_time=(1980, 1, 1, 0, 0, 0))
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, content)
