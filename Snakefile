@@ -33,6 +33,8 @@ onstart:
         f"nwb-glm: study '{study.study}' asks for {cost_of(study).text()}",
         file=sys.stderr,
     )
+    for line in advice(study):
+        print(f"nwb-glm: warning: {line}", file=sys.stderr)
 
 
 include: "rules/recordings.smk"

@@ -12,6 +12,7 @@ from nwbglm.errors import StudyError
 from nwbglm.figures.catalogue import figures_of, overall_figures_of
 from nwbglm.report.paths import report_files
 from nwbglm.study import configured_study
+from nwbglm.study.advice import advice
 from nwbglm.study.cost import cost_of
 
 try:

@@ -68,6 +68,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     from nwbglm.figures.catalogue import figures_of
     from nwbglm.study import load_study
+    from nwbglm.study.advice import advice
+    from nwbglm.study.cost import cost_of
 
     study = load_study(arguments.study)
     used = study.used_terms
@@ -79,10 +81,11 @@ def _check(arguments: argparse.Namespace) -> None:
     print(f"  terms     {len(used)}: {', '.join(used)}")
     if unused := [name for name in study.terms if name not in used]:
         print(f"  unused    {', '.join(unused)} (no model names them: nothing is computed for them)")
-    jobs = len(study.sessions) * len(study.models) * study.unit_blocks
-    print(f"  fits      {jobs} jobs, each over all its units, folds and strengths at once")
+    print(f"  asks for  {cost_of(study).text()}")
     print(f"  figures   {len(study.sessions) * len(figures_of(study))}")
     print(f"  results   results/{study.study}/report/index.html")
+    for line in advice(study):
+        print(f"  warn  {line}")
 
 
 def _schema(arguments: argparse.Namespace) -> None:

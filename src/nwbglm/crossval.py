@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 TEST = "test"
 HALVES = ("half0", "half1")
+MUCH_PURGED = 0.25
+"""Share of a fold's training rows that the gap may take without a word."""
 
 # ---------------------------------------------------------------- compute
 
@@ -135,13 +137,14 @@ def assign_folds(
         Fold of each row, int16.
     """
     if folds.cut == "rows":
-        return contiguous_blocks(kept, folds.blocks)
-    piece = stretches(row, segment)
-    usable = [number for number in np.unique(piece) if kept[piece == number].any()]
-    fold = np.full(len(row), -1, np.int16)
+        return contiguous_blocks(kept, folds.pieces or folds.blocks) % folds.blocks
+    piece = stretches(row, segment)  # ascending: each stretch is a slice of the rows
+    bounds = np.searchsorted(piece, np.arange(piece[-1] + 2 if len(piece) else 1))
+    usable = np.unique(piece[kept])
     if folds.cut == "within_epochs":
-        for number in usable:
-            fold[piece == number] = contiguous_blocks(kept[piece == number], folds.blocks)
+        fold = np.full(len(row), -1, np.int16)
+        for begin, end in zip(bounds[usable], bounds[usable + 1], strict=True):
+            fold[begin:end] = contiguous_blocks(kept[begin:end], folds.blocks)
         return fold
     if len(usable) < folds.blocks:
         raise ProblemError(
@@ -149,9 +152,9 @@ def assign_folds(
             where=where,
             mend="use fewer blocks, or cut: rows or within_epochs",
         )
-    for number, home in zip(usable, deal(len(usable), folds.blocks, folds.deal, rng), strict=True):
-        fold[piece == number] = home
-    return fold
+    home = np.full(len(bounds), -1, np.int16)
+    home[usable] = deal(len(usable), folds.blocks, folds.deal, rng)
+    return home[piece]
 
 
 def folds_of_sessions(
@@ -230,6 +233,7 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
         rng = np.random.default_rng(seed)
         fold[final] = assign_folds(kept, row[final], segment[final], settings, rng, where)
         names = [str(number) for number in range(int(fold.max(initial=-1)) + 1)]
+    _report_purged(fold, final, row, segment, gap, where)
     names, test, train = _masks(fold, names, final, tested, row, segment, gap)
     _check(test, train & shared, shared, names, binned)
     dataset = xr.Dataset(
@@ -256,6 +260,21 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
         },
     )
     return _narrow_by_unit(dataset, binned, features)
+
+
+def _report_purged(
+    fold: np.ndarray, final: np.ndarray, row: np.ndarray, segment: np.ndarray, gap: int, where: str
+) -> None:
+    """Log what share of the training rows the gap takes, where it is much: many short pieces, long windows."""
+    tested = fold == 0
+    trained = int((final & ~tested).sum())
+    lost = int((final & near(tested, row, segment, gap) & ~tested).sum())
+    if trained and lost > MUCH_PURGED * trained:
+        log.warning(
+            "%s: the gap of %d bins around the tested pieces takes %.0f %% of the training rows; use fewer pieces, or "
+            "shorter windows",
+            where, gap, 100 * lost / trained,
+        )  # fmt: skip
 
 
 def gap_bins(features: Sequence[xr.Dataset], folds: Folds, bin_width: float) -> int:

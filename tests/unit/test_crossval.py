@@ -41,14 +41,14 @@ def test_blocks_share_the_kept_rows_evenly_and_cover_them_once():
 @given(
     st.integers(1, 60),
     st.lists(st.integers(30, 200), min_size=1, max_size=5),
-    st.sampled_from(["rows", "within_epochs", "epochs"]),
+    st.sampled_from(["rows", "within_epochs", "epochs", "pieces"]),
 )
 def test_no_training_window_ever_holds_a_tested_bin(lags, lengths, cut):
     segment = np.repeat(np.arange(len(lengths)), lengths)
     data = session(len(segment), segment=segment)
     term = Term.model_validate({"of": "all spikes", "basis": {"lags": {"window": f"{lags * 10} ms"}}})
     try:
-        folds = split(data, term, blocks=2, cut=cut)
+        folds = split(data, term, blocks=2, **({"pieces": 6} if cut == "pieces" else {"cut": cut}))
     except ProblemError:
         return
     usable = folds["shared"].values
@@ -169,3 +169,58 @@ def test_the_store_survives_the_disk(tmp_path):
     np.testing.assert_array_equal(again["train"].values, folds["train"].values)
     assert again["fold"].values.tolist() == list("0123")
     assert json.loads(again.attrs["scheme"])["blocks"] == 4
+
+
+def test_short_pieces_are_dealt_to_the_folds_in_turn():
+    folds = split(session(1000), history(), blocks=5, pieces=20)
+    fold, kept = folds["fold_of_row"].values, folds["shared"].values
+    changes = np.flatnonzero(np.diff(fold[kept]))
+    assert len(changes) == 19 and (np.diff(changes) == 49).all()
+    np.testing.assert_array_equal(fold[kept][::49], np.arange(20) % 5)
+    # every piece of every fold has its gap on both sides: 21 bins of 10 ms
+    for k in range(5):
+        tested, trained = folds["test"].values[k], folds["train"].values[k]
+        for begin in np.flatnonzero(np.diff(tested.astype(int)) == 1) + 1:
+            assert not trained[max(begin - 21, 0) : begin].any()
+        for end in np.flatnonzero(np.diff(tested.astype(int)) == -1) + 1:
+            assert not trained[end : end + 21].any()
+
+
+def test_a_gap_that_takes_much_of_the_training_rows_is_told(caplog):
+    split(session(1000), history(), blocks=5, pieces=30)
+    assert "the gap of 21 bins around the tested pieces takes" in caplog.text and "fewer pieces" in caplog.text
+    caplog.clear()
+    split(session(1000), history(), blocks=5)  # the advice, followed
+    assert not caplog.text
+
+
+def test_nothing_is_held_out_where_the_study_says_so():
+    settings_ = Folds.model_validate("none")
+    assert Folds.model_validate(settings_.dump()) == settings_ and settings_.in_sample
+    data = session()
+    stores = [features.build_features(data, history(), name="h")]
+    folds = crossval.split_rows(data, stores, settings_, seed=0)
+    assert folds.sizes["fold"] == 0 and folds["final"].values.all()
+
+
+@pytest.mark.parametrize(("cut", "deal"), [("epochs", "in_order"), ("epochs", "random"), ("within_epochs", "in_order")])
+def test_folds_of_many_trials_are_those_of_the_definition(cut, deal):
+    rng = np.random.default_rng(3)
+    lengths = rng.integers(1, 9, 60)
+    segment = np.repeat(np.arange(60), lengths)
+    row = np.arange(len(segment)) + 3 * segment
+    kept = rng.random(len(segment)) > 0.3
+    folds = Folds.model_validate({"blocks": 4, "cut": cut, **({"deal": deal} if cut == "epochs" else {})})
+    found = crossval.assign_folds(kept, row, segment, folds, np.random.default_rng(0))
+    usable = [trial for trial in range(60) if kept[segment == trial].any()]
+    wanted = np.full(len(segment), -1)
+    dealt = crossval.deal(len(usable), 4, deal, np.random.default_rng(0))
+    for trial, home in zip(usable, dealt, strict=True):
+        mine = segment == trial
+        wanted[mine] = home if cut == "epochs" else crossval.contiguous_blocks(kept[mine], 4)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_rows_without_a_trial_have_no_fold():
+    folds = Folds.model_validate({"blocks": 2, "cut": "within_epochs"})
+    assert len(crossval.assign_folds(np.zeros(0, bool), np.zeros(0, int), np.zeros(0, int), folds, None)) == 0

@@ -17,7 +17,7 @@ from nwbglm.audit.contents import describe_contents
 from nwbglm.audit.findings import find_in_file, guarded
 from nwbglm.binning.exposure import blanked, pooled_spikes, silences
 from nwbglm.binning.grid import Grid
-from nwbglm.binning.signals import bin_signal
+from nwbglm.binning.signals import bin_named
 from nwbglm.epochs import Epochs
 from nwbglm.errors import NwbGlmError
 from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
@@ -311,7 +311,7 @@ def _signal(
     recording: Recording, settings: DataSettings, grid: Grid, name: str, takes: dict[str, Any]
 ) -> Iterator[Finding]:
     signal, field = settings.signals[name], f"signals.{name}"
-    binned = yield from _try(lambda: bin_signal(recording, signal, grid, name), field)
+    binned = yield from _try(lambda: bin_named(recording, settings, grid, name), field)
     if binned is None:
         return
     values = binned.values[np.isfinite(binned.values)]

@@ -10,7 +10,7 @@ from nwbglm.binning.counts import count_variable
 from nwbglm.binning.exposure import blanked, exposure, observed_spikes
 from nwbglm.binning.grid import Grid, count_in_bins
 from nwbglm.binning.resampling import circular_mean, resample
-from nwbglm.binning.signals import bin_signal
+from nwbglm.binning.signals import bin_signals
 from nwbglm.binning.smoothing import smooth
 from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
@@ -60,8 +60,7 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
     if exposures is not None:
         dataset = dataset.assign(exposure=(("time", "unit"), exposures))
     dataset = dataset.assign(in_epoch=_purposes(recording, settings, grid))
-    signals = {name: bin_signal(recording, signal, grid, name) for name, signal in settings.signals.items()}
-    return dataset.assign(signals)
+    return dataset.assign(bin_signals(recording, settings, grid))
 
 
 def _count_units(

@@ -67,6 +67,8 @@ def join_recordings(
         first = parts[0][name].variable
         values = np.concatenate([part[name].values for part in parts], axis=-1)
         variables[name] = xr.Variable(first.dims, values, first.attrs)
+        if first.attrs.get("source") == "time":
+            variables[name] = _elapsed([part[name].variable for part in parts])
     variables["segment"] = ("time", _segments(parts))
     coordinates = {
         "time": ("time", np.concatenate([part["time"].values for part in parts]), parts[0]["time"].attrs),
@@ -192,6 +194,15 @@ def _same_signals(parts: Sequence[xr.Dataset], names: list[str], where: str) -> 
                         where=where,
                         mend=f"give signals.{name}.units, so that both are converted, or mend the files",
                     )
+
+
+def _elapsed(parts: Sequence[xr.Variable]) -> xr.Variable:
+    """Let the time of each recording, 0 to 1, follow that of the one before."""
+    seconds = np.array([part.attrs["seconds"] for part in parts])
+    before = np.cumsum(seconds) - seconds
+    follow = [(start + part.values * long) for part, start, long in zip(parts, before, seconds, strict=True)]
+    total = float(seconds.sum())
+    return xr.Variable(("time",), np.concatenate(follow) / total, {**parts[0].attrs, "seconds": total})
 
 
 def _segments(parts: Sequence[xr.Dataset]) -> np.ndarray:

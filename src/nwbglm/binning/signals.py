@@ -5,13 +5,78 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from nwbglm import epochs
 from nwbglm.binning.grid import Grid, coverage
 from nwbglm.binning.resampling import resample
 from nwbglm.binning.sources import find_source
 from nwbglm.epochs import rounded
+from nwbglm.recording.choose import choose_epochs, purposes
 from nwbglm.recording.events import Rows, find_rows
 from nwbglm.recording.model import Recording
-from nwbglm.study.data import Signal
+from nwbglm.study.data import DataSettings, Signal
+
+
+def bin_signals(recording: Recording, settings: DataSettings, grid: Grid) -> dict[str, xr.DataArray]:
+    """Bring all of the study's signals to the bins (see `bin_named`)."""
+    return {name: bin_named(recording, settings, grid, name) for name in settings.signals}
+
+
+def bin_named(recording: Recording, settings: DataSettings, grid: Grid, name: str) -> xr.DataArray:
+    """Bring one of the study's signals, by its name, to the bins.
+
+    Parameters
+    ----------
+    recording
+        The opened file.
+    settings
+        The study's part about data.
+    grid
+        The bins.
+    name
+        The signal's name in the study.
+
+    Returns
+    -------
+    (time,) float64, as `bin_signal`.
+    """
+    signal = settings.signals[name]
+    if signal.of is None:
+        return bin_signal(recording, signal, grid, name)
+    wanted = [purpose for purpose in purposes(settings) if purpose != "use"]
+    inside = np.logical_or.reduce(
+        [epochs.covers(choose_epochs(recording, settings, one), grid.left, grid.right, grid.clock) for one in wanted]
+    )
+    values, seconds = elapsed(grid, inside)
+    about = {"units": "of the fitted time", "source": "time", "resample": "mean", "seconds": seconds}
+    return xr.DataArray(values, dims="time", attrs={"role": "signal", **about})
+
+
+def elapsed(grid: Grid, inside: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the time of each bin as a share of what is analysed, 0 to 1, and how long that is, s.
+
+    On each clock (pass over the same times) it runs from the first to the last bin that is analysed, gaps included;
+    the clocks follow one another.
+
+    Parameters
+    ----------
+    grid
+        The bins.
+    inside
+        (bins,) which bins are analysed.
+
+    Returns
+    -------
+    tuple
+        (bins,) float64, NaN before the first and after the last; and the length.
+    """
+    values, total = np.full(len(grid), np.nan), 0.0
+    for clock in np.unique(grid.clock[inside]):
+        mine = grid.clock == clock
+        begin, end = grid.left[mine & inside].min(), grid.right[mine & inside].max()
+        within = mine & (grid.left >= begin) & (grid.right <= end)
+        values[within] = total + grid.centre[within] - begin
+        total += end - begin
+    return (values / total if total else values), float(total)
 
 
 def bin_signal(recording: Recording, signal: Signal, grid: Grid, name: str) -> xr.DataArray:

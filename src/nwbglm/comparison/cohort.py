@@ -38,11 +38,17 @@ def _unit_frame(dataset: xr.Dataset) -> pd.DataFrame:
 
 
 def _best_models(scores: pd.DataFrame) -> pd.DataFrame:
-    """Name, for each unit, the model of the highest held-out score among the fits that ended well."""
+    """Name, for each unit, the model of the highest held-out score among the fits that ended well.
+
+    Where nothing is held out, that of the lowest AIC: scores in sample favour the largest model.
+    """
     pooled = headline(scores)
     score = primary(pooled).name
     good = pooled[(pooled.status == "ok") & pooled[score].notna()]
-    best = good.loc[good.groupby(["session", "unit"])[score].idxmax()]
+    by = good[score]
+    if (good.kind == "in-sample").any() and "aic" in good and good.aic.notna().any():
+        by = -good.aic.astype(float)
+    best = good.loc[by.groupby([good.session, good.unit]).idxmax().dropna()]
     best = best[["session", "unit", "model", score]].rename(columns={"model": "best_model"})
     bad = scores[scores.status != "ok"].groupby(["session", "unit"])[["model", "status"]]
     notes = bad.apply(lambda part: "; ".join(sorted({f"{m}: {s}" for m, s in part.to_numpy()})))

@@ -40,8 +40,14 @@ def concat(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that a comparison rests on: the explicit test where there is one, else the pooled held-out."""
+    """Return the rows that a comparison rests on: the explicit test, else the pooled held-out, else in sample.
+
+    In-sample rows are returned only where the study holds nothing out (``folds: none``).
+    """
     if scores.empty:
         return scores
     test = scores[scores.kind == "test"]
-    return test if len(test) else scores[(scores.kind == "held-out") & (scores.fold == POOLED)]
+    if len(test):
+        return test
+    held_out = scores[(scores.kind == "held-out") & (scores.fold == POOLED)]
+    return held_out if len(held_out) else scores[(scores.kind == "in-sample") & (scores.fold == POOLED)]

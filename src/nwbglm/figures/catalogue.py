@@ -224,14 +224,16 @@ OVERALL: dict[str, FigureSpec] = {
     "scores": FigureSpec(
         "Scores over all sessions",
         "One point a unit; the bar is the median over units. Filled: held out; hollow: in-sample. Triangles: "
-        "below the axis, with their number. Good: above 0, held out close to in-sample.",
+        "below the axis, with their number. Good: above 0, held out close to in-sample. Where the study holds nothing "
+        "out, all are in-sample and favour the larger model.",
         ("scores",),
         "overall:draw_scores",
         _always,
     ),
     "differences": FigureSpec(
         "Paired differences between models",
-        "Held-out bits per spike of the first model minus the second, one point a unit; bar: median, with the 95 % "
+        "Held-out bits per spike (in-sample ones where nothing is held out) of the first model minus the second, "
+        " one point a unit; bar: median, with the 95 % "
         "interval of a bootstrap over sessions where there are two or more. Good: an interval that excludes 0.",
         ("pairs",),
         "overall:draw_differences",

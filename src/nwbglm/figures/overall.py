@@ -48,6 +48,10 @@ def draw_scores(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figur
     return draw_score_panels(scores, models, colors, join=False), scores
 
 
+def _seen(rows: pd.DataFrame) -> str:
+    return "in sample" if (rows.kind == "in-sample").any() else "held out"
+
+
 def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """Draw the paired differences of every two models, one row each."""
     pairs = tables["pairs"]
@@ -70,7 +74,7 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     axes.axvline(0, color=QUIET, linewidth=0.8, zorder=0)
     labels = [f"{line.model} − {line.other}" for line in summary.itertuples()]
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=f"Difference in {score.label} (held out)")
+    axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=f"Difference in {score.label} ({_seen(rows)})")
     if 1 < len(sessions) <= len(COLORS):
         handles = [axes.plot([], [], "o", color=color, markersize=4, label=name)[0] for name, color in sessions.items()]
         figure.legend(handles=handles, loc="outside upper center", ncols=6)

@@ -38,11 +38,13 @@ def draw_score_panels(table: pd.DataFrame, models: list[str], colors: dict[str, 
         measure = score.name
         floor = robust_limits(reported[measure].to_numpy(float))[0]
         _draw_group(axes, reported, measure, models, colors, -0.16, floor, join)
-        _draw_group(axes, in_sample, measure, models, colors, 0.2, floor, False)
+        if not (reported.kind == "in-sample").any():
+            _draw_group(axes, in_sample, measure, models, colors, 0.2, floor, False)
         _finish(axes, pd.concat([reported, in_sample]), measure, models, floor)
         axes.set_ylabel(f"{score.label.capitalize()}\n{AGAINST}")
-    kind = "explicit test" if (reported.kind == "test").any() else "held out"
-    figure.axes[0].set_title(f"filled: {kind}; hollow: in-sample; bar: median")
+    kinds = {"test": "filled: explicit test; hollow: in-sample", "held-out": "filled: held out; hollow: in-sample"}
+    kind = kinds.get(next(iter(reported.kind), ""), "in-sample only: nothing was held out")
+    figure.axes[0].set_title(f"{kind}; bar: median")
     return figure
 
 

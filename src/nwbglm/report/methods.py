@@ -64,10 +64,16 @@ def _ids(ids: tuple[int, ...] | None) -> str:
 
 
 def _signal(signal: Signal) -> str:
+    if signal.of is not None:
+        return "time itself, from 0 to 1 over what is fitted or tested"
     derived = {None: "", "speed": "the speed from ", "derivative": "the derivative of ", "unwrap": "the unwrapped "}
     text = derived[signal.derive] + signal.source
     text += f" (column {signal.column})" if signal.column is not None else ""
     text += f" where {signal.where}" if signal.where else ""
+    text += f" at {signal.time}" if signal.time else ""
+    if signal.resample == "boxcar" and {"start", "stop"} & signal.changed:
+        text += f" from {signal.start} to {signal.stop}"
+    text += f", each row counting its {signal.value}" if signal.value else ""
     text += f" in {signal.units}" if signal.units else ""
     text += f", circular with period {signal.circular:.6g}" if signal.circular else ""
     text += f", smoothed with a Gaussian of {duration(signal.smooth)}" if signal.smooth else ""
@@ -174,6 +180,8 @@ def _grouped(words: dict[str, str]) -> str:
 
 
 def _folds(folds: Folds) -> str:
+    if folds.in_sample:
+        return "Nothing was held out: all fits and scores are in sample, and favour models with more parameters. "
     if not folds.blocks:
         return ""
     cut = {
@@ -184,6 +192,8 @@ def _folds(folds: Folds) -> str:
     }[folds.cut].format(n=folds.blocks)
     if folds.cut == "sessions":
         return f"Cross-validation: {cut}. "
+    if folds.pieces is not None:
+        cut = f"{folds.pieces} contiguous pieces of rows, dealt to {folds.blocks} folds in turn"
     gap = "the longest history of any term and one bin" if folds.gap == "auto" else duration(folds.gap)
     return f"Cross-validation: {cut}; a gap of {gap} is purged around each test piece. "
 

@@ -127,6 +127,8 @@ def text_keys(value: Any, path: str = "") -> tuple[Any, list[str]]:
     if isinstance(value, (list, tuple)):
         pairs = [text_keys(inner, f"{path}[{i}]") for i, inner in enumerate(value)]
         return [inner for inner, _ in pairs], [line for _, lines in pairs for line in lines]
+    if isinstance(value, bytes):
+        return "", [f"{path}: YAML reads this as bytes (!!binary), not as text; write it out"]
     if not isinstance(value, dict):
         return value, []
     kept, lines = {}, []

@@ -67,12 +67,18 @@ class UnitSelection(Part):
 
 
 class Signal(Part):
-    """A time series, or the rows of a table, brought to the bins."""
+    """A time series, the rows of a table, or time itself, brought to the bins."""
 
     source: str = Field(
+        "",
         alias="from",
         description="A series or table, by name or path in the file; `sweeps.stimulus` or `sweeps.response` for the "
         "series of every sweep.",
+    )
+    of: Literal["time"] | None = Field(
+        None,
+        description="Instead of `from`: time itself, from 0 at the beginning of what is fitted or tested to 1 at its "
+        "end, for terms of slow drift; a joined session's recordings follow one another.",
     )
     column: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
         None, description="Which column or channel of a series with several."
@@ -118,6 +124,11 @@ class Signal(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Signal:
+        if self.of is None and not self.source:
+            raise ValueError("from: needed, and not there (or of: time, for time itself)")
+        if self.of is not None and (others := sorted(self.changed - {"of"})):
+            named = ", ".join("from" if name == "source" else name for name in others)
+            raise ValueError(f"{named} does not belong to `of: {self.of}`")
         rows = {"where", "time", "start", "stop", "value"} & self.changed
         samples = {"column", "derive", "smooth", "max_gap", "period"} & self.changed
         if self.resample in ("mean", "interpolate", "hold") and rows:

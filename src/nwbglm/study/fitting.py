@@ -128,16 +128,25 @@ class Penalty(OneOf):
 
 
 class Folds(Part):
-    """How rows are held out: in contiguous pieces, with a gap so that no test row's history was trained on."""
+    """How rows are held out: in contiguous pieces, with a gap so that no test row's history was trained on.
+
+    Written as `none`, nothing is held out: fits and scores are in sample only, as in textbook analyses.
+    """
 
     blocks: Annotated[int, Field(ge=0, le=1000)] = Field(
-        5, description="Number of folds; 0: none, only the epochs `train` and `test`."
+        5, description="Number of folds; 0: only the epochs `train` and `test`."
     )
-    cut: Literal["rows", "within_epochs", "epochs", "sessions"] = Field(
+    cut: Literal["rows", "within_epochs", "epochs", "sessions", "none"] = Field(
         "rows",
         description="rows: cut all kept rows into contiguous blocks. within_epochs: cut every epoch (trial, sweep) so, "
         "each fold testing a piece of each. epochs: hold out whole epochs. sessions: hold out one recording of a "
-        "joined session after the other (`join`); there are as many folds as recordings.",
+        "joined session after the other (`join`); there are as many folds as recordings. none: nothing is held out "
+        "(`folds: none` says the same).",
+    )
+    pieces: Annotated[int, Field(ge=2, le=10_000)] | None = Field(
+        None,
+        description="With cut: rows. Cut into this many short pieces and deal them to the folds in turn, so that each "
+        "fold tests all of the session: a term of slow drift cannot be scored otherwise. Default: as many as folds.",
     )
     deal: Literal["in_order", "interleaved", "random"] = Field(
         "in_order",
@@ -148,8 +157,26 @@ class Folds(Part):
         description="Purged on both sides of a test block. auto: the longest history of any term, and one bin.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_none(cls, value: Any) -> Any:
+        if value == "none":
+            return {"blocks": 0, "cut": "none"}
+        return {"blocks": 0, **value} if isinstance(value, dict) and value.get("cut") == "none" else value
+
+    @property
+    def in_sample(self) -> bool:
+        """Whether the study says that nothing is held out."""
+        return self.cut == "none"
+
     @model_validator(mode="after")
     def _sensible(self) -> Folds:
+        if self.in_sample and (self.blocks or self.gap != "auto"):
+            raise ValueError("cut: none holds nothing out, so it has no blocks and no gap")
+        if self.pieces is not None and (self.cut != "rows" or not self.blocks):
+            raise ValueError("pieces: goes with cut: rows and 2 blocks or more")
+        if self.pieces is not None and self.pieces < self.blocks:
+            raise ValueError(f"pieces: {self.pieces} cannot be dealt to {self.blocks} folds; use a multiple of blocks")
         if self.blocks == 1:
             raise ValueError("blocks: one fold leaves nothing to train on; use 2 or more, or 0 for none")
         if self.cut == "sessions" and "blocks" in self.changed and self.blocks:

@@ -60,6 +60,8 @@ def _signals(config: dict[str, Any]) -> Iterator[str]:
         of = _mapping(tuning).get("of")
         if isinstance(of, str) and of not in signals:
             yield f"tuning.{name}.of: there is no signal '{of}'; {nearest(of, signals)}"
+        elif isinstance(of, str) and _mapping(signals[of]).get("of") and _mapping(tuning).get("at") == "samples":
+            yield f"tuning.{name}.at: '{of}' is time itself and has no samples; use at: bins"
 
 
 def _terms(config: dict[str, Any]) -> Iterator[str]:
@@ -120,6 +122,24 @@ def _models(config: dict[str, Any]) -> Iterator[str]:
                 yield f"{prefix}[{i}]: '{term}' is there twice"
 
 
+def _unchosen(config: dict[str, Any]) -> Iterator[str]:
+    """Find the models whose strength nothing held out could choose."""
+    fit = _mapping(config.get("fit"))
+    default = fit.get("penalty", {"ridge": {"strength": {"log": [1e-6, 1, 8]}}})
+    for name, model in _mapping(config.get("models")).items():
+        own = _mapping(model).get("penalty")
+        path = "fit.penalty" if own is None else f"models.{name}.penalty"
+        has_terms = bool(_mapping(model).get("terms") if isinstance(model, dict) else model)
+        for kind, settings in _mapping(default if own is None else own).items():
+            strength = _mapping(settings).get("strength")
+            many = isinstance(strength, dict) or len(_list(strength)) > 1
+            if has_terms and many:
+                yield (
+                    f"{path}.{kind}.strength: with folds: none nothing is held out to choose a strength by (model "
+                    f"'{name}'); give one strength, such as strength: 0.01, or penalty: none"
+                )
+
+
 def _fits(config: dict[str, Any]) -> Iterator[str]:
     fit, terms = _mapping(config.get("fit")), _mapping(config.get("terms"))
     penalties = {"fit.penalty": fit.get("penalty")}
@@ -130,8 +150,15 @@ def _fits(config: dict[str, Any]) -> Iterator[str]:
             for term in _mapping(_mapping(settings).get("relative")):
                 if term not in terms:
                     yield f"{path}.{kind}.relative.{term}: there is no term '{term}'; {nearest(term, terms)}"
-    blocks = _mapping(fit.get("folds")).get("blocks", 5)
-    if blocks == 0 and "test" not in _mapping(config.get("epochs")):
-        yield "fit.folds.blocks: 0 holds nothing out; use 2 or more, or name the epochs `train` and `test`"
-    if fit.get("nested") is True and blocks in (0, 2):
+    folds = fit.get("folds")
+    in_sample = folds == "none" or _mapping(folds).get("cut") == "none"
+    blocks = 0 if in_sample else _mapping(folds).get("blocks", 5)
+    if blocks == 0 and not in_sample and "test" not in _mapping(config.get("epochs")):
+        yield (
+            "fit.folds.blocks: 0 holds nothing out; use 2 or more, name the epochs `train` and `test`, or write "
+            "folds: none for fits in sample only"
+        )
+    if in_sample:
+        yield from _unchosen(config)
+    if fit.get("nested") is True and not in_sample and blocks in (0, 2):
         yield f"fit.nested: needs 3 folds or more, to choose on what two of them leave; fit.folds.blocks is {blocks}"

@@ -1,0 +1,47 @@
+"""What a study may say and should not: valid, computed as asked, and hardly meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .root import Study
+
+FEW_PIECES = 4
+"""Pieces a fold below which a term of slow drift is extrapolated rather than interpolated."""
+
+
+def advice(study: Study) -> list[str]:
+    """List what a study should say otherwise, one sentence each: the field, what happens, what to write instead.
+
+    Parameters
+    ----------
+    study
+        A valid study.
+    """
+    return [*_drift(study)]
+
+
+def _drift(study: Study) -> list[str]:
+    """Find terms of time that are scored where they were not fitted."""
+    timed = {name for name, signal in study.signals.items() if signal.of == "time"}
+    drifting = [name for name in study.used_terms if timed & set(study.terms[name].signals)]
+    folds = study.fit.folds
+    if not drifting or folds.in_sample:
+        return []
+    named = ", ".join(f"'{name}'" for name in drifting)
+    found = []
+    if "test" in study.epochs:
+        found.append(
+            f"epochs.test: the term of time {named} is extrapolated into the test epochs, where it was not fitted; "
+            "leave `train` and `test` out and use folds: {blocks: 5, cut: rows, pieces: 40}"
+        )
+    scattered = folds.cut == "within_epochs" or (folds.cut == "epochs" and folds.deal != "in_order")
+    short = folds.pieces is not None and folds.pieces >= FEW_PIECES * folds.blocks
+    if folds.blocks and not (scattered or short):
+        pieces = max(40, 8 * folds.blocks)
+        found.append(
+            f"fit.folds: the term of time {named} is extrapolated over long held-out stretches, and scores nonsense "
+            f"there; deal short pieces in turn: folds: {{blocks: {folds.blocks}, cut: rows, pieces: {pieces}}}"
+        )
+    return found
