@@ -58,31 +58,38 @@ def test_no_arrow_goes_up(repository, source):
 
 
 def test_the_engine_stands_alone(source):
-    for path in (source / "engine").glob("*.py"):
-        assert imports(path, source) <= {"engine", "errors"}, path.name
+    for path in (source / "engine").rglob("*.py"):
+        assert imports(path, source) <= {"engine", "errors"}, path
 
 
 def test_inside_a_room_there_is_no_circle(source):
     for room in sorted(path.parent for path in source.glob("*/__init__.py")):
-        graph = {}
-        for path in room.glob("*.py"):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            graph[path.stem] = {
-                node.module.split(".")[0]
-                for node in tree.body  # at the head: an import inside a function is made when it is needed
-                if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
-            }
+        graph = {name: heads(path, name) for path in room.rglob("*.py") for name in [_dotted(path, source)]}
         done, walking = set(), []
 
-        def walk(module, graph=graph, done=done, walking=walking, room=room):
-            assert module not in walking, f"{room.name}: {' -> '.join([*walking, module])}"
+        def walk(module, graph=graph, done=done, walking=walking):
+            assert module not in walking, " -> ".join([*walking, module])
             if module in done:
                 return
             walking.append(module)
-            for other in sorted(graph.get(module, ())):
-                walk(other)
+            for other in sorted(graph[module]):
+                if other in graph:
+                    walk(other)
             walking.pop()
             done.add(module)
 
         for module in sorted(graph):
             walk(module)
+
+
+def _dotted(path, source):
+    return ".".join(path.relative_to(source).with_suffix("").parts)
+
+
+def heads(path, module):
+    """Modules that a file of a room imports from it at its head: an import inside a function is made when needed."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.level and node.module:
+            found.add(".".join([*module.split(".")[: -node.level], *node.module.split(".")]))
+    return found

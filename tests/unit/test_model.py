@@ -11,7 +11,7 @@ from sklearn.linear_model import PoissonRegressor
 from small_sessions import RIDGE, TERMS, Stages, binned_session, head_direction_session
 
 from nwbglm import store
-from nwbglm.engine import panels
+from nwbglm.engine.data import panels
 from nwbglm.errors import ProblemError
 from nwbglm.fits import rows
 from nwbglm.fits.choice import choose_nested, choose_strength, choose_without_each_fold

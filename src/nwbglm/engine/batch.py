@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from .certify import find_rank_deficient, find_separable
-from .columns import Columns, Solution
-from .problem import Problem
+from .data.problem import Problem
+from .objective import Fits, Solution
 from .result import SplitFits
 from .scoring import (
     at_bound,
     best_flat_dispersion,
     best_scale,
-    column_losses,
     deviance,
+    fit_losses,
     flat_losses,
     log_likelihood,
     train_losses,
@@ -24,7 +24,7 @@ __all__ = ["Batch"]
 
 
 class Batch:
-    """The columns of one call in the order (unit, split, strength), and the way back from solutions to arrays."""
+    """The fits of one call in the order (unit, split, strength), and the way back from solutions to arrays."""
 
     def __init__(self, problem: Problem, train: np.ndarray, test: np.ndarray, strengths: np.ndarray):
         self.problem, self.train, self.test = problem, train, test
@@ -38,26 +38,24 @@ class Batch:
             self.always = fitted & (problem.spikes == problem.rows * problem.observations.ceiling)
         self.alive = np.flatnonzero((fitted & ~self.always)[unit, mask])
         self.test_mask = test[split][self.alive]
-        self.columns = Columns(
-            unit[self.alive], mask[self.alive], strengths[strength[self.alive]], np.ones(len(self.alive))
-        )
+        self.fits = Fits(unit[self.alive], mask[self.alive], strengths[strength[self.alive]], np.ones(len(self.alive)))
 
-    def collect(self, columns: Columns, solution: Solution) -> SplitFits:
+    def collect(self, fits: Fits, solution: Solution) -> SplitFits:
         """Score, certify and arrange the solutions."""
         problem, fill = self.problem, self._fill
         p = problem.features
         coef = solution.theta[:, :p] / problem.sd
         intercept = solution.theta[:, -1] - coef @ problem.mean
-        status = np.full(len(columns.unit), Status.ok, np.uint8)
-        status[find_rank_deficient(problem, columns)] = Status.rank_deficient
+        status = np.full(len(fits.unit), Status.ok, np.uint8)
+        status[find_rank_deficient(problem, fits)] = Status.rank_deficient
         status[~solution.converged] = Status.not_converged
-        status[find_separable(problem, columns, solution.theta)] = Status.separable
+        status[find_separable(problem, fits, solution.theta)] = Status.separable
         always = self.always[:, self.train]
         certain = np.where(always, np.inf, -np.inf if problem.observations.counts else np.nan)
         return SplitFits(
             coef=fill(coef, 0.0),
             intercept=fill(intercept, certain[:, :, None]),
-            **self._scores(columns, solution),
+            **self._scores(fits, solution),
             train_exposure=self._sums("exposure", self.train),
             test_exposure=self._sums("exposure", self.test),
             train_rows=self._sums("rows", self.train).astype(np.int64),
@@ -71,18 +69,18 @@ class Batch:
             status=fill(status, np.where(always, Status.separable, Status.no_spikes)[:, :, None]),
         )
 
-    def _scores(self, columns: Columns, solution: Solution) -> dict[str, np.ndarray]:
+    def _scores(self, fits: Fits, solution: Solution) -> dict[str, np.ndarray]:
         """Return log-likelihoods and deviances of the fits and of the null models that they are set against."""
         problem, fill = self.problem, self._fill
         units, everywhere = np.arange(self.shape[0])[:, None], (slice(None), slice(None), None)
         always = self.always[:, self.train]
         surprised = self._sums("spikes", self.test) > 0
         surprised = np.where(always, self._sums("spikes", self.test) < self._sums("rows", self.test), surprised)
-        train_loss = fill(train_losses(problem, columns, solution), 0.0)
-        test_loss = column_losses(problem, columns.unit, self.test_mask, columns.alpha, solution.theta)
+        train_loss = fill(train_losses(problem, fits, solution), 0.0)
+        test_loss = fit_losses(problem, fits.unit, self.test_mask, fits.alpha, solution.theta)
         test_loss = fill(test_loss, np.where(surprised, np.inf, 0.0)[everywhere])
-        dispersion = fill(columns.alpha, 1.0)
-        fitted = fill(np.ones(len(columns.unit), bool), False)
+        dispersion = fill(fits.alpha, 1.0)
+        fitted = fill(np.ones(len(fits.unit), bool), False)
         if problem.observations.scale is not None:
             dispersion = np.where(fitted, best_scale(problem, units, self.train, train_loss), 1.0)
         nulls = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linprog
 
-from .columns import Columns, mean_response
-from .problem import Problem
+from .data.problem import Problem
+from .objective import Fits, mean_response
 
 __all__ = ["find_rank_deficient", "find_separable", "free_coefficients"]
 
@@ -16,7 +16,7 @@ RANK_TOLERANCE = 1e-10
 SAMPLED = 8, 1e-6
 """One block in how many is looked at first, and the eigenvalue with which these alone determine all coefficients."""
 
-DEEP = 8.0
+FAR_FROM_MEAN = 8.0
 """How far (in log rate) from the mean a prediction lies before its row is suspected of separating."""
 
 
@@ -31,32 +31,32 @@ def free_coefficients(problem: Problem, strength: np.ndarray) -> np.ndarray:
     return (strength <= 0) | (not held)
 
 
-def find_rank_deficient(problem: Problem, columns: Columns) -> np.ndarray:
-    """Return (n,) whether the training rows of each column leave coefficients (that no penalty holds) undetermined."""
-    suspects = np.flatnonzero(free_coefficients(problem, columns.strength))
+def find_rank_deficient(problem: Problem, fits: Fits) -> np.ndarray:
+    """Return (n,) whether the training rows of each fit leave coefficients (that no penalty holds) undetermined."""
+    suspects = np.flatnonzero(free_coefficients(problem, fits.strength))
     for stride, tolerance in (SAMPLED, (1, RANK_TOLERANCE)):
         if len(suspects):
-            suspects = suspects[_seem_deficient(problem, columns.take(suspects), stride, tolerance)]
-    result = np.zeros(len(columns.unit), bool)
+            suspects = suspects[_seem_deficient(problem, fits.take(suspects), stride, tolerance)]
+    result = np.zeros(len(fits.unit), bool)
     result[suspects] = True
     return result
 
 
-def _seem_deficient(problem: Problem, columns: Columns, stride: int, tolerance: float) -> np.ndarray:
+def _seem_deficient(problem: Problem, fits: Fits, stride: int, tolerance: float) -> np.ndarray:
     """Return (n,) what `find_rank_deficient` does, as seen in every ``stride``-th block of rows."""
-    result = np.zeros(len(columns.unit), bool)
+    result = np.zeros(len(fits.unit), bool)
     by_unit = problem.shares is not None or not problem.observations.linear
-    keys = np.stack([columns.mask, columns.unit if by_unit else np.zeros_like(columns.unit)])
+    keys = np.stack([fits.mask, fits.unit if by_unit else np.zeros_like(fits.unit)])
     pairs, first, member = np.unique(keys, axis=1, return_index=True, return_inverse=True)
     for start in range(0, pairs.shape[1], 8):
         chosen = first[start : start + 8]
         zero = np.zeros((len(chosen), problem.width))
-        where = columns.unit[chosen], columns.mask[chosen], columns.alpha[chosen]
+        where = fits.unit[chosen], fits.mask[chosen], fits.alpha[chosen]
         for offset, gram in enumerate(problem.grams(zero, *where, stride=stride)):
             members = np.flatnonzero(member.ravel() == start + offset)
-            for unit in np.unique(columns.unit[members]):
-                mine = members[columns.unit[members] == unit]
-                result[mine] = _is_deficient(problem, gram, unit, columns.strength[mine], tolerance)
+            for unit in np.unique(fits.unit[members]):
+                mine = members[fits.unit[members] == unit]
+                result[mine] = _is_deficient(problem, gram, unit, fits.strength[mine], tolerance)
     return result
 
 
@@ -79,47 +79,47 @@ def _is_deficient(problem, gram, unit, strength, tolerance) -> np.ndarray:
     return result
 
 
-def find_separable(problem: Problem, columns: Columns, theta: np.ndarray) -> np.ndarray:
-    """Return (n,) whether the likelihood of each column grows for ever along some direction.
+def find_separable(problem: Problem, fits: Fits, theta: np.ndarray) -> np.ndarray:
+    """Return (n,) whether the likelihood of each fit grows for ever along some direction.
 
     Such a direction ``v`` has ``x.v = 0`` on rows with a response and ``x.v <= 0`` (not all 0) on the others. At the
     gap that was asked for, those others have been driven far below the mean: so the directions that leave all other
     rows alone are found (a null space), and among them one that lowers the low rows (a linear programme).
     """
-    result = np.zeros(len(columns.unit), bool)
+    result = np.zeros(len(fits.unit), bool)
     if not problem.observations.counts:
         return result
-    suspects = np.flatnonzero(free_coefficients(problem, columns.strength))
+    suspects = np.flatnonzero(free_coefficients(problem, fits.strength))
     if not len(suspects):
         return result
-    low, high = problem.extremes(theta[suspects], columns.unit[suspects], columns.mask[suspects])
-    typical = _typical(problem, columns.take(suspects))
-    deep = low < typical - DEEP
+    low, high = problem.extremes(theta[suspects], fits.unit[suspects], fits.mask[suspects])
+    typical = _typical(problem, fits.take(suspects))
+    deep = low < typical - FAR_FROM_MEAN
     if np.isfinite(problem.observations.ceiling):
-        deep |= high > typical + DEEP
+        deep |= high > typical + FAR_FROM_MEAN
     for number in suspects[deep]:
-        one = columns.take(slice(number, number + 1))
+        one = fits.take(slice(number, number + 1))
         result[number] = _separates(problem, one, theta[number], _typical(problem, one)[0])
     return result
 
 
-def _typical(problem: Problem, columns: Columns) -> np.ndarray:
-    """Return the linear predictor of each column's mean."""
-    return problem.observations.link(mean_response(problem, columns.unit, columns.mask))
+def _typical(problem: Problem, fits: Fits) -> np.ndarray:
+    """Return the linear predictor of each fit's mean."""
+    return problem.observations.link(mean_response(problem, fits.unit, fits.mask))
 
 
-def _separates(problem: Problem, column: Columns, theta: np.ndarray, typical: float) -> bool:
+def _separates(problem: Problem, fit: Fits, theta: np.ndarray, typical: float) -> bool:
     """Return whether a direction exists that leaves ordinary rows alone and lowers (raises) the extreme ones."""
-    inside = np.flatnonzero(problem.usable[column.unit[0]])
-    ordinary = column.strength[0] * problem.holding[np.ix_(inside, inside)]
+    inside = np.flatnonzero(problem.usable[fit.unit[0]])
+    ordinary = fit.strength[0] * problem.holding[np.ix_(inside, inside)]
     extreme = []
-    for x, y in problem.host_rows(column.unit[0], column.mask[0]):
+    for x, y in problem.host_rows(fit.unit[0], fit.mask[0]):
         eta = x @ theta
-        low = (y == 0) & (eta < typical - DEEP)
+        low = (y == 0) & (eta < typical - FAR_FROM_MEAN)
         extreme.append(x[low][:, inside])
         other = ~low
         if np.isfinite(problem.observations.ceiling):
-            high = (y == problem.observations.ceiling) & (eta > typical + DEEP)
+            high = (y == problem.observations.ceiling) & (eta > typical + FAR_FROM_MEAN)
             extreme.append(-x[high][:, inside])
             other &= ~high
         rest = x[other][:, inside].astype(float)

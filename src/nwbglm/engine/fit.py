@@ -14,11 +14,12 @@ import numpy as np
 
 from ..errors import ProblemError
 from .batch import Batch
-from .build import build_problem
+from .data.build import build_problem
 from .observations import POISSON, Observations
 from .penalties import NO_PENALTY, Penalty
 from .result import SplitFits
-from .solve import solve, works_mixed
+from .smooth.solvers import works_mixed
+from .solve import solve
 from .status import Status
 
 __all__ = ["SplitFits", "Status", "fit_splits", "predict"]
@@ -87,12 +88,12 @@ def fit_splits(
         splits = len(train)
         problem = build_problem(
             X, y, masks, union, penalty=penalty, observations=observations, exposure=exposure, allowed=mask,
-            dtype=dtype, columns=y.shape[1] * max(splits, 1) * len(strengths), mixed=works_mixed(X.shape[1], dtype),
+            dtype=dtype, fits=y.shape[1] * max(splits, 1) * len(strengths), mixed=works_mixed(X.shape[1], dtype),
             memory=memory,
         )  # fmt: skip
         batch = Batch(problem, index[:splits], index[splits : 2 * splits], strengths)
-        solution, columns = solve(problem, batch.columns, int(index[-1]), gap=gap, max_iterations=max_iterations)
-        return batch.collect(columns, solution)
+        solution, fits = solve(problem, batch.fits, int(index[-1]), gap=gap, max_iterations=max_iterations)
+        return batch.collect(fits, solution)
 
 
 def predict(

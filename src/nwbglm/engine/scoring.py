@@ -10,31 +10,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from .columns import Columns, Solution, penalty_values
+from .data.problem import Problem
 from .dispersion import LARGEST, SMALLEST, best_dispersion, first_dispersion
+from .objective import Fits, Solution, penalty_values
 from .observations import LEAST_SCALE
-from .problem import Problem
 
 __all__ = [
     "at_bound",
     "best_flat_dispersion",
     "best_scale",
-    "column_losses",
     "deviance",
+    "fit_losses",
     "flat_losses",
     "log_likelihood",
     "train_losses",
 ]
 
 
-def train_losses(problem: Problem, columns: Columns, solution: Solution) -> np.ndarray:
-    """Return the summed loss of each column's training rows (n,): its objective without the penalty."""
-    where = columns.unit, columns.mask
-    loss = problem.rows[where] * (solution.objective - penalty_values(problem, columns, solution.theta))
+def train_losses(problem: Problem, fits: Fits, solution: Solution) -> np.ndarray:
+    """Return the summed loss of each fit's training rows (n,): its objective without the penalty."""
+    where = fits.unit, fits.mask
+    loss = problem.rows[where] * (solution.objective - penalty_values(problem, fits, solution.theta))
     return loss + (problem.log_exposure[where] if problem.observations.offset else 0.0)
 
 
-def column_losses(problem: Problem, unit, mask, alpha, theta: np.ndarray) -> np.ndarray:
+def fit_losses(problem: Problem, unit, mask, alpha, theta: np.ndarray) -> np.ndarray:
     """Return summed losses of coefficients (n, P) on sets of rows (n,), in slots' worths; 0 without rows."""
     result = np.zeros(len(mask))
     order = np.lexsort((unit, mask))
@@ -77,7 +77,7 @@ def flat_losses(problem: Problem, rate: np.ndarray, masks: np.ndarray, alpha: np
     theta = np.zeros((len(wanted), problem.width))
     theta[:, -1] = observations.link(rate[u, k])
     total = np.zeros(alpha.shape)
-    total[u, k, s] = column_losses(problem, u, masks[k], alpha[u, k, s], theta)
+    total[u, k, s] = fit_losses(problem, u, masks[k], alpha[u, k, s], theta)
     return np.where(inside[:, :, None] | (spikes == 0), total, np.inf)
 
 
@@ -85,13 +85,13 @@ def best_flat_dispersion(problem: Problem, rate: np.ndarray, masks: np.ndarray) 
     """Return the negative binomial's dispersion of largest likelihood under constant rates (U, K); 1 without spikes."""
     unit, split = (array.ravel() for array in np.indices(rate.shape))
     wanted = np.flatnonzero((problem.spikes[:, masks] > 0).ravel() & (rate > 0).ravel())
-    columns = Columns(unit[wanted], masks[split[wanted]], np.zeros(len(wanted)), np.ones(len(wanted)))
+    fits = Fits(unit[wanted], masks[split[wanted]], np.zeros(len(wanted)), np.ones(len(wanted)))
     theta = np.zeros((len(wanted), problem.width))
     theta[:, -1] = problem.observations.link(rate.ravel()[wanted])
     result = np.ones(rate.size)
     if len(wanted):
-        columns = columns._replace(alpha=first_dispersion(problem, columns))
-        result[wanted] = best_dispersion(problem, columns, theta)
+        fits = fits._replace(alpha=first_dispersion(problem, fits))
+        result[wanted] = best_dispersion(problem, fits, theta)
     return result.reshape(rate.shape)
 
 

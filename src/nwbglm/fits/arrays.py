@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from nwbglm.crossval import split_rows
-from nwbglm.engine.panels import scale_of_features
+from nwbglm.engine.data.panels import scale_of_features
 from nwbglm.engine.penalties import second_difference
 from nwbglm.errors import ProblemError
 from nwbglm.study import Fit, Model

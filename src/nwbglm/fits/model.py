@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from nwbglm.engine.data.panels import scale_of_features
 from nwbglm.engine.degrees import effective_parameters, predicted_sums
 from nwbglm.engine.fit import SplitFits, fit_splits
 from nwbglm.engine.observations import MODELS
-from nwbglm.engine.panels import scale_of_features
 from nwbglm.engine.penalties import Penalty, scale_of_strengths
 from nwbglm.response import counts as counts_of
 from nwbglm.study import Fit, Model

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from .data_pass import (
+from ..observations import Observations
+from .panels import StoredPanel
+from .passes import (
     Panel,
     Unscaled,
-    column_extremes,
-    column_sums,
     compact_grams,
     dispersion_slopes,
+    loss_sums,
+    predictor_extremes,
     weighted_grams,
 )
-from .observations import Observations
-from .panels import StoredPanel
 
 __all__ = ["Problem", "bucket", "padded_width"]
 
@@ -28,7 +28,7 @@ GRAM_BYTES = 2**27
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Everything that all columns share.
+    """Everything that all fits share.
 
     Features are standardised (mean 0, standard deviation 1 over the rows that any split trains on) and padded with
     zeros; the last is 1, for the intercept. They are so in the panels, or become so block by block in each pass.
@@ -44,7 +44,7 @@ class Problem:
     mean, sd : (p,)
         Of the raw features.
     standard : two (P,) arrays, or None
-        What turns the panels' features into standardised ones, where they are not yet (see `data_pass.Unscaled`).
+        What turns the panels' features into standardised ones, where they are not yet (see `passes.Unscaled`).
     usable : (U, P) bool
         Coefficients that move: features that the unit may use and that vary, and the intercept.
     allowed : (U, p) bool
@@ -68,7 +68,7 @@ class Problem:
     table : (U, M, counts) or None
         How often each count occurs, where responses are small counts.
     slots
-        How many columns are worked on at once.
+        How many fits are worked on at once.
     used : (rows,) int
         The caller's rows that the panels hold, in order.
     responses, shares : (T, U)
@@ -107,7 +107,7 @@ class Problem:
 
     @property
     def width(self) -> int:
-        """Number of coefficients of a column, with padding and the intercept."""
+        """Number of coefficients of a fit, with padding and the intercept."""
         return self.usable.shape[1]
 
     @property
@@ -130,33 +130,33 @@ class Problem:
         return np.linalg.norm(extended[:, self.groups], axis=2) @ self.weights
 
     def sums(self, theta, unit, mask, alpha, *, order: int, stride: int = 1) -> list[np.ndarray]:
-        """Sum loss, gradient and Hessian of columns over their rows (see `data_pass.column_sums`)."""
+        """Sum loss, gradient and Hessian of fits over their rows (see `passes.loss_sums`)."""
         return self._over_panels(
-            column_sums, theta, unit, mask, alpha, stride, observations=self.observations, order=order
+            loss_sums, theta, unit, mask, alpha, stride, observations=self.observations, order=order
         )
 
     def grams(self, theta, unit, mask, alpha, *, stride: int = 1) -> np.ndarray:
-        """Sum the Hessians of columns over their rows (every ``stride``-th block), scaled up to all of them."""
+        """Sum the Hessians of fits over their rows (every ``stride``-th block), scaled up to all of them."""
         (total,) = self._over_panels(
-            weighted_grams, theta, unit, mask, alpha, stride, lot=GRAM_COLUMNS, observations=self.observations
+            weighted_grams, theta, unit, mask, alpha, stride, chunk=GRAM_FITS, observations=self.observations
         )
         return total
 
     def compact_grams(self, theta, unit, mask, alpha, index) -> np.ndarray:
-        """Sum the Hessians of columns on their own coefficients ``index`` (n, k) over their rows: (n, k, k)."""
-        columns = len(index)
-        more = bucket(columns, HESSIAN_COLUMNS) - columns
+        """Sum the Hessians of fits on their own coefficients ``index`` (n, k) over their rows: (n, k, k)."""
+        fits = len(index)
+        more = bucket(fits, HESSIAN_FITS) - fits
         theta, unit, mask, alpha, index = (
             np.pad(array, [(0, more)] + [(0, 0)] * (array.ndim - 1), mode="edge")
             for array in (theta, unit, mask, alpha, index)
         )
-        options = {"index": index.astype(np.int32), "used": columns, "observations": self.observations}
+        options = {"index": index.astype(np.int32), "used": fits, "observations": self.observations}
         (total,) = self._over_panels(compact_grams, theta, unit, mask, alpha, 1, **options)
-        return total[:columns]
+        return total[:fits]
 
     def extremes(self, theta, unit, mask) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and largest linear predictor of each column over its rows."""
-        parts = list(self._each_panel(column_extremes, theta, unit, mask, np.ones(len(theta)), 1))
+        """Return the least and largest linear predictor of each fit over its rows."""
+        parts = list(self._each_panel(predictor_extremes, theta, unit, mask, np.ones(len(theta)), 1))
         both = np.stack([np.asarray(part) for (part,) in parts])[:, : len(theta)]
         return both[..., 0].min(axis=0), both[..., 1].max(axis=0)
 
@@ -189,13 +189,14 @@ class Problem:
             total = part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
         return [np.asarray(array)[: len(theta)] for array in total]
 
-    def _each_panel(self, kernel, theta, unit, mask, alpha, stride, lot=None, **options):
-        """Run a kernel on every panel with rows of the columns' sets; yield tuples of device arrays.
+    def _each_panel(self, kernel, theta, unit, mask, alpha, stride, chunk=None, **options):
+        """Run a kernel on every panel with rows of the fits' sets; yield tuples of device arrays.
 
-        A panel is there for all columns, ``lot`` of which are worked on at once.
+        A panel is there for all fits, ``chunk`` of which are worked on at once.
         """
-        lots = [slice(i, i + lot) for i in range(0, len(theta), lot)] if lot and len(theta) > lot else [slice(None)]
-        padded = [_padded(theta[some], unit[some], mask[some], alpha[some], self.dtype) for some in lots]
+        step = chunk or max(len(theta), 1)
+        chunks = [slice(i, i + step) for i in range(0, max(len(theta), 1), step)]
+        padded = [_padded(theta[some], unit[some], mask[some], alpha[some], self.dtype) for some in chunks]
         wanted = np.unique(mask)
         before = None
         for panel in self.panels:
@@ -209,33 +210,33 @@ class Problem:
                 jax.block_until_ready(before)  # passes are queued: without this, all panels would be
             x = loaded.x if self.standard is None else Unscaled(loaded.x, *self.standard)
             data = x, loaded.masks, loaded.exposure, loaded.y, listed, len(blocks)
-            parts = [kernel(*data, *columns, **options) for columns in padded]
+            parts = [kernel(*data, *fits, **options) for fits in padded]
             parts = [part if isinstance(part, tuple) else (part,) for part in parts]
             before = parts[0] if len(parts) == 1 else tuple(map(_joined, *parts))
             yield before
 
 
-COLUMN_BUCKETS = (1, 8, 24, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
-"""Numbers of columns that are compiled for; others are filled up with zeros."""
+FIT_BUCKETS = (1, 8, 24, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+"""Numbers of fits that are compiled for; others are filled up with zeros."""
 
 
-HESSIAN_COLUMNS = tuple(size for size in COLUMN_BUCKETS if size == 24 or size > 64)
+HESSIAN_FITS = tuple(size for size in FIT_BUCKETS if size == 24 or size > 64)
 """The same for Hessians on few coefficients, which come in many widths: others are not visited, and cost little."""
 
-GRAM_COLUMNS = 8
-"""Columns whose Hessians are summed by one product."""
+GRAM_FITS = 8
+"""Fits whose Hessians are summed by one product."""
 
 
 def _padded(theta, unit, mask, alpha, dtype: str) -> tuple[np.ndarray, ...]:
-    """Return columns as a kernel takes them, filled up to a number that is compiled for."""
-    columns, width = theta.shape
-    size = bucket(columns, COLUMN_BUCKETS)
+    """Return fits as a kernel takes them, filled up to a number that is compiled for."""
+    fits, width = theta.shape
+    size = bucket(fits, FIT_BUCKETS)
     padded = np.zeros((size, width), dtype)
-    padded[:columns] = theta
+    padded[:fits] = theta
     labels = np.zeros((2, size), np.int32)
-    labels[:, :columns] = unit, mask
+    labels[:, :fits] = unit, mask
     shape = np.ones(size, dtype)
-    shape[:columns] = alpha
+    shape[:fits] = alpha
     return padded, *labels, shape
 
 

@@ -1,8 +1,8 @@
-"""The search: many columns descend at once, each on its own, through a fixed number of slots.
+"""The search: many fits descend at once, each on its own, through a fixed number of slots.
 
-Every pass over the data evaluates one trial point of each column that is in a slot. A column that is done leaves its
+Every pass over the data evaluates one trial point of each fit that is in a slot. A fit that is done leaves its
 slot to the next that waits, so that the arrays keep their size and the matrix products stay full. Nothing that
-happens in one column touches another.
+happens in one fit touches another.
 
 A trial along a direction ``d`` is accepted on the directional derivative, which noise in the objective cannot fool: the
 problems are convex, so ``g_new.d <= 0`` proves descent. An overshoot is accepted while the new slope is at most half of
@@ -15,15 +15,15 @@ from typing import Protocol
 
 import numpy as np
 
-from .columns import NOISE, Columns, Point, Solution, evaluate
-from .problem import Problem
+from ..data.problem import Problem
+from ..objective import NOISE, Fits, Point, Solution, evaluate
 
 __all__ = ["Directions", "descend"]
 
 MAX_CUTS = {"float64": 40, "float32": 8}
-"""Shorter steps tried before a column is given up; in float32 that is where noise begins."""
+"""Shorter steps tried before a fit is given up; in float32 that is where noise begins."""
 
-LEASH = 5.0
+LONGEST_STEP = 5.0
 """Longest step in standardised coefficients, relative to 1 + the norm of the coefficients."""
 
 BREAKDOWN = 100.0
@@ -36,24 +36,24 @@ class Directions(Protocol):
 
     needs_hessian: bool
 
-    def restart(self, slots: np.ndarray, columns: np.ndarray) -> None:
-        """Forget what was learned in slots that new columns take."""
+    def restart(self, slots: np.ndarray, fits: np.ndarray) -> None:
+        """Forget what was learned in slots that new fits take."""
 
-    def retire(self, slots: np.ndarray, columns: np.ndarray) -> None:
-        """Take note that these slots' columns are done."""
+    def retire(self, slots: np.ndarray, fits: np.ndarray) -> None:
+        """Take note that these slots' fits are done."""
 
     def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
         """Take note of accepted steps and the changes of the gradient."""
 
-    def propose(self, slots: np.ndarray, columns: Columns, point: Point) -> np.ndarray:
+    def propose(self, slots: np.ndarray, fits: Fits, point: Point) -> np.ndarray:
         """Return directions of descent (n, P)."""
 
 
 class _Slots:
-    """State of the columns at work, one row a slot."""
+    """State of the fits at work, one row a slot."""
 
     def __init__(self, size: int, width: int):
-        self.column = np.full(size, -1)
+        self.fit = np.full(size, -1)
         self.theta = np.zeros((size, width))
         self.gradient = np.zeros((size, width))
         self.direction = np.zeros((size, width))
@@ -66,27 +66,27 @@ class _Slots:
 
 def descend(
     problem: Problem,
-    columns: Columns,
+    fits: Fits,
     start: np.ndarray,
     directions: Directions,
     *,
     gap: float | np.ndarray,
     max_iterations: int | np.ndarray,
 ) -> Solution:
-    """Minimise the smooth objective of every column.
+    """Minimise the smooth objective of every fit.
 
     Parameters
     ----------
-    problem, columns
+    problem, fits
         What to fit.
     start : (n, P)
         First trial points.
     directions
         The rule for directions; knows at least ``problem.slots`` slots.
     gap
-        Stop a column when half the predicted decrease ``-g.d`` is below; one number, or one a column.
+        Stop a fit when half the predicted decrease ``-g.d`` is below; one number, or one a fit.
     max_iterations
-        Accepted steps of a column before it is given up; one number, or one a column.
+        Accepted steps of a fit before it is given up; one number, or one a fit.
     """
     n, width = start.shape
     result = Solution(
@@ -97,19 +97,19 @@ def descend(
     max_iterations = np.broadcast_to(np.asarray(max_iterations), n)
     waiting = 0
     while True:
-        free = np.flatnonzero(slots.column < 0)[: n - waiting]
+        free = np.flatnonzero(slots.fit < 0)[: n - waiting]
         if len(free):
-            slots.column[free] = np.arange(waiting, waiting + len(free))
+            slots.fit[free] = np.arange(waiting, waiting + len(free))
             waiting += len(free)
-            slots.theta[free] = start[slots.column[free]]
+            slots.theta[free] = start[slots.fit[free]]
             slots.direction[free] = 0.0
             slots.iterations[free] = slots.cuts[free] = 0
             slots.step[free] = 1.0
-            directions.restart(free, slots.column[free])
-        busy = np.flatnonzero(slots.column >= 0)
+            directions.restart(free, slots.fit[free])
+        busy = np.flatnonzero(slots.fit >= 0)
         if not len(busy):
             return result
-        here = columns.take(slots.column[busy])
+        here = fits.take(slots.fit[busy])
         trial = slots.theta[busy] + slots.step[busy, None] * slots.direction[busy]
         point = evaluate(problem, here, trial, hessian=directions.needs_hessian)
         accepted = _judge(slots, busy, point, NOISE[problem.dtype])
@@ -136,22 +136,22 @@ def _judge(slots: _Slots, busy: np.ndarray, point: Point, noise: float) -> np.nd
     return accepted
 
 
-def _leash(direction: np.ndarray, theta: np.ndarray) -> np.ndarray:
+def _within_reach(direction: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Return factors that keep steps within reach: where the likelihood is flat, its curvature says little."""
     length = np.linalg.norm(direction, axis=1)
-    return np.minimum(1.0, LEASH * (1.0 + np.linalg.norm(theta, axis=1)) / np.maximum(length, 1e-200))
+    return np.minimum(1.0, LONGEST_STEP * (1.0 + np.linalg.norm(theta, axis=1)) / np.maximum(length, 1e-200))
 
 
 def _cut(slots: _Slots, rejected: np.ndarray, limit: int) -> None:
-    """Count rejected trials, and let go of columns that can go no further."""
+    """Count rejected trials, and let go of fits that can go no further."""
     slots.cuts[rejected] += 1
     first = slots.direction[rejected].any(axis=1) == 0
     slots.theta[rejected[first]] *= 0.5  # a starting point that overflows
     stuck = rejected[slots.cuts[rejected] > limit]
-    slots.column[stuck] = -1
+    slots.fit[stuck] = -1
 
 
-def _advance(slots, moved, columns, point, directions, result, gap, max_iterations) -> None:
+def _advance(slots, moved, fits, point, directions, result, gap, max_iterations) -> None:
     """Move to accepted points, store them, and choose the next directions or stop."""
     if not len(moved):
         return
@@ -161,18 +161,18 @@ def _advance(slots, moved, columns, point, directions, result, gap, max_iteratio
     slots.theta[moved], slots.gradient[moved] = point.theta, point.gradient
     slots.objective[moved] = point.objective
     slots.iterations[moved] += ~fresh
-    direction = directions.propose(moved, columns, point)
+    direction = directions.propose(moved, fits, point)
     slope = np.einsum("np,np->n", direction, point.gradient)
-    column = slots.column[moved]
-    result.theta[column], result.objective[column] = point.theta, point.objective
-    result.gap[column] = np.maximum(-0.5 * slope, 0.0)
-    result.gradient_norm[column] = np.linalg.norm(point.gradient, axis=1)
-    result.iterations[column] = slots.iterations[moved]
-    done = -0.5 * slope <= gap[column]
-    result.converged[column] = done
-    shrink = _leash(direction, point.theta)
+    fit = slots.fit[moved]
+    result.theta[fit], result.objective[fit] = point.theta, point.objective
+    result.gap[fit] = np.maximum(-0.5 * slope, 0.0)
+    result.gradient_norm[fit] = np.linalg.norm(point.gradient, axis=1)
+    result.iterations[fit] = slots.iterations[moved]
+    done = -0.5 * slope <= gap[fit]
+    result.converged[fit] = done
+    shrink = _within_reach(direction, point.theta)
     slots.direction[moved], slots.slope[moved] = direction * shrink[:, None], slope * shrink
     slots.step[moved], slots.cuts[moved] = 1.0, 0
-    leaving = moved[done | (slots.iterations[moved] >= max_iterations[column])]
-    directions.retire(leaving, slots.column[leaving])
-    slots.column[leaving] = -1
+    leaving = moved[done | (slots.iterations[moved] >= max_iterations[fit])]
+    directions.retire(leaving, slots.fit[leaving])
+    slots.fit[leaving] = -1

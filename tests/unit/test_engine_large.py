@@ -4,10 +4,11 @@ import jax
 import numpy as np
 import pytest
 import zarr
-from glm_problems import blocks, poisson_objective, population
+from engine_problems import blocks, poisson_objective, population
 from jax.experimental.compilation_cache import compilation_cache
 
-from nwbglm.engine import cache, panels
+from nwbglm.engine import cache
+from nwbglm.engine.data import panels
 from nwbglm.engine.fit import Status, fit_splits
 from nwbglm.engine.observations import GAUSSIAN, POISSON_SOFTPLUS
 from nwbglm.engine.penalties import Penalty
@@ -85,7 +86,7 @@ def test_a_panel_is_made_once_for_all_columns_of_a_pass():
     source = Slices(X.astype(np.float32), 5000)
     fits = fit_splits(source, y, train, test, strengths=(1e-4, 1e-3, 1e-2, 0.1), penalty=RIDGE, memory=100_000)
     assert (fits.status == Status.ok).all()
-    # 800 columns in 512 slots; column by column, each would need some 10 passes of its own
+    # 800 fits in 512 slots; fit by fit, each would need some 10 passes of its own
     assert source.read / len(X) < 60
 
 

@@ -1,4 +1,4 @@
-"""Working sets of a lot of units, with the Hessians on them, for all training sets of a unit at once.
+"""Working sets of a chunk of units, with the Hessians on them, for all training sets of a unit at once.
 
 A Hessian is a sum over rows, so it is the sum of those of any division of the rows. Where the test rows of the splits
 divide all rows, one pass over them, part by part, gives the Hessian of every training set at the same point.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .columns import Columns
-from .corner import Corners
-from .panels import StoredPanel
-from .problem import Problem, bucket
+from ..data.panels import StoredPanel
+from ..data.problem import Problem, bucket
+from ..objective import Fits
+from .reduced import BlockNorms
 from .screening import Blocks
 
 __all__ = ["WorkingSets", "divide_rows"]
@@ -37,7 +37,7 @@ class WorkingSets:
     problem, blocks
         What is fitted.
     units : (n,) int
-        The units of this lot.
+        The units of this chunk.
     parts, shares
         Of `divide_rows`.
     """
@@ -47,7 +47,7 @@ class WorkingSets:
         self.ridge = problem.quadratic.diagonal()  # of an elastic net; differences have no corners
         self.inside = problem.usable[units] & (blocks.weight[blocks.of] == 0)
         self.members: list[np.ndarray] = [np.zeros(0, int)] * len(units)
-        self.corners: list[Corners] = [None] * len(units)  # type: ignore[list-item]
+        self.norms: list[BlockNorms] = [None] * len(units)  # type: ignore[list-item]
         self.grams: list[np.ndarray | None] = [None] * len(units)
         self.where: list[tuple[np.ndarray, float] | None] = [None] * len(units)
         self._arrange(np.arange(len(units)))
@@ -58,7 +58,7 @@ class WorkingSets:
         return max(1, *map(len, self.members))
 
     def rows_of(self, unit: np.ndarray) -> np.ndarray:
-        """Return which unit of this lot each is."""
+        """Return which unit of this chunk each is."""
         return np.searchsorted(self.units, unit)
 
     def add(self, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ class WorkingSets:
             members = members[np.argsort(self.blocks.of[members], kind="stable")]
             blocks, first, of = np.unique(self.blocks.of[members], return_index=True, return_inverse=True)
             self.members[row], self.grams[row] = members, None
-            self.corners[row] = Corners(self.blocks.weight[blocks], of, np.append(first, len(members)))
+            self.norms[row] = BlockNorms(self.blocks.weight[blocks], of, np.append(first, len(members)))
 
     def take_hessians(self, rows: np.ndarray, theta: np.ndarray, alpha: np.ndarray) -> None:
         """Take the Hessians of these units afresh at coefficients (n, P)."""
@@ -104,27 +104,27 @@ class WorkingSets:
         known = [self.where[row] or other for row, *other in zip(rows, theta, alpha, strict=True)]
         return np.stack([at for at, _ in known]), np.array([a for _, a in known])
 
-    def hessian(self, row: int, columns: Columns, c: int) -> np.ndarray:
-        """Return the Hessian (k, k) of the smooth objective of a column of this unit, from that of its parts."""
-        total = np.tensordot(self.shares[columns.mask[c]], self.grams[row], axes=1)
-        return self._finish(row, columns, c, total)
+    def hessian(self, row: int, fits: Fits, c: int) -> np.ndarray:
+        """Return the Hessian (k, k) of the smooth objective of a fit of this unit, from that of its parts."""
+        total = np.tensordot(self.shares[fits.mask[c]], self.grams[row], axes=1)
+        return self._finish(row, fits, c, total)
 
-    def own_hessians(self, rows: np.ndarray, columns: Columns, theta: np.ndarray) -> list[np.ndarray]:
-        """Return the Hessians (k, k) of columns at their own points, over their own rows."""
+    def own_hessians(self, rows: np.ndarray, fits: Fits, theta: np.ndarray) -> list[np.ndarray]:
+        """Return the Hessians (k, k) of fits at their own points, over their own rows."""
         problem = self.problem.fast or self.problem
         result = []
         for c, row in enumerate(rows):
             one = slice(c, c + 1)
-            parts, some = columns.mask[one], [self.members[row]]
-            (gram,) = hessians_of_parts(problem, theta[one], columns.unit[one], columns.alpha[one], parts, some)
-            result.append(self._finish(row, columns, c, gram[0]))
+            parts, some = fits.mask[one], [self.members[row]]
+            (gram,) = hessians_of_parts(problem, theta[one], fits.unit[one], fits.alpha[one], parts, some)
+            result.append(self._finish(row, fits, c, gram[0]))
         return result
 
-    def _finish(self, row: int, columns: Columns, c: int, total: np.ndarray) -> np.ndarray:
+    def _finish(self, row: int, fits: Fits, c: int, total: np.ndarray) -> np.ndarray:
         members = self.members[row]
-        total = total / self.problem.rows[columns.unit[c], columns.mask[c]]
+        total = total / self.problem.rows[fits.unit[c], fits.mask[c]]
         diagonal = total.reshape(-1)[:: len(members) + 1]  # a view
-        diagonal += columns.strength[c] * self.ridge[members]
+        diagonal += fits.strength[c] * self.ridge[members]
         diagonal += LIFT * diagonal.mean()
         return total
 
@@ -164,7 +164,7 @@ def _overlaps(panel) -> np.ndarray:
 
 
 def hessians_of_parts(problem, theta, unit, alpha, parts, members: list[np.ndarray]) -> list[np.ndarray]:
-    """Sum the Hessians of the loss, each column's on its own coefficients, over each part of the rows.
+    """Sum the Hessians of the loss, each fit's on its own coefficients, over each part of the rows.
 
     Parameters
     ----------
@@ -173,32 +173,32 @@ def hessians_of_parts(problem, theta, unit, alpha, parts, members: list[np.ndarr
     theta : (n, P)
         Where.
     unit, alpha : (n,)
-        Of the columns.
+        Of the fits.
     parts : (parts,) int
         Sets of rows.
     members : list of (k,) int
-        Coefficients of each column.
+        Coefficients of each fit.
 
     Returns
     -------
     list of (parts, k, k) arrays
-        One a column.
+        One a fit.
     """
     widths = np.array([bucket(len(some), WIDTHS) for some in members])
     result: list[np.ndarray] = [None] * len(members)  # type: ignore[list-item]
     for width in np.unique(widths):
         alike = np.flatnonzero(widths == width)
-        lot = max(1, HESSIAN_BYTES // int(8 * width**2))
-        for first in range(0, len(alike), lot):
-            some = alike[first : first + lot]
+        chunk = max(1, HESSIAN_BYTES // int(8 * width**2))
+        for first in range(0, len(alike), chunk):
+            some = alike[first : first + chunk]
             index = np.zeros((len(some), width), int)
-            for row, column in enumerate(some):
-                index[row, : len(members[column])] = members[column]
+            for row, fit in enumerate(some):
+                index[row, : len(members[fit])] = members[fit]
             sums = [
                 problem.compact_grams(theta[some], unit[some], np.full(len(some), part), alpha[some], index)
                 for part in parts
             ]
-            for row, column in enumerate(some):
-                few = len(members[column])
-                result[column] = np.stack([total[row, :few, :few] for total in sums])
+            for row, fit in enumerate(some):
+                few = len(members[fit])
+                result[fit] = np.stack([total[row, :few, :few] for total in sums])
     return result

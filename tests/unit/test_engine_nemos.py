@@ -5,7 +5,7 @@ import warnings
 import jax
 import numpy as np
 import pytest
-from glm_problems import MODELS, assert_agrees_with, penalty_of, responses
+from engine_problems import MODELS, assert_agrees_with, penalty_of, responses
 
 from nwbglm.engine.observations import BERNOULLI, POISSON, POISSON_SOFTPLUS
 
@@ -70,7 +70,7 @@ def test_what_others_have_too(observations, kind):
     compare(observations, kind, 6, STRENGTH if kind != "none" else 0.0)
 
 
-@pytest.mark.parametrize("kind", ["ridge", "lasso", "group_lasso"])  # more features of the rest: test_glm_peers.py
+@pytest.mark.parametrize("kind", ["ridge", "lasso", "group_lasso"])  # more features of the rest: test_engine_peers.py
 def test_many_features_softplus(kind):
     compare(POISSON_SOFTPLUS, kind, 32, 1e-3)
 

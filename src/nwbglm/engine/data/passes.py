@@ -1,10 +1,10 @@
-"""The hot loop: sums over rows, for many columns at once.
+"""The hot loop: sums over rows, for many fits at once.
 
-A *column* is one fit: a unit, a set of rows, a strength. All columns share one pair of matrix products a block of rows,
-``eta = theta X'`` and ``slope X``; coefficients are row-major (column, feature), the layout in which XLA reaches the
-speed of BLAS. Nothing of size rows x columns outlives a block. Data are arguments, never constants of the compiled
+A *fit* is a unit, a set of rows, a strength. All fits share one pair of matrix products a block of rows,
+``eta = theta X'`` and ``slope X``; coefficients are row-major (fit, feature), the layout in which XLA reaches the
+speed of BLAS. Nothing of size rows x fits outlives a block. Data are arguments, never constants of the compiled
 program, and shapes come in a few sizes, so that nothing is compiled twice. A predictor that overflows makes its own
-column's sums infinite, which the search takes as a step too far.
+fit's sums infinite, which the search takes as a step too far.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 __all__ = [
     "Panel",
     "Unscaled",
-    "column_extremes",
-    "column_sums",
     "compact_grams",
     "dispersion_slopes",
+    "loss_sums",
     "packed_index",
+    "predictor_extremes",
     "weighted_grams",
 ]
 
@@ -76,7 +76,7 @@ def packed_index(features: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rows(panel, j, theta, unit, mask, alpha):
-    """Return the block's features and, for each column: linear predictor, weight, exposure, response."""
+    """Return the block's features and, for each fit: linear predictor, weight, exposure, response."""
     x, masks, exposure, y = panel
     take = partial(jax.lax.dynamic_index_in_dim, index=j, keepdims=False)
     if isinstance(x, Unscaled):
@@ -93,23 +93,23 @@ def _rows(panel, j, theta, unit, mask, alpha):
     return xb, eta, weight, (response, e, alpha[:, None])
 
 
-FEW_COLUMNS = 4
+FEW_FITS = 4
 """Up to here the products of pairs of features cost more than they save."""
 
 
 def _packed_hessians(xb, curvature, product):
-    """Return ``X' diag(curvature) X`` of each column over one block, packed (columns, pairs)."""
+    """Return ``X' diag(curvature) X`` of each fit over one block, packed (fits, pairs)."""
     first, second = packed_index(xb.shape[1])
     xt = xb.T
-    if len(curvature) > FEW_COLUMNS:
+    if len(curvature) > FEW_FITS:
         return product(curvature, (xt[first] * xt[second]).T)
     stacked = (xt[None] * curvature[:, None, :]).reshape(-1, len(xb))
     return product(stacked, xb).reshape(len(curvature), len(xt), len(xt))[:, first, second]
 
 
 @partial(jax.jit, static_argnames=("observations", "order"))
-def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations, order):
-    """Sum loss, gradient and Hessian of each column over the blocks listed.
+def loss_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations, order):
+    """Sum loss, gradient and Hessian of each fit over the blocks listed.
 
     Parameters
     ----------
@@ -117,11 +117,11 @@ def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, 
         Of a `Panel`; ``x`` may be `Unscaled`.
     blocks : (blocks,) int32
         Which blocks to visit: the first ``count`` entries.
-    theta : (columns, features)
+    theta : (fits, features)
         Coefficients, the intercept last.
-    unit, mask : (columns,) int32
-        The unit and the set of rows of each column.
-    alpha : (columns,)
+    unit, mask : (fits,) int32
+        The unit and the set of rows of each fit.
+    alpha : (fits,)
         Dispersion.
     order
         0: loss; 1: and gradient; 2: and Hessian, packed as `packed_index` says.
@@ -129,9 +129,9 @@ def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, 
     Returns
     -------
     tuple of float64 arrays
-        ``(columns,)``, ``(columns, features)``, ``(columns, pairs)``.
+        ``(fits,)``, ``(fits, features)``, ``(fits, pairs)``.
     """
-    columns, features = theta.shape
+    fits, features = theta.shape
 
     def body(i, sums):
         xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
@@ -144,37 +144,37 @@ def column_sums(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, 
             parts.append(_packed_hessians(xb, curvature, product))
         return tuple(s + part.astype(s.dtype) for s, part in zip(sums, parts, strict=True))
 
-    shapes = [(columns,), (columns, features), (columns, features * (features + 1) // 2)][: order + 1]
+    shapes = [(fits,), (fits, features), (fits, features * (features + 1) // 2)][: order + 1]
     start = tuple(jnp.zeros(shape, jnp.float64) for shape in shapes)
     return jax.lax.fori_loop(0, count, body, start)
 
 
 @partial(jax.jit, static_argnames=("observations",))
 def weighted_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, observations):
-    """Sum the full Hessian ``X' diag(curvature) X`` of each column over the blocks listed.
+    """Sum the full Hessian ``X' diag(curvature) X`` of each fit over the blocks listed.
 
-    Parameters are those of `column_sums`; returns float64 ``(columns, features, features)``.
+    Parameters are those of `loss_sums`; returns float64 ``(fits, features, features)``.
     """
-    columns, features = theta.shape
+    fits, features = theta.shape
 
     def body(i, sums):
         xb, eta, weight, rest = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
         curvature = jnp.where(weight, observations.curvature(eta, *rest), 0)
 
-        # one product for all columns: twice as fast in float64 as a product for each
-        stacked = (xb.T[None] * curvature[:, None, :]).reshape(columns * features, -1)
+        # one product for all fits: twice as fast in float64 as a product for each
+        stacked = (xb.T[None] * curvature[:, None, :]).reshape(fits * features, -1)
         part = jnp.matmul(stacked, xb, precision=jax.lax.Precision.HIGHEST)
         return sums + part.reshape(sums.shape).astype(sums.dtype)
 
-    return jax.lax.fori_loop(0, count, body, jnp.zeros((columns, features, features), jnp.float64))
+    return jax.lax.fori_loop(0, count, body, jnp.zeros((fits, features, features), jnp.float64))
 
 
 @partial(jax.jit, static_argnames=("observations",))
 def compact_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha, *, index, used, observations):
-    """Sum the Hessian of each column on its own few coefficients, ``index`` (columns, k), over the blocks listed.
+    """Sum the Hessian of each fit on its own few coefficients, ``index`` (fits, k), over the blocks listed.
 
-    Other parameters are those of `column_sums`; only the first ``used`` columns are visited. Returns float64
-    ``(columns, k, k)``.
+    Other parameters are those of `loss_sums`; only the first ``used`` fits are visited. Returns float64
+    ``(fits, k, k)``.
     """
 
     def body(i, sums):
@@ -189,13 +189,13 @@ def compact_grams(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha
 
         return jax.lax.fori_loop(0, used, one, sums)
 
-    columns, few = index.shape
-    return jax.lax.fori_loop(0, count, body, jnp.zeros((columns, few, few), jnp.float64))
+    fits, few = index.shape
+    return jax.lax.fori_loop(0, count, body, jnp.zeros((fits, few, few), jnp.float64))
 
 
 @jax.jit
-def column_extremes(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha):
-    """Return the least and the largest linear predictor of each column over the blocks listed (columns, 2)."""
+def predictor_extremes(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha):
+    """Return the least and the largest linear predictor of each fit over the blocks listed (fits, 2)."""
 
     def body(i, found):
         _, eta, weight, _ = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)
@@ -210,7 +210,7 @@ def column_extremes(x, masks, exposure, y, blocks, count, theta, unit, mask, alp
 
 @jax.jit
 def dispersion_slopes(x, masks, exposure, y, blocks, count, theta, unit, mask, alpha):
-    """Sum the derivative in the dispersion of the negative binomial's loss of each column (columns,)."""
+    """Sum the derivative in the dispersion of the negative binomial's loss of each fit (fits,)."""
 
     def body(i, total):
         _, eta, weight, (response, e, a) = _rows((x, masks, exposure, y), blocks[i], theta, unit, mask, alpha)

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .problem import Problem
+from ..data.problem import Problem
 
 __all__ = ["Blocks", "strong_threshold", "subgradient_norm"]
 
-COARSE = 0.8
+LEAST_THRESHOLD = 0.8
 """Least threshold of the strong rule, relative to the strength: where strengths lie far apart, it would keep all."""
 
 SLACK = 1e-9
-"""Excess of a gradient over the penalty's pull, relative, that is no violation."""
+"""Excess of a gradient over the penalty's threshold, relative, that is no violation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,25 +78,25 @@ class Blocks:
 
 def strong_threshold(strength: float, before: np.ndarray) -> np.ndarray:
     """Return what a gradient must exceed, times its block's weight, to be kept at a strength after the one before."""
-    return np.maximum(2 * strength - before, COARSE * strength)
+    return np.maximum(2 * strength - before, LEAST_THRESHOLD * strength)
 
 
 def subgradient_norm(problem: Problem, blocks: Blocks, strength, theta: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    """Return the norm of the least subgradient of each column (n,), for standardised features.
+    """Return the norm of the least subgradient of each fit (n,), for standardised features.
 
     Parameters
     ----------
     problem, blocks
         What was fitted.
     strength : (n,)
-        Of each column.
+        Of each fit.
     theta, gradient : (n, P)
         Coefficients, and the gradient of the smooth part there.
     """
     size, steep = blocks.norms(theta)[:, blocks.of], blocks.norms(gradient)[:, blocks.of]
-    pull = strength[:, None] * blocks.weight[blocks.of]
+    threshold = strength[:, None] * blocks.weight[blocks.of]
     with np.errstate(invalid="ignore", divide="ignore"):
-        on = gradient + pull * theta / size
-        off = gradient * np.maximum(0.0, 1.0 - pull / steep)
-    least = np.where((size > 0) | (pull == 0), np.where(size > 0, on, gradient), np.where(steep > 0, off, 0.0))
+        on = gradient + threshold * theta / size
+        off = gradient * np.maximum(0.0, 1.0 - threshold / steep)
+    least = np.where((size > 0) | (threshold == 0), np.where(size > 0, on, gradient), np.where(steep > 0, off, 0.0))
     return np.linalg.norm(least * problem.to_standard, axis=1)

@@ -1,4 +1,4 @@
-"""Columns: one fit each, as arrays; and what one evaluation of many of them returns."""
+"""The objective of many fits at once: what a list of fits is, and what one evaluation of it returns."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .data_pass import packed_index
-from .problem import Problem
+from .data.passes import packed_index
+from .data.problem import Problem
 
 __all__ = [
     "NOISE",
-    "Columns",
+    "Fits",
     "Point",
     "Solution",
     "evaluate",
@@ -26,8 +26,8 @@ NOISE = {"float64": 1e-14, "float32": 3e-7}
 """Error of an objective, relative to 1 + its size."""
 
 
-class Columns(NamedTuple):
-    """What to fit: ``n`` columns.
+class Fits(NamedTuple):
+    """A list of ``n`` fits.
 
     Attributes
     ----------
@@ -42,9 +42,9 @@ class Columns(NamedTuple):
     strength: np.ndarray
     alpha: np.ndarray
 
-    def take(self, index) -> Columns:
-        """Return some of the columns."""
-        return Columns(*(array[index] for array in self))
+    def take(self, index) -> Fits:
+        """Return some of the fits."""
+        return Fits(*(array[index] for array in self))
 
 
 class Point(NamedTuple):
@@ -94,27 +94,27 @@ class Solution(NamedTuple):
 
     @classmethod
     def empty(cls, n: int, width: int) -> Solution:
-        """Return room for n columns."""
+        """Return room for n fits."""
         return cls(np.zeros((n, width)), *np.zeros((3, n)), np.zeros(n, int), np.zeros(n, bool))
 
     def take(self, index) -> Solution:
-        """Return some of the columns."""
+        """Return some of the fits."""
         return Solution(*(array[index] for array in self))
 
     def put(self, index, part: Solution) -> None:
-        """Write other columns into places of these."""
+        """Write other fits into places of these."""
         for into, values in zip(self, part, strict=True):
             into[index] = values
 
 
-def evaluate(problem: Problem, columns: Columns, theta: np.ndarray, *, hessian: bool = False) -> Point:
+def evaluate(problem: Problem, fits: Fits, theta: np.ndarray, *, hessian: bool = False) -> Point:
     """Return the objective (mean loss + quadratic penalty) with its derivatives.
 
     Where the observation model allows, the intercept is first replaced by the best one for the coefficients, which
     costs nothing: ``mu`` then sums to the spikes and the gradient in the intercept is zero.
     """
-    unit, mask = columns.unit, columns.mask
-    sums = problem.sums(theta, unit, mask, columns.alpha, order=2 if hessian else 1)
+    unit, mask = fits.unit, fits.mask
+    sums = problem.sums(theta, unit, mask, fits.alpha, order=2 if hessian else 1)
     loss, slope = sums[:2]
     rows = problem.rows[unit, mask]
     curvature = unpack_hessians(sums[2], problem.width) if hessian else None
@@ -130,28 +130,28 @@ def evaluate(problem: Problem, columns: Columns, theta: np.ndarray, *, hessian: 
         moments = problem.moments[unit, mask]
         loss = loss - np.einsum("np,np->n", moments, theta)
         slope = slope - moments
-    pull = theta @ problem.quadratic * columns.strength[:, None]
+    penalty_slope = theta @ problem.quadratic * fits.strength[:, None]
     if problem.observations.offset:
         loss = loss - problem.log_exposure[unit, mask]
-    objective = loss / rows + 0.5 * np.einsum("np,np->n", theta, pull)
-    gradient = (slope / rows[:, None] + pull) * problem.usable[unit]
+    objective = loss / rows + 0.5 * np.einsum("np,np->n", theta, penalty_slope)
+    gradient = (slope / rows[:, None] + penalty_slope) * problem.usable[unit]
     if hessian:
-        curvature = curvature / rows[:, None, None] + columns.strength[:, None, None] * problem.quadratic
+        curvature = curvature / rows[:, None, None] + fits.strength[:, None, None] * problem.quadratic
     return Point(theta, objective, gradient, curvature)
 
 
-def penalty_values(problem: Problem, columns: Columns, theta: np.ndarray) -> np.ndarray:
-    """Return the penalty of each column (n,), its absolute part included."""
+def penalty_values(problem: Problem, fits: Fits, theta: np.ndarray) -> np.ndarray:
+    """Return the penalty of each fit (n,), its absolute part included."""
     value = 0.5 * np.einsum("np,np->n", theta @ problem.quadratic, theta)
     if problem.absolute is not None:
         value = value + problem.absolute_sum(theta)
-    return columns.strength * value
+    return fits.strength * value
 
 
-def null_point(problem: Problem, columns: Columns) -> np.ndarray:
+def null_point(problem: Problem, fits: Fits) -> np.ndarray:
     """Return coefficients of zero with the intercept of the mean."""
-    theta = np.zeros((len(columns.unit), problem.width))
-    where = columns.unit, columns.mask
+    theta = np.zeros((len(fits.unit), problem.width))
+    where = fits.unit, fits.mask
     theta[:, -1] = problem.observations.link(mean_response(problem, *where))
     return theta
 

@@ -1,14 +1,14 @@
 """Each observation model with each penalty, beside the libraries that have it.
 
-What has no peer here: softplus and group lasso (NeMoS alone has them: `test_glm_nemos.py`). glum takes smoothness as a
-matrix of the quadratic part; the negative binomial's dispersion is compared in `test_glm_observations.py`, here the
-peers are given ours. statsmodels ends above the optimum with any penalty, so that only objectives are compared.
+What has no peer here: softplus and group lasso (NeMoS alone has them: `test_engine_nemos.py`). glum takes smoothness as
+a matrix of the quadratic part; the negative binomial's dispersion is compared in `test_engine_observations.py`, here
+the peers are given ours. statsmodels ends above the optimum with any penalty, so that only objectives are compared.
 """
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from glm_problems import MODELS, assert_agrees_with, penalty_of, responses
+from engine_problems import MODELS, assert_agrees_with, penalty_of, responses
 from glum import GeneralizedLinearRegressor, NegativeBinomialDistribution
 from sklearn.linear_model import (
     ElasticNet,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .columns import Columns, Point
-from .problem import Problem
+from ..data.problem import Problem
+from ..objective import Fits, Point
 
 __all__ = ["NewtonDirections", "exact_hessians", "newton_step"]
 
-RANK_TOLERANCE = 1e-11
+LEAST_EIGENVALUE = 1e-11
 """Eigenvalues of a Hessian below this share of its largest carry no step."""
 
 
@@ -28,32 +28,32 @@ class NewtonDirections:
         self.problem, self.usable = problem, problem.usable
         self.needs_hessian = with_gradient
 
-    def restart(self, slots: np.ndarray, columns: np.ndarray) -> None:
+    def restart(self, slots: np.ndarray, fits: np.ndarray) -> None:
         """Do nothing: there is no memory."""
 
-    def retire(self, slots: np.ndarray, columns: np.ndarray) -> None:
+    def retire(self, slots: np.ndarray, fits: np.ndarray) -> None:
         """Do nothing: there is no memory."""
 
     def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
         """Do nothing: there is no memory."""
 
-    def propose(self, slots: np.ndarray, columns: Columns, point: Point) -> np.ndarray:
+    def propose(self, slots: np.ndarray, fits: Fits, point: Point) -> np.ndarray:
         """Return Newton directions."""
         hessian = point.hessian
         if hessian is None:
-            hessian = exact_hessians(self.problem, columns, point.theta)
-        return newton_step(hessian, point.gradient, self.usable[columns.unit])
+            hessian = exact_hessians(self.problem, fits, point.theta)
+        return newton_step(hessian, point.gradient, self.usable[fits.unit])
 
 
-def exact_hessians(problem: Problem, columns: Columns, theta: np.ndarray) -> np.ndarray:
-    """Return the Hessians (n, P, P) of the objective, a few columns at a time."""
+def exact_hessians(problem: Problem, fits: Fits, theta: np.ndarray) -> np.ndarray:
+    """Return the Hessians (n, P, P) of the objective, a few fits at a time."""
     parts = []
-    lot = problem.hessians_at_once(8)
-    for i in range(0, len(theta), lot):
-        some = columns.take(slice(i, i + lot))
-        parts.append(problem.grams(theta[i : i + lot], some.unit, some.mask, some.alpha))
-    hessian = np.concatenate(parts) / problem.rows[columns.unit, columns.mask][:, None, None]
-    return hessian + columns.strength[:, None, None] * problem.quadratic
+    chunk = problem.hessians_at_once(8)
+    for i in range(0, len(theta), chunk):
+        some = fits.take(slice(i, i + chunk))
+        parts.append(problem.grams(theta[i : i + chunk], some.unit, some.mask, some.alpha))
+    hessian = np.concatenate(parts) / problem.rows[fits.unit, fits.mask][:, None, None]
+    return hessian + fits.strength[:, None, None] * problem.quadratic
 
 
 def newton_step(hessian: np.ndarray, gradient: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ def newton_step(hessian: np.ndarray, gradient: np.ndarray, usable: np.ndarray) -
     size = np.where(usable, size, 1.0)
     matrix = matrix / (size[:, :, None] * size[:, None, :])
     values, vectors = np.linalg.eigh(np.where(both, matrix, np.eye(matrix.shape[1])))
-    keep = values > RANK_TOLERANCE * values[:, -1:]
+    keep = values > LEAST_EIGENVALUE * values[:, -1:]
     right = np.einsum("npk,np->nk", vectors, gradient * usable / size)
     right = np.where(keep, right / np.where(keep, values, 1.0), 0.0)
     return -np.einsum("npk,nk->np", vectors, right) / size * usable

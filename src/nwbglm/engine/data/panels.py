@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from ..errors import ProblemError
-from .data_pass import Panel
-from .tally import Tally
+from ...errors import ProblemError
+from .passes import Panel
+from .row_sums import RowSums
 
 __all__ = ["PanelMaker", "StoredPanel", "in_float32", "scale_of_features", "take_rows"]
 
@@ -92,8 +92,8 @@ class PanelMaker:
     standardised: bool
     with_responses: bool
 
-    def make(self, rows: np.ndarray, count: int, tally: Tally | None = None) -> Panel:
-        """Return the panel of these rows in ``count`` blocks; add them to the tally."""
+    def make(self, rows: np.ndarray, count: int, sums: RowSums | None = None) -> Panel:
+        """Return the panel of these rows in ``count`` blocks; add them to the sums."""
         whole = take_rows(self.X, rows)
         sets = _zeros((count, len(self.masks), self.rows), bool)
         by_row = {"exposure": self.exposure, "y": self.y if self.with_responses else None}
@@ -109,13 +109,13 @@ class PanelMaker:
             x[..., -1] = 1.0
         flat = x.reshape(-1, self.width)
         in_place = self.standardised and self.dtype == "float64"
-        lot = self.rows * max(1, PREPARED // (self.rows * self.width))
-        scratch = None if in_place else np.zeros((min(lot, len(rows)), self.width))
-        for start in range(0, len(rows), lot):
-            here = rows[start : start + lot]
+        chunk = self.rows * max(1, PREPARED // (self.rows * self.width))
+        scratch = None if in_place else np.zeros((min(chunk, len(rows)), self.width))
+        for start in range(0, len(rows), chunk):
+            here = rows[start : start + chunk]
             inside = slice(start, start + len(here))
             _in_blocks(sets, start, self.masks[:, here].T)
-            if self.standardised or tally is not None:
+            if self.standardised or sums is not None:
                 block = flat[inside] if in_place else scratch[: len(here)]
                 self._standardise(whole[inside], block)
                 if self.standardised and not in_place:
@@ -126,8 +126,8 @@ class PanelMaker:
                 _in_blocks(by_row["exposure"], start, share)
             if self.with_responses:
                 _in_blocks(by_row["y"], start, response if share is None else np.where(share > 0, response, 1.0))
-            if tally is not None:
-                tally.add(block, response, here, share)
+            if sums is not None:
+                sums.add(block, response, here, share)
         arrays = x, sets, by_row["exposure"], by_row["y"]
         on_device = [None if a is None else jax.device_put(a, may_alias=True) for a in arrays]
         return Panel(*on_device, occupied=sets.any(axis=2).T)

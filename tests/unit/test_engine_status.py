@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from glm_problems import blocks, population
+from engine_problems import blocks, population
 
 from nwbglm.engine.fit import Status, fit_splits, predict
 from nwbglm.engine.observations import BERNOULLI

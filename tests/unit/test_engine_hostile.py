@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from glm_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value, population, responses
+from engine_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value, population, responses
 
 from nwbglm.engine.fit import Status, fit_splits
 from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN

@@ -1,11 +1,11 @@
 import jax
 import numpy as np
 import pytest
-from glm_problems import blocks, poisson_log_likelihood, poisson_objective, population
+from engine_problems import blocks, poisson_log_likelihood, poisson_objective, population
 from scipy.optimize import approx_fprime
 from sklearn.linear_model import PoissonRegressor
 
-from nwbglm.engine import data_pass
+from nwbglm.engine.data import passes
 from nwbglm.engine.fit import Status, fit_splits, predict
 from nwbglm.engine.penalties import Penalty
 from nwbglm.errors import ProblemError
@@ -147,7 +147,7 @@ def test_mask_fits_the_features_that_a_unit_may_use(features):
 def test_many_units_and_splits_recompile_nothing():
     X, y = population(rows=2000, features=8, units=4)
     train, test = blocks(len(X), 3)
-    kernels = data_pass.column_sums, data_pass.weighted_grams, data_pass.column_extremes
+    kernels = passes.loss_sums, passes.weighted_grams, passes.predictor_extremes
     fit_splits(X, y[:, :1], train, test)
     before = [kernel._cache_size() for kernel in kernels]
     for unit in range(1, 4):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from glm_problems import blocks, poisson_objective, population
+from engine_problems import blocks, poisson_objective, population
 from glum import GeneralizedLinearRegressor
 
 from nwbglm.engine.fit import Status, fit_splits

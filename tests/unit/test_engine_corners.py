@@ -3,17 +3,17 @@
 import jax
 import numpy as np
 import pytest
-from glm_problems import MODELS, blocks, mean_loss, population, responses
+from engine_problems import MODELS, blocks, mean_loss, population, responses
 
-from nwbglm.engine import descent, screening, working_set
-from nwbglm.engine.build import build_problem
-from nwbglm.engine.columns import Columns
-from nwbglm.engine.corner import Corners, minimise
+from nwbglm.engine.corners import descent, screening, working_set
+from nwbglm.engine.corners.reduced import BlockNorms, minimise
+from nwbglm.engine.data.build import build_problem
+from nwbglm.engine.data.problem import Problem
 from nwbglm.engine.fit import Status, fit_splits
-from nwbglm.engine.newton import exact_hessians
+from nwbglm.engine.objective import Fits
 from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
 from nwbglm.engine.penalties import Penalty
-from nwbglm.engine.problem import Problem
+from nwbglm.engine.smooth.newton import exact_hessians
 
 FEATURES = 24
 GROUPS = np.repeat([0, 1, 2, 3, 4], [1, 2, 3, 6, 12])
@@ -46,11 +46,11 @@ def penalty_slopes(penalty, coef, slope, strength):
     total, value = slope + square * scale**2 * coef, 0.5 * square * np.sum((scale * coef) ** 2)
     for group in np.unique(groups):
         inside = (groups == group) & (scale > 0)
-        pull, v = strength * share * np.sqrt(inside.sum()), (scale * coef)[inside]
+        weight, v = strength * share * np.sqrt(inside.sum()), (scale * coef)[inside]
         g, size = total[inside] / scale[inside], np.linalg.norm(v)
-        least = g + pull * v / size if size > 0 else g * max(0.0, 1 - pull / max(np.linalg.norm(g), 1e-99))
+        least = g + weight * v / size if size > 0 else g * max(0.0, 1 - weight / max(np.linalg.norm(g), 1e-99))
         total[inside] = least * scale[inside]
-        value += pull * size
+        value += weight * size
     return total, value
 
 
@@ -182,7 +182,7 @@ def test_screening_never_decides(kind, monkeypatch):
     strengths = (0.1, 3e-2, 1e-2, 3e-3)
     found = []
     for coarse in (0.0, 0.8, 1e6):  # keep all, as it is, keep none
-        monkeypatch.setattr(screening, "COARSE", coarse)
+        monkeypatch.setattr(screening, "LEAST_THRESHOLD", coarse)
         fits = fit_splits(X, y, train, test, strengths=strengths, penalty=penalty_for(kind), gap=1e-14)
         assert (fits.status == Status.ok).all()
         found.append(fits)
@@ -198,9 +198,9 @@ def test_strengths_that_leave_nothing_cost_next_to_nothing(monkeypatch):
     passes = []
     sums = Problem.sums
 
-    def counted(self, theta, *columns, order):
+    def counted(self, theta, *fits, order):
         passes.append(len(theta) * order)  # gradients; scores are of order 0
-        return sums(self, theta, *columns, order=order)
+        return sums(self, theta, *fits, order=order)
 
     monkeypatch.setattr(Problem, "sums", counted)
     monkeypatch.setattr(Problem, "compact_grams", None)
@@ -275,19 +275,19 @@ def test_minimum_of_a_quadratic_with_corners(seed, block):
     sources = rng.normal(size=(12 if seed % 3 == 0 else 60, size)) @ (np.eye(size) + rng.normal(size=(size, size)))
     hessian = sources.T @ sources / len(sources) + 1e-8 * np.eye(size)  # every third one all but singular
     start, slope = rng.normal(size=size) * (rng.random(size) < 0.5), sources.T @ rng.normal(size=len(sources)) / 20
-    pull = np.full(size // block, 10.0 ** rng.uniform(-1.5, 1))
-    pull[-1] = 0.0
-    corners = Corners(pull, np.arange(size) // block, np.arange(0, size + 1, block))
+    weight = np.full(size // block, 10.0 ** rng.uniform(-1.5, 1))
+    weight[-1] = 0.0
+    norms = BlockNorms(weight, np.arange(size) // block, np.arange(0, size + 1, block))
     best, gain = start, 0.0
     for _ in range(6):  # a share of a gain is left each time
         at = slope + hessian @ (best - start)
-        best, more = minimise(hessian, at, best, corners, 1e-15)
+        best, more = minimise(hessian, at, best, norms, 1e-15)
         gain += more
     step = best - start
-    fall = corners.value(start) - corners.value(best) - slope @ step - 0.5 * step @ hessian @ step
+    fall = norms.value(start) - norms.value(best) - slope @ step - 0.5 * step @ hessian @ step
     assert abs(fall - gain) < 1e-9 * (1 + abs(fall))
     at = slope + hessian @ step
-    for b, hold in enumerate(pull):
+    for b, hold in enumerate(weight):
         inside = slice(b * block, (b + 1) * block)
         norm = np.linalg.norm(best[inside])
         left = np.linalg.norm(at[inside] + hold * best[inside] / norm) if norm else np.linalg.norm(at[inside]) - hold
@@ -301,7 +301,7 @@ def made(train, test, features=6):
     masks = np.stack([*train, *test, union])
     return build_problem(
         X, y, masks, union, penalty=Penalty("lasso"), observations=POISSON, exposure=None, allowed=None,
-        dtype="float64", columns=8, mixed=False, memory=None,
+        dtype="float64", fits=8, mixed=False, memory=None,
     )  # fmt: skip
 
 
@@ -327,15 +327,15 @@ def test_hessians_of_splits_from_their_parts():
         problem = made(train, test)
         parts, shares = working_set.divide_rows(problem, 6)
         sets = working_set.WorkingSets(problem, screening.Blocks.of_problem(problem), np.arange(2), parts, shares)
-        columns = Columns(np.array([0, 1, 1]), np.array([0, 2, 6]), np.full(3, 0.1), np.ones(3))
+        fits = Fits(np.array([0, 1, 1]), np.array([0, 2, 6]), np.full(3, 0.1), np.ones(3))
         theta = 0.2 * np.random.default_rng(0).normal(size=(2, problem.width))
         wanted = np.zeros((2, problem.width), bool)
         wanted[0, [1, 4]] = wanted[1, [0, 2, 3]] = True
         assert sets.add(np.arange(2), wanted).tolist() == [0, 1]
         sets.take_hessians(np.arange(2), theta, np.ones(2))
-        expected = exact_hessians(problem, columns, theta[columns.unit])
-    for c, unit in enumerate(columns.unit):
+        expected = exact_hessians(problem, fits, theta[fits.unit])
+    for c, unit in enumerate(fits.unit):
         members = sets.members[unit]
         assert set(members) == set(np.flatnonzero(wanted[unit])) | {problem.width - 1}
-        got = sets.hessian(unit, columns, c)
+        got = sets.hessian(unit, fits, c)
         np.testing.assert_allclose(got, expected[c][np.ix_(members, members)], rtol=1e-9, atol=1e-12)

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..errors import ProblemError
-from .observations import Observations
+from ...errors import ProblemError
+from ..observations import Observations
 
-__all__ = ["LARGEST_TABLE", "Tally", "refuse_responses"]
+__all__ = ["LARGEST_TABLE", "RowSums", "refuse_responses"]
 
 CHECKED_ROWS = 16384
 """Rows whose responses are looked at together."""
@@ -22,7 +22,7 @@ RUNS = 16
 """Runs of rows of one cell in a block that are summed without copying; more are gathered cell by cell."""
 
 
-class Tally:
+class RowSums:
     """Sums over rows, taken block by block.
 
     Rows with the same pattern of sets form a cell and are summed once, however many sets they belong to.
@@ -36,7 +36,7 @@ class Tally:
     masks : (M, T) bool
         Sets of rows.
     width
-        Coefficients of a column.
+        Coefficients of a fit.
     observations
         Observation model.
     exposure : (T, U) or None

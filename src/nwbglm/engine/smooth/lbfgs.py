@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .columns import Columns, Point
+from ..data.problem import Problem
+from ..objective import Fits, Point
 from .metric import Metric
-from .problem import Problem
 
 __all__ = ["QuasiNewtonDirections"]
 
 
 class Memory(NamedTuple):
-    """Steps and changes of the gradient of n columns (n, memory, P), 1 / (step.change), and how many were seen."""
+    """Steps and changes of the gradient of n fits (n, memory, P), 1 / (step.change), and how many were seen."""
 
     steps: np.ndarray
     changes: np.ndarray
@@ -23,7 +23,7 @@ class Memory(NamedTuple):
 
     @classmethod
     def empty(cls, n: int, memory: int, width: int) -> Memory:
-        """Return room for n columns."""
+        """Return room for n fits."""
         shape = n, memory, width
         return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape[:2]), np.zeros(n, int))
 
@@ -44,9 +44,9 @@ class QuasiNewtonDirections:
     memory
         Steps remembered.
     keep
-        Number of columns whose memory is kept (in ``kept``) when they are done.
+        Number of fits whose memory is kept (in ``kept``) when they are done.
     inherited
-        The memory of other columns, and for each of ours the one to start with (-1 for none).
+        The memory of other fits, and for each of ours the one to start with (-1 for none).
     """
 
     needs_hessian = False
@@ -74,23 +74,23 @@ class QuasiNewtonDirections:
         self.kept = Memory.empty(keep, memory, problem.width)
         self.inherited = inherited
 
-    def restart(self, slots: np.ndarray, columns: np.ndarray) -> None:
+    def restart(self, slots: np.ndarray, fits: np.ndarray) -> None:
         """Forget the steps of these slots (a weight of zero makes a pair do nothing), or take over those inherited."""
         self.weights[slots] = 0.0
         self.steps[slots] = self.changes[slots] = 0.0
         self.next[slots] = 0
         if self.inherited is None:
             return
-        memory, of_column = self.inherited
-        known = of_column[columns] >= 0
-        slots, of = slots[known], of_column[columns[known]]
+        memory, of_fit = self.inherited
+        known = of_fit[fits] >= 0
+        slots, of = slots[known], of_fit[fits[known]]
         self.steps[slots], self.changes[slots] = memory.steps[of], memory.changes[of]
         self.weights[slots], self.next[slots] = memory.weights[of], memory.next[of]
 
-    def retire(self, slots: np.ndarray, columns: np.ndarray) -> None:
-        """Keep what was learned in slots whose column is done."""
-        self.kept.steps[columns], self.kept.changes[columns] = self.steps[slots], self.changes[slots]
-        self.kept.weights[columns], self.kept.next[columns] = self.weights[slots], self.next[slots]
+    def retire(self, slots: np.ndarray, fits: np.ndarray) -> None:
+        """Keep what was learned in slots whose fit is done."""
+        self.kept.steps[fits], self.kept.changes[fits] = self.steps[slots], self.changes[slots]
+        self.kept.weights[fits], self.kept.next[fits] = self.weights[slots], self.next[slots]
 
     def learn(self, slots: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
         """Remember a step; one along which the gradient did not grow is of no use."""
@@ -105,7 +105,7 @@ class QuasiNewtonDirections:
         self.weights[slots, at] = 1.0 / product[good]
         self.next[slots] += 1
 
-    def propose(self, slots: np.ndarray, columns: Columns, point: Point) -> np.ndarray:
+    def propose(self, slots: np.ndarray, fits: Fits, point: Point) -> np.ndarray:
         """Return directions by the two-loop recursion around the metric."""
         direction = point.gradient.copy()
         remembered = []
@@ -116,17 +116,17 @@ class QuasiNewtonDirections:
             share = weight * np.einsum("np,np->n", step, direction)
             direction -= share[:, None] * change
             remembered.append((step, change, weight, share))
-        direction = self._apply(columns, direction)
+        direction = self._apply(fits, direction)
         for step, change, weight, share in reversed(remembered):
             back = weight * np.einsum("np,np->n", change, direction)
             direction += (share - back)[:, None] * step
         return -direction
 
-    def _apply(self, columns: Columns, right: np.ndarray) -> np.ndarray:
+    def _apply(self, fits: Fits, right: np.ndarray) -> np.ndarray:
         result = np.empty_like(right)
-        which = self.metric_of[columns.unit]
+        which = self.metric_of[fits.unit]
         for number in np.unique(which):
             rows = np.flatnonzero(which == number)
-            scale = self.scale_of[columns.unit[rows]]
-            result[rows] = self.metrics[number].solve(right[rows], columns.strength[rows], scale)
-        return result * self.usable[columns.unit]
+            scale = self.scale_of[fits.unit[rows]]
+            result[rows] = self.metrics[number].solve(right[rows], fits.strength[rows], scale)
+        return result * self.usable[fits.unit]

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from .data_pass import Panel
-from .observations import Observations
+from ..observations import Observations
+from ..penalties import Penalty
 from .panels import PanelMaker, StoredPanel, in_float32, scale_of_features
-from .penalties import Penalty
+from .passes import Panel
 from .problem import Problem, bucket, padded_width
-from .tally import Tally, refuse_responses
+from .row_sums import RowSums, refuse_responses
 
 __all__ = ["build_problem"]
 
@@ -24,10 +24,10 @@ PANEL_BLOCKS = 64
 PANEL_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, PANEL_BLOCKS)
 
 SLOTS = {"cpu": 128, "gpu": 2048}
-"""Columns worked on at once: enough to fill the device's matrix units."""
+"""Fits worked on at once: enough to fill the device's matrix units."""
 
 STORED_SLOTS = 512
-"""The same, at least, where the features are made again for each pass: it costs as much as about 128 columns."""
+"""The same, at least, where the features are made again for each pass: it costs as much as about 128 fits."""
 
 STORED_SHARE = 16
 """Share of the memory that one panel takes of features that are made again."""
@@ -50,7 +50,7 @@ def build_problem(
     exposure: np.ndarray | None,
     allowed: np.ndarray | None,
     dtype: str,
-    columns: int,
+    fits: int,
     mixed: bool,
     memory: float | None,
 ) -> Problem:
@@ -66,8 +66,8 @@ def build_problem(
         Rows that any split trains on: they set mean and standard deviation.
     allowed : (p, U) bool or None
         Features of each unit.
-    columns
-        How many columns will be solved at once, at most.
+    fits
+        How many fits will be solved at once, at most.
     mixed
         Whether to keep a copy in float32, for the way to the optimum.
     memory
@@ -84,17 +84,17 @@ def build_problem(
         to_standard[: len(mean)], sd = own / sd, own
     coefficients = _coefficients(sd, varies, allowed, penalty, y.shape[1])
     width = len(to_standard)
-    rows = _block_rows(len(used), width, columns)
+    rows = _block_rows(len(used), width, fits)
     form = _form(X, len(used), rows, width, np.dtype(dtype).itemsize + 4 * mixed, memory)
     maker = PanelMaker(X, y, exposure, masks, mean, sd, width, rows, dtype, form.standardised, not observations.linear)
-    tally = Tally(y, used, masks, width, observations, exposure)
-    panels = tuple(_panels(maker, used, form, tally))
+    sums = RowSums(y, used, masks, width, observations, exposure)
+    panels = tuple(_panels(maker, used, form, sums))
     slots = SLOTS.get(jax.default_backend(), SLOTS["gpu"])
-    slots = min(max(columns, 1), max(slots, STORED_SLOTS) if np.isfinite(form.room) else slots)
+    slots = min(max(fits, 1), max(slots, STORED_SLOTS) if np.isfinite(form.room) else slots)
     problem = Problem(
         panels=panels, observations=observations, dtype=dtype, features=len(mean), mean=mean, sd=sd,
         standard=None if form.standardised else _standard(mean, sd, width), **coefficients, to_standard=to_standard,
-        slots=slots, fast=None, used=used, responses=y, shares=exposure, **tally.result(),
+        slots=slots, fast=None, used=used, responses=y, shares=exposure, **sums.result(),
     )  # fmt: skip
     if not mixed:
         return problem
@@ -138,13 +138,13 @@ def _form(X, used: int, rows: int, width: int, itemsize: int, memory: float | No
     return _Form(False, blocks, memory // (blocks * block) - IN_FLIGHT)
 
 
-def _panels(maker: PanelMaker, used: np.ndarray, form: _Form, tally: Tally) -> Iterator[Panel | StoredPanel]:
-    """Make all panels once, for the tally's sake; yield them, or those that have no room as recipes."""
+def _panels(maker: PanelMaker, used: np.ndarray, form: _Form, sums: RowSums) -> Iterator[Panel | StoredPanel]:
+    """Make all panels once, for the sake of the sums; yield them, or those that have no room as recipes."""
     step = form.blocks * maker.rows
     for number, start in enumerate(range(0, max(len(used), 1), step)):
         here = used[start : start + step]
         count = bucket(-(-len(here) // maker.rows) or 1, PANEL_SIZES)
-        panel = maker.make(here, count, tally)
+        panel = maker.make(here, count, sums)
         yield panel if number < form.room else StoredPanel(maker, here, count, panel.occupied)
 
 
@@ -155,9 +155,9 @@ def _standard(mean: np.ndarray, sd: np.ndarray, width: int) -> tuple[np.ndarray,
     return np.pad(mean, (0, width - len(mean))), factor
 
 
-def _block_rows(rows: int, width: int, columns: int) -> int:
-    """Return the rows of a block: a power of two such that the block and its columns stay in cache."""
-    best = 2 ** int(np.log2(2**18 / (width + min(columns, 128))))
+def _block_rows(rows: int, width: int, fits: int) -> int:
+    """Return the rows of a block: a power of two such that the block and its fits stay in cache."""
+    best = 2 ** int(np.log2(2**18 / (width + min(fits, 128))))
     smallest = 2 ** int(np.ceil(np.log2(max(rows, 1))))
     if jax.default_backend() != "cpu":
         return min(DEVICE_ROWS, max(smallest, 256))

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from glm_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value, responses
+from engine_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value, responses
 from scipy.optimize import approx_fprime, minimize_scalar
 from scipy.stats import nbinom, poisson
 
-from nwbglm.engine.build import build_problem
-from nwbglm.engine.columns import Columns, evaluate
+from nwbglm.engine.data.build import build_problem
 from nwbglm.engine.fit import Status, fit_splits, predict
+from nwbglm.engine.objective import Fits, evaluate
 from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
 from nwbglm.engine.penalties import NO_PENALTY
 from nwbglm.errors import ProblemError
@@ -35,18 +35,18 @@ def test_gradient_and_hessian_of_the_objective(observations, kind):
     X, y = responses(observations, 5, rows=700)
     everything, penalty, strength, dispersion = np.ones(len(X), bool), penalty_of(kind, 5), 0.3, 0.7
     rng = np.random.default_rng(0)
-    columns = Columns(np.array([1, 0]), np.zeros(2, int), np.full(2, strength), np.full(2, dispersion))
+    fits = Fits(np.array([1, 0]), np.zeros(2, int), np.full(2, strength), np.full(2, dispersion))
     with jax.enable_x64(True):
         problem = build_problem(
             X, y, everything[None], everything, penalty=penalty, observations=observations, exposure=None,
-            allowed=None, dtype="float64", columns=2, mixed=False, memory=None,
+            allowed=None, dtype="float64", fits=2, mixed=False, memory=None,
         )  # fmt: skip
         theta = rng.normal(size=(2, problem.width)) * 0.2 * problem.usable[0]
-        point = evaluate(problem, columns, theta, hessian=True)
+        point = evaluate(problem, fits, theta, hessian=True)
     sd = X.std(axis=0)
     Z = (X - X.mean(axis=0)) / sd
     inside = [*range(5), problem.width - 1]
-    for i, unit in enumerate(columns.unit):
+    for i, unit in enumerate(fits.unit):
 
         def objective(v, unit=unit):
             loss = mean_loss(observations, y[:, unit], Z @ v[:-1] + v[-1], dispersion)
@@ -57,8 +57,8 @@ def test_gradient_and_hessian_of_the_objective(observations, kind):
         forward, backward = approx_fprime(at, objective, 1e-6), approx_fprime(at, objective, -1e-6)
         np.testing.assert_allclose(point.gradient[i, inside], (forward + backward) / 2, atol=1e-8)
         exact = jax_hessian(observations, Z, y[:, unit], at, dispersion)
-        pull = strength * problem.quadratic[np.ix_(inside, inside)]
-        np.testing.assert_allclose(point.hessian[i][np.ix_(inside, inside)], exact + pull, atol=1e-10)
+        penalty_hessian = strength * problem.quadratic[np.ix_(inside, inside)]
+        np.testing.assert_allclose(point.hessian[i][np.ix_(inside, inside)], exact + penalty_hessian, atol=1e-10)
 
 
 def jax_hessian(observations, Z, y, at, dispersion):

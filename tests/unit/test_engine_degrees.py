@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from glm_problems import MODELS, penalty_of, responses
+from engine_problems import MODELS, penalty_of, responses
 
 from nwbglm.engine.degrees import effective_parameters, predicted_sums
 from nwbglm.engine.fit import fit_splits, predict

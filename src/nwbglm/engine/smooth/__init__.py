@@ -1,0 +1,1 @@
+"""Smooth penalties: many fits descend at once, by directions from Hessians or from memory around a metric."""
