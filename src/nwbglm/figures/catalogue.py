@@ -204,8 +204,8 @@ FIGURES: dict[str, FigureSpec] = {
     "scores": FigureSpec(
         "Scores of the models",
         "One point a unit, lines join the same unit, the bar is the median. Filled: held out; hollow: in-sample. "
-        " Triangles: below the axis, with their number. Good: held-out scores above 0 and close to the "
-        "in-sample ones; a large gap between them is overfitting.",
+        "Triangles: below the axis, with their number. Good: held-out scores close to the in-sample ones; a large gap "
+        "between them is overfitting. Above 0 alone is no evidence of an effect.",
         ("fits",),
         "scores:draw_scores",
         _always,
@@ -224,7 +224,7 @@ OVERALL: dict[str, FigureSpec] = {
     "scores": FigureSpec(
         "Scores over all sessions",
         "One point a unit; the bar is the median over units. Filled: held out; hollow: in-sample. Triangles: "
-        "below the axis, with their number. Good: above 0, held out close to in-sample. Where the study holds nothing "
+        "below the axis, with their number. Good: held out close to in-sample; above 0 alone is no evidence of an effect. Where the study holds nothing "
         "out, all are in-sample and favour the larger model.",
         ("scores",),
         "overall:draw_scores",
@@ -233,8 +233,9 @@ OVERALL: dict[str, FigureSpec] = {
     "differences": FigureSpec(
         "Paired differences between models",
         "Held-out bits per spike (in-sample ones where nothing is held out) of the first model minus the second, "
-        " one point a unit; bar: median, with the 95 % "
-        "interval of a bootstrap over sessions where there are two or more. Good: an interval that excludes 0.",
+        "one point a unit; bar: the mean over sessions of their units' medians, below it its 95 % interval where there "
+        "are two sessions or more (t below ten, hierarchical bootstrap from ten on). It speaks of sessions like these, "
+        "not of single units.",
         ("pairs",),
         "overall:draw_differences",
         lambda study: WHOLE if len(study.models) > 1 else (),

@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from nwbglm.comparison import POOLED, ROUNDING, headline, primary, summarise_models, summarise_pairs
+from nwbglm.comparison import POOLED, ROUNDING, headline, primary, summarise_models, summarise_pairs, unpaired
 from nwbglm.figures import FIGURES, OVERALL, figures_of, overall_figures_of, split_name, title_of
 from nwbglm.figures.catalogue import FigureSpec
 from nwbglm.figures.style import csv_text
@@ -127,6 +127,7 @@ class _Pages:
             glance=at_a_glance(self.study, self.tables),
             sessions=html_table(self._session_rows(), raw=("session",)),
             models=html_table(model_rows(self.study, scores)),
+            apart=[reason for _, _, reason in unpaired(scores)],
             pairs=html_table(pair_rows(pairs, self.study.seed)),
             figures=drawn,
             recovered=html_table(recovered),
@@ -248,6 +249,7 @@ KINDS = {"test": "test epochs", "held-out": "held out (folds)", "in-sample": "in
 def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     """Return the comparison of models as it is shown: medians over units, with quartiles."""
     summary = summarise_models(scores)
+    shown = [score for score in SCORES if score.summarised and len(summary) and _adds(score, summary)]
     rows = []
     for line in summary.itertuples() if len(summary) else ():
         rows.append(
@@ -257,12 +259,20 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
                 "scored": KINDS[line.kind],
                 "units": line.units,
                 "parameters": _parameters(line),
-                **{score.label: _with_quartiles(line, score) for score in SCORES if score.summarised},
+                **{score.label: _with_quartiles(line, score) for score in shown},
             }
         )
     order = {kind: i for i, kind in enumerate(KINDS.values())}
     table = pd.DataFrame(rows)
     return table.sort_values("scored", key=lambda column: column.map(order), kind="stable") if rows else table
+
+
+def _adds(score: Score, summary: pd.DataFrame) -> bool:
+    """Whether a score is known, and says more than bits per spike do."""
+    known = summary[f"{score.name}_median"].notna()
+    return bool(known.any()) and not (
+        score.name == "bits_per_bin" and summary.bits_per_spike_median[known].notna().all()
+    )
 
 
 def _parameters(line: Any) -> str:
@@ -286,7 +296,7 @@ def _rounded(value: float) -> float:
     return 0.0 if abs(value) < ROUNDING else value
 
 
-INTERVALS = {"t": "t over session medians", "hierarchical": "hierarchical bootstrap", "none": ""}
+INTERVALS = {"t": "t", "hierarchical": "bootstrap", "none": ""}
 
 
 def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -295,7 +305,7 @@ def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for line in summary.itertuples() if len(summary) else ():
         score = by_name(line.score)
-        interval = f"{number(line.low)} to {number(line.high)} ({INTERVALS[line.method]})"
+        interval = f"{number(line.low, 3)} to {number(line.high, 3)} ({INTERVALS[line.method]})"
         rows.append(
             {
                 "model": line.model,
@@ -304,6 +314,7 @@ def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
                 "units": line.units,
                 "units better": line.units_better,
                 f"difference ({score.label})": line.estimate,
+                "sessions": line.sessions,
                 "95 % over sessions": interval if pd.notna(line.low) else "(one session: no interval)",
                 "same rows": "yes" if line.same_rows else "no",
             }
