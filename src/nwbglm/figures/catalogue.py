@@ -224,7 +224,8 @@ OVERALL: dict[str, FigureSpec] = {
     "scores": FigureSpec(
         "Scores over all sessions",
         "One point a unit; the bar is the median over units. Filled: held out; hollow: in-sample. Triangles: "
-        "below the axis, with their number. Good: held out close to in-sample; above 0 alone is no evidence of an effect. Where the study holds nothing "
+        "below the axis, with their number. Good: held out close to in-sample; above 0 alone is no "
+        "evidence of an effect. Where the study holds nothing "
         "out, all are in-sample and favour the larger model.",
         ("scores",),
         "overall:draw_scores",
