@@ -130,7 +130,7 @@ def inspect_recording(path: str | os.PathLike[str], study: Study | None = None, 
 def bin_recording(
     path: str | os.PathLike[str], study: Study | None = None, *, session: str = "", **settings: Any
 ) -> xr.Dataset:
-    """Bring a recording to one time axis: spike counts, signals, epochs.
+    """Bring a recording to one time axis: responses, signals, epochs.
 
     Parameters
     ----------
@@ -146,8 +146,8 @@ def bin_recording(
     Returns
     -------
     xarray.Dataset
-        A ``binned`` store: ``spike_count (time, unit)``, one variable ``(time)`` for each signal, ``segment (time)``,
-        ``in_epoch (purpose, time)``; what the file knows of the units is along ``unit``.
+        A ``binned`` store: ``response (time, unit)``, spike counts as a rule; one variable ``(time)`` for each signal;
+        ``segment (time)``, ``in_epoch (purpose, time)``; what the file knows of the units is along ``unit``.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def bin_recording(
     ...     epochs={"use": {"tags": "Noise 1"}},
     ...     signals={"current": {"from": "stimulus", "units": "pA"}},
     ... )
-    >>> dict(binned.spike_count.sizes)
+    >>> dict(binned.response.sizes)
     {'time': 75000, 'unit': 1}
     """
     from nwbglm.binning import bin_recording
@@ -455,7 +455,7 @@ def simulate_spikes(fits: xr.Dataset, binned: xr.Dataset, *, draws: int = 1, see
     Returns
     -------
     xarray.Dataset
-        ``spike_count (draw, time, unit)``; ``valid (time)``; ``ran_away (draw)``: when a rate first passed what a
+        ``response (draw, time, unit)``; ``valid (time)``; ``ran_away (draw)``: when a rate first passed what a
         neuron can do, s, NaN where none did.
 
     Raises
@@ -466,7 +466,7 @@ def simulate_spikes(fits: xr.Dataset, binned: xr.Dataset, *, draws: int = 1, see
     Examples
     --------
     >>> drawn = nwbglm.simulate_spikes(fits, binned, draws=2, seed=0)
-    >>> dict(drawn.spike_count.sizes)
+    >>> dict(drawn.response.sizes)
     {'draw': 2, 'time': 75000, 'unit': 1}
     """
     from nwbglm.fits.generate import simulate

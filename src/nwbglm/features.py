@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -133,7 +133,7 @@ def build_features(
 def remake(store: xr.Dataset, binned: xr.Dataset) -> Maker:
     """Return what makes a store's features again, from the bins that it was made of."""
     term = Term.model_validate_json(store.attrs["term"])
-    makers = [
+    makers: list[Maker] = [
         Lagged(binned, factor) if factor.basis.window else Valued(binned, factor, bounds)
         for factor, bounds in zip(term.factors, json.loads(store.attrs["bounds"]), strict=True)
     ]
@@ -205,7 +205,7 @@ def _label(
             "ahead": float(max(-_shortest_lag(factor, binned) for factor in term.factors)),
         },
     )
-    if own and (input_valid != valid[:, None]).any():
+    if own and (input_valid != np.asarray(valid)[:, None]).any():
         dataset["input_valid"] = (("time", "input_unit"), input_valid)
         dataset = dataset.assign_coords(input_unit=np.array(inputs, dtype=str))
     return dataset
@@ -276,7 +276,7 @@ def filters(fits: xr.Dataset, term: str, *, of: str = "coef") -> xr.DataArray:
         values = np.moveaxis(np.tensordot(values, table.values, axes=(axis, 1)), -1, axis)
     coupled = settings.of_spikes and not settings.own
     dims = [*leading, "sender", *(name for _, name in tables)]
-    coordinates = {dim: fits[dim].values for dim in leading if dim in fits.coords}
+    coordinates: dict[Hashable, Any] = {dim: fits[dim].values for dim in leading if dim in fits.coords}
     coordinates |= {name: (name, fits[table.dims[0]].values, fits[table.dims[0]].attrs) for table, name in tables}
     found = xr.DataArray(values, dims=dims, coords=coordinates, name=term, attrs={"long_name": "log rate per input"})
     if not coupled:

@@ -235,7 +235,7 @@ def test_neighbours_are_smoothed_where_columns_say_that_they_are_neighbours(feat
     smooth = {"smoothness": {"strength": 1.0}}
     ours = nwbglm.fit(features, binned, penalty=smooth)
     matrix, rows = features["history"].features, features["history"].valid.values
-    counts = binned.spike_count[features["history"].row.values]
+    counts = binned.response[features["history"].row.values]
     theirs = nwbglm.fit(matrix.where(xr.DataArray(rows, dims="time")), counts.values, penalty=smooth)
     np.testing.assert_allclose(theirs.coef, ours.coef, rtol=1e-5)
     with pytest.raises(ProblemError, match="neighbours"):

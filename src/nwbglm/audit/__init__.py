@@ -342,11 +342,13 @@ def _period(recording: Recording, settings: DataSettings, name: str) -> Iterator
     from nwbglm.binning.sources import find_source
 
     signal = settings.signals[name]
+    period = signal.circular
     source = find_source(recording, signal, name)
     series = source.parts[0]
     sample = series.values(0, 100_000, signal.column if series.columns > 1 else None) * source.scale
     spread = float(np.nanmax(sample) - np.nanmin(sample)) if np.isfinite(sample).any() else 0.0
-    if spread > 1.05 * signal.circular and spread < 40 * signal.circular and series.data.dtype.kind == "f":
-        seen = f"values spread over {spread:.3g}, more than the period {signal.circular:.3g}"
+    assert period is not None and series.data is not None  # only circular signals come here, and they were read
+    if spread > 1.05 * period and spread < 40 * period and series.data.dtype.kind == "f":
+        seen = f"values spread over {spread:.3g}, more than the period {period:.3g}"
         mend = "right for an unwrapped angle; else correct `period` or `units` (degrees?)"
         yield Finding("period-doubtful", "warn", f"signals.{name}", seen, mend)

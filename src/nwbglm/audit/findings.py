@@ -15,6 +15,7 @@ from nwbglm.recording.choose import REFRACTORY
 from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
 from nwbglm.recording.si import parse
+from nwbglm.recording.sweeps import Sweeps
 from nwbglm.recording.tables import Table
 from nwbglm.verdict import Finding, Level
 
@@ -119,7 +120,7 @@ def _unit(series: Series) -> Iterator[Finding]:
         yield Finding("unit-doubtful", "warn", series.path, seen, mend)
 
 
-def _intervals(recording: Recording, table: Table) -> Iterator[Finding]:
+def _intervals(recording: Recording, table: Table | Sweeps) -> Iterator[Finding]:
     intervals, bad = recording.intervals(table)
     if bad.size:
         seen = f"{bad.size} of {len(table)} rows have no time, or stop before they start (row {bad[0]}, for one)"

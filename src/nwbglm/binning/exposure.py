@@ -43,6 +43,7 @@ def _blank(recording: Recording, settings: DataSettings, name: str, blank: Blank
     elif blank.epochs is not None:
         found = choose_selection(recording, settings, blank.epochs, f"{field}.epochs")
     else:
+        assert blank.events is not None  # the one source that is left
         rows = find_rows(recording, blank.events, blank.where, field)
         times = rows.numbers(rows.time_column(recording.where), recording.where)
         good = np.isfinite(times)

@@ -124,6 +124,7 @@ class Source:
                 yield self.parts[0], piece
             return
         sweeps = self.recording.sweeps
+        assert sweeps is not None  # the source is a side of theirs
         rows, _ = self.recording.intervals(sweeps)
         mine = rows.take(rows.clock == clock).sorted()
         for span in mine:
@@ -219,6 +220,7 @@ def _derive_stretch(times: np.ndarray, values: np.ndarray, signal: Signal) -> np
 
 def _smoothed(values: np.ndarray, source: Source) -> np.ndarray:
     signal = source.signal
+    assert signal.smooth is not None  # the caller has asked
     if signal.circular is None:
         return smooth(values, source.interval, signal.smooth, 8)
     turn = 2 * np.pi / signal.circular
@@ -234,5 +236,5 @@ def read_samples(source: Source, spans: Epochs) -> list[tuple[np.ndarray, np.nda
         for times, values in source.blocks(span.clock, spans.take([index])):
             inside = (times >= span.start) & (times < span.stop)
             parts.append((times[inside], values[inside]))
-        found.append(tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
+        found.append((np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])))
     return found

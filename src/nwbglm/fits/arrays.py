@@ -104,7 +104,7 @@ def fit_arrays(
     term = xr.Dataset({"valid": ("time", known)}, {"term": ("feature", [name])}, {"window": history})
     folds = split_rows(binned, [term], settings.folds, seed=seed)
     splits = plan_splits(folds, known, halves=model.halves, nested=settings.nested)
-    used = splits.train.any(axis=0) | splits.test.any(axis=0)
+    used = np.any(np.concatenate([splits.train, splits.test]), axis=0)
     splits = splits._replace(train=splits.train[:, used], test=splits.test[:, used])
     columns = Columns({key: X[key].values for key in ("term", "input", "function")})
     matrix = X.values[used]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import xarray as xr
@@ -19,6 +20,17 @@ from nwbglm.study.terms import OTHER_SPIKES, Term
 from .rows import FeatureRows, RowsOfStore, last_held
 
 OWN = "own"  # what a fit calls the input of its own columns
+
+
+class Labelled(Protocol):
+    """What the columns of a matrix are, however it is made."""
+
+    @property
+    def labels(self) -> dict[str, np.ndarray]:
+        """Coordinates of the columns: ``term``, ``input``, ``function``."""
+
+    def differences(self, order: int) -> np.ndarray:
+        """Return the differences between neighbouring columns, shape (differences, features)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +111,7 @@ class Design:
                 at += len(piece)
         return made
 
-    def mask(self, units: Sequence[int]) -> np.ndarray | None:
+    def mask(self, units: Sequence[int] | np.ndarray) -> np.ndarray | None:
         """Return which features each unit may use, shape (features, units); None where that is all."""
         if not any(OTHER_SPIKES in store.attrs["of"] for store in self.stores):
             return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,11 +53,19 @@ def draw_counts(expected: np.ndarray, *, seed: int) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnames=("observations",))
-def _simulate(keys, drive, weights, reset, limit, dispersion, observations):
+def _simulate(
+    keys: jax.Array,
+    drive: np.ndarray,
+    weights: np.ndarray,
+    reset: np.ndarray,
+    limit: float,
+    dispersion: np.ndarray,
+    observations: str,
+) -> tuple[jax.Array, jax.Array]:
     """Step through time once for each key; return counts (draws, time, unit) and whether a rate was above the limit."""
     model = MODELS[observations]
 
-    def step(pending, inputs):
+    def step(pending: jax.Array, inputs: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         key, now, fresh = inputs
         pending = jnp.where(fresh, 0.0, pending)
         expected = model.mean(now + pending[0], jnp)
@@ -67,7 +76,7 @@ def _simulate(keys, drive, weights, reset, limit, dispersion, observations):
         pending = pending + jnp.einsum("s,lsr->lr", count, weights)
         return pending, (count, expected > limit)
 
-    def once(key):
+    def once(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         steps = jax.random.split(key, drive.shape[0])
         _, found = jax.lax.scan(step, jnp.zeros(weights.shape[::2]), (steps, drive, reset))
         return found
@@ -157,8 +166,8 @@ def simulate(
         top = min(limit * bin_width, MODELS[settings.observations].ceiling)
         dispersion = fits["dispersion"].values
         counts, above = _simulate(keys, drive, weights, reset, top, dispersion, settings.observations)
-    counts, above = np.asarray(counts), np.asarray(above).any(axis=2)
-    ran_away = np.where(above.any(axis=1), above.argmax(axis=1) * bin_width, np.nan)
+    over = np.any(np.asarray(above), axis=2)
+    ran_away = np.where(over.any(axis=1), over.argmax(axis=1) * bin_width, np.nan)
     gain = loop_gain(fits)
     if np.isfinite(ran_away).any():
         log.warning(

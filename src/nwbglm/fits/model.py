@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -25,7 +25,7 @@ from nwbglm.study import Fit, Model
 from nwbglm.study import Penalty as PenaltySettings
 
 from .checks import refuse_impossible, report_constant_features, report_silent_units
-from .design import Design, pick_terms
+from .design import Design, Labelled, pick_terms
 from .record import assemble, describe
 from .splits import Splits, block_of_units, kept_rows, plan_splits
 
@@ -79,7 +79,7 @@ def fit_model(
     units = block_of_units(binned.sizes["unit"], block)
     kept, unit_kept = kept_rows(binned, folds, stores, settings.rows)
     splits = plan_splits(folds, kept, halves=model.halves, nested=settings.nested)
-    used = splits.train.any(axis=0) | splits.test.any(axis=0)
+    used = np.any(np.concatenate([splits.train, splits.test]), axis=0)
     splits = splits._replace(train=splits.train[:, used], test=splits.test[:, used])
     design = Design(stores, used)
     # a block without units is fitted as if it had the first one, which is then taken out: all shapes hold
@@ -169,7 +169,7 @@ def _groups(
     final = np.flatnonzero(splits.train[splits.final])
     memory = settings.memory - design.nbytes
     if design.nbytes <= memory:  # there is room for them twice: as they are stored, and as the engine holds them
-        features = design.matrix
+        features: Callable[..., Any] = design.matrix
     else:
         memory, features = settings.memory, design.by_rows(binned)
         log.info("%s: features of %.3g GB are made again for each pass over them", where, design.nbytes / 1e9)
@@ -236,7 +236,7 @@ def tell_fits(
     }
 
 
-def resolve_penalty(settings: PenaltySettings, deviation: np.ndarray, design: Design) -> Penalty:
+def resolve_penalty(settings: PenaltySettings, deviation: np.ndarray, design: Labelled) -> Penalty:
     """Resolve scale, groups and relative strengths into the engine's penalty.
 
     The scale is the features' standard deviation over the rows of the final fit, 1 where a feature does not vary: with

@@ -13,7 +13,7 @@ from nwbglm.engine.fit import SplitFits, Status
 from nwbglm.study import Fit, Model
 
 from .choice import choose_nested, choose_strength, choose_without_each_fold
-from .design import Design, term_name
+from .design import Design, Labelled, term_name
 from .splits import Splits
 
 FINAL = "final"
@@ -32,7 +32,7 @@ def _choose(fits: SplitFits, splits: Splits, settings: Fit) -> tuple[np.ndarray,
     return final, np.array(each, dtype=int).reshape(len(scores), folds)
 
 
-def assemble(fits: SplitFits, splits: Splits, settings: Fit, design: Design) -> xr.Dataset:
+def assemble(fits: SplitFits, splits: Splits, settings: Fit, design: Labelled) -> xr.Dataset:
     """Pick what is stored of all fits, with names for the axes."""
     strengths = settings.penalty.strengths
     final_chosen, fold_chosen = _choose(fits, splits, settings)

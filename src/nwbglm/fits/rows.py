@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from nwbglm.features import remake
+from nwbglm.making import Maker
 from nwbglm.study import Term
 
 __all__ = ["FeatureRows", "RowsOfStore", "SomeRows", "last_held"]
@@ -63,7 +64,8 @@ class RowsOfStore:
 
     def __init__(self, store: xr.Dataset, binned: xr.Dataset):
         self.variable = store["features"].variable
-        self.maker, self.row = None, store["row"].values
+        self.row = store["row"].values
+        self.maker: Maker | None = None
         if Term.model_validate_json(store.attrs["term"]).of_spikes:
             self.maker = remake(store, binned)
 
@@ -71,8 +73,8 @@ class RowsOfStore:
         """Return what gives rows of some columns, ascending, every function of an input."""
         if self.maker is None:
             return _Held(self.variable, columns)
-        inputs = np.unique(columns // self.maker.count)
-        return lambda rows: self.maker.make(inputs, self.row[rows])
+        maker, inputs = self.maker, np.unique(columns // self.maker.count).tolist()
+        return lambda rows: maker.make(inputs, self.row[rows])
 
 
 def last_held(part: SomeRows) -> SomeRows:

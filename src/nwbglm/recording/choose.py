@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +12,7 @@ from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError, StudyError
 from nwbglm.recording.model import Recording
 from nwbglm.recording.select import names, select
+from nwbglm.recording.sweeps import Sweeps
 from nwbglm.recording.tables import Table
 from nwbglm.study.base import nearest
 from nwbglm.study.data import PURPOSES, DataSettings, EpochSelection
@@ -129,16 +131,16 @@ def _what_there_is(recording: Recording, selection: EpochSelection) -> str:
     return f"{table.path} has {len(found)} rows labelled {shown}"
 
 
-def select_rows(table: Table, expression: str, where: str) -> np.ndarray:
+def select_rows(table: Table | Sweeps, expression: str, where: str) -> np.ndarray:
     """Compute an expression over a table's columns; `row`, `id` and `duration` are known too."""
 
-    def lookup(name: str):
+    def lookup(name: str) -> np.ndarray | list[np.ndarray]:
         if name == "row":
             return np.arange(len(table))
         if name == "id":
             return table.ids
         if name == "duration" and name not in table:
-            return table.column("stop_time") - table.column("start_time")
+            return np.asarray(table.column("stop_time")) - np.asarray(table.column("start_time"))
         return table.column(name)
 
     return select(expression, lookup, [*table.columns, "row", "id", "duration"], len(table), where=where)
@@ -165,18 +167,24 @@ class UnitColumns:
         table = self.recording.units.table
         return [*self.computed, "id", *(table.columns if table is not None else ())]
 
-    def __call__(self, name: str):
+    def __call__(self, name: str) -> np.ndarray | list[np.ndarray]:
         """Give a column by its name."""
         units = self.recording.units
         if name in ("unit", "id"):
             return units.ids
-        return getattr(self, name) if name in self.computed else units.table.column(name)
+        if name in self.computed:
+            return getattr(self, name)
+        assert units.table is not None  # `names` lists no other column then
+        return units.table.column(name)
 
     def _observed(self, unit: int) -> Epochs:
         intervals = self.recording.units.observed(unit)
         if intervals is None:
             return self.use
-        parts = [Epochs.of(*intervals.T, clock=np.full(len(intervals), clock)) for clock in np.unique(self.use.clock)]
+        parts = [
+            Epochs.of(intervals[:, 0], intervals[:, 1], clock=np.full(len(intervals), clock))
+            for clock in np.unique(self.use.clock)
+        ]
         return epochs.intersect(self.use, epochs.concatenate(parts))
 
     @cached_property
@@ -195,7 +203,7 @@ class UnitColumns:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.observed > 0, self.spikes / self.observed, np.nan)
 
-    def _trains(self):
+    def _trains(self) -> Iterator[np.ndarray]:
         for unit in range(len(self.recording.units)):
             yield np.concatenate([self._on_clock(unit, int(clock)) for clock in np.unique(self.use.clock)])
 

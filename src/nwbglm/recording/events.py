@@ -38,7 +38,7 @@ class Rows:
 
     path: str
     columns: tuple[str, ...]
-    column: Callable[[str], np.ndarray]
+    column: Callable[[str], np.ndarray | list[np.ndarray]]
     clock: np.ndarray
 
     def numbers(self, name: str, where: str) -> np.ndarray:
@@ -92,7 +92,7 @@ def _rows_of_table(recording: Recording, table: Table | Sweeps, expression: str 
         intervals, _ = recording.intervals(table)
         clock[intervals.row] = intervals.clock
 
-    def column(name: str):
+    def column(name: str) -> np.ndarray | list[np.ndarray]:
         values = table.column(name)
         return (
             values[kept]

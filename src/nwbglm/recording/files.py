@@ -9,7 +9,9 @@ judged by its form: a group with ``data`` and times is a time series, whatever e
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import IOBase
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,7 +29,11 @@ class Hdf5Array(Array):
         self._dataset = dataset
         self.path = dataset.name.lstrip("/")
         self.shape: tuple[int, ...] = dataset.shape or ()
-        self.dtype = dataset.dtype
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+        return self._dataset.dtype
 
     @property
     def attrs(self) -> dict:
@@ -44,7 +50,7 @@ class Hdf5Array(Array):
         """Whether the values name other objects of the file."""
         return h5py.check_ref_dtype(self.dtype) is not None
 
-    def read(self, selection=()) -> np.ndarray:
+    def read(self, selection: Any = ()) -> np.ndarray:
         """Read what a numpy selection names; text as `str`, references as paths, compounds field by field."""
         if self.is_text:
             return np.asarray(self._dataset.asstr()[selection], dtype=object)
@@ -57,7 +63,7 @@ class Hdf5Array(Array):
 
     def _read_compound(self, values: np.ndarray) -> np.ndarray:
         fields = {}
-        for name in self.dtype.names:
+        for name in self.dtype.names or ():
             column = values[name]
             if h5py.check_ref_dtype(self.dtype[name]) is not None:
                 column = _paths(self._dataset.file, column)
@@ -107,11 +113,11 @@ class Hdf5Group(Group):
                 yield name, link.path
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _paths(file: h5py.File, values) -> np.ndarray:
+def _paths(file: h5py.File, values: Any) -> np.ndarray:
     flat = np.atleast_1d(np.asarray(values, dtype=object))
     named = [file[reference].name.strip("/") if reference else "" for reference in flat.ravel()]
     return np.array(named, dtype=object).reshape(flat.shape)
@@ -133,7 +139,7 @@ def _attributes(node: h5py.HLObject) -> dict:
     return plain
 
 
-def open_hdf5(source, where: str) -> h5py.File:
+def open_hdf5(source: str | Path | IOBase, where: str) -> h5py.File:
     """Open an HDF5 file for reading.
 
     Parameters

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from nwbglm.recording.sweeps import Sweeps, find_sweeps
 from nwbglm.recording.tables import Table, is_interval_table, is_table
 from nwbglm.recording.units import Units
 from nwbglm.recording.zarr_files import is_zarr, open_zarr
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +121,7 @@ class Recording:
         """Find a table of intervals by its name, its path, or the end of its path."""
         return self.find(name, self.tables, "interval table")
 
-    def find(self, name: str, known: dict, what: str):
+    def find(self, name: str, known: dict[str, T], what: str) -> T:
         """Find an object among known ones by its path, or the end of its path."""
         return _find(name, known, what, self.where)
 
@@ -173,7 +176,7 @@ def row_labels(table: Table | Sweeps) -> np.ndarray:
     return np.array([str(row) for row in range(len(table))], dtype=object)
 
 
-def _find(name: str, known: dict, what: str, where: str):
+def _find(name: str, known: dict[str, T], what: str, where: str) -> T:
     wanted = name.strip("/")
     if wanted in known:
         return known[wanted]

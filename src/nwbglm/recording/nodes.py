@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,11 @@ class Array(ABC):
 
     path: str
     shape: tuple[int, ...]
-    dtype: np.dtype
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
 
     @property
     @abstractmethod
@@ -34,7 +39,7 @@ class Array(ABC):
         """Whether the values name other objects of the file."""
 
     @abstractmethod
-    def read(self, selection=()) -> np.ndarray:
+    def read(self, selection: Any = ()) -> np.ndarray:
         """Read what a numpy selection names; text as `str`, references as paths, compounds field by field."""
 
 

@@ -131,7 +131,7 @@ class RangeFile(io.RawIOBase):
         self._next = index + count
         return self._blocks[index]
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Read into a buffer from where we are."""
         length = max(0, min(len(buffer), self.size - self._position))
         view, done = memoryview(buffer).cast("B"), 0

@@ -133,10 +133,10 @@ class _Evaluator:
             quoted = f"{name!r} is no column; texts stand in quotes"
             raise self.wrong(f"names an unknown column: {quoted}", nearest(name, self.columns))
         try:
-            found = self.lookup(name)
+            column = self.lookup(name)
         except KeyError as error:
             raise self.wrong(f"follows {name!r}, which leads nowhere", nearest(name, self.columns)) from error
-        found = _Ragged(found) if isinstance(found, list) else _plain(np.asarray(found))
+        found = _Ragged(column) if isinstance(column, list) else _plain(np.asarray(column))
         values = found.flat if isinstance(found, _Ragged) else found
         if not (_is_text(values) or values.dtype.kind in "buif" or not values.size) or values.ndim > 1:
             kind = "several values a row" if values.ndim > 1 else "neither numbers nor texts"
@@ -150,14 +150,17 @@ class _Evaluator:
         return value.astype(bool)
 
     def numbers(self, operation: Callable, left: np.ndarray | _Ragged, right: np.ndarray | _Ragged) -> np.ndarray:
+        sides = []
         for side in (left, right):
             if isinstance(side, _Ragged) or side.dtype.kind not in "buif":
                 raise self.wrong("calculates with something that is no number", "calculate with number columns only")
+            sides.append(side.astype(np.float64))
         with np.errstate(all="ignore"):
-            return operation(left.astype(np.float64), right.astype(np.float64))
+            return operation(*sides)
 
     def comparison(self, node: ast.Compare) -> np.ndarray:
-        left, result = self.compute(node.left), np.asarray(True)
+        left = self.compute(node.left)
+        result: np.ndarray = np.asarray(True)
         for symbol, target in zip(node.ops, node.comparators, strict=True):
             if isinstance(symbol, ast.In | ast.NotIn):
                 inside, left = self.membership(left, target)
@@ -168,31 +171,32 @@ class _Evaluator:
             left = right
         return result
 
-    def one_comparison(self, symbol: type, left, right) -> np.ndarray:
+    def one_comparison(self, symbol: type[ast.cmpop], left: Computed, right: Computed) -> np.ndarray:
         if isinstance(right, _Ragged):
             left, right, symbol = right, left, MIRRORED.get(symbol, symbol)
-        if not isinstance(left, _Ragged):
-            return self.plain(symbol, left, right)
         if isinstance(right, _Ragged):
             raise self.wrong("compares two columns that hold lists", "compare a list's entries with one value")
+        if not isinstance(left, _Ragged):
+            return self.plain(symbol, left, right)
         against = right[left.row] if right.ndim else right  # a row's entries with the row's own value
         some = left.any(self.plain(ast.Eq if symbol is ast.NotEq else symbol, left.flat, against))
         return ~some if symbol is ast.NotEq else some
 
-    def membership(self, left, target: ast.AST) -> tuple[np.ndarray, np.ndarray]:
+    def membership(self, left: Computed, target: ast.AST) -> tuple[np.ndarray, Computed]:
         """Tell which rows lie in a list that is written out, or have their value in a column of lists."""
         if not isinstance(target, ast.List | ast.Tuple | ast.Set):
             right = self.compute(target)
             if not isinstance(right, _Ragged):
                 raise self.wrong("asks `in` something that is no list", "write `location in ['adn', 'postsub']`")
             return self.one_comparison(ast.Eq, right, left), right
-        inside, item = np.asarray(False), np.asarray(False)
+        inside: np.ndarray = np.asarray(False)
+        item: Computed = inside
         for element in target.elts:
             item = self.compute(element)
             inside = inside | self.one_comparison(ast.Eq, left, item)
         return inside, item
 
-    def plain(self, symbol: type, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def plain(self, symbol: type[ast.cmpop], left: np.ndarray, right: np.ndarray) -> np.ndarray:
         texts = [_is_text(side) for side in (left, right)]
         if texts[0] != texts[1] and left.size and right.size:
             kinds = ["text" if text else "numbers" for text in texts]
@@ -217,7 +221,7 @@ class _Evaluator:
             raise self.wrong(f"asks for {name} of something that is no number", f"use {name} on a column of numbers")
         return np.abs(values.astype(np.float64)) if name == "abs" else _isnan(values)
 
-    def text_test(self, name: str, column, values: np.ndarray, text) -> np.ndarray:
+    def text_test(self, name: str, column: Computed, values: np.ndarray, text: Computed) -> np.ndarray:
         if isinstance(text, _Ragged) or text.ndim or not _is_text(text):
             raise self.wrong(f"gives {name} something that is no text", f"write {name}(location, 'ad')")
         if values.size and not _is_text(values):
@@ -226,6 +230,9 @@ class _Evaluator:
         wanted = str(text[()])
         found = np.array([test(str(value), wanted) for value in values.flat], dtype=bool).reshape(values.shape)
         return column.any(found) if isinstance(column, _Ragged) else found
+
+
+Computed = np.ndarray | _Ragged
 
 
 def _is_text(values: np.ndarray) -> bool:

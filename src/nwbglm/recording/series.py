@@ -112,6 +112,7 @@ class Series(Named):
         return self._shape_problem()
 
     def _shape_problem(self) -> str:
+        assert self.data is not None and self.timestamps is not None  # `problem` has asked
         shape, times = self.data.shape, self.timestamps.shape
         if len(times) != 1:
             return f"its timestamps have shape {times}, not one time a sample"
@@ -158,7 +159,7 @@ class Series(Named):
         -------
         (samples,), or (samples, columns) where there are several and none is named.
         """
-        if self.problem:
+        if self.data is None or self.problem:
             raise self._unreadable()
         rows = slice(start, self.samples if stop is None else min(stop, self.samples))
         if column is None and self.columns > 1:
@@ -203,6 +204,8 @@ class Series(Named):
         """
         low, high = samples
         if self.timestamps is None:
+            if self.rate is None:
+                raise self._unreadable()
             low = max(low, math.floor((start - self.starting_time) * self.rate) - 1)
             high = min(high, math.ceil((stop - self.starting_time) * self.rate) + 2)
         elif self.timing.backward > len(self.timing.runs) - 1 or self.timing.dropped:

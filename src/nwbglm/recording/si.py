@@ -40,7 +40,8 @@ class Unit(NamedTuple):
 def parse(text: str) -> Unit | None:
     """Read a unit such as ``pA``, ``cm/s``, ``m s^-1`` or ``microvolts``; None where it cannot be read."""
     text = text.strip().replace("**", "^").replace("·", "*").replace(" per ", "/")
-    factor, powers, sign = 1.0, {}, 1
+    factor, sign = 1.0, 1
+    powers: dict[str, int] = {}
     for token in re.split(r"([/*\s])", text):
         if token == "/":
             sign = -1
@@ -48,7 +49,7 @@ def parse(text: str) -> Unit | None:
             continue
         match = re.fullmatch(r"([^\d^\-]+?)\^?(-?\d+)?", token)
         known = _atom(match[1]) if match else None
-        if known is None:
+        if match is None or known is None:
             return None
         power = sign * int(match[2] or 1)
         dimension, worth = known

@@ -11,12 +11,15 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from nwbglm.errors import RecordingError
 from nwbglm.recording.nodes import Array, Group, Named
 from nwbglm.study.base import nearest
+
+Rows = TypeVar("Rows", bound="np.ndarray | list[np.ndarray]")
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Table(Named):
             ]
         return self._checked(name, rows)
 
-    def _checked(self, name: str, values):
+    def _checked(self, name: str, values: Rows) -> Rows:
         if len(values) != len(self):
             raise RecordingError(
                 f"column {name!r} has {len(values)} entries for {len(self)} rows",
@@ -155,7 +158,7 @@ class Table(Named):
             return [_pick(looked_up, rows) for rows in values]
         return _pick(looked_up, values)
 
-    def _member(self, path: str, tail: str):
+    def _member(self, path: str, tail: str) -> Any:
         group = self.root.get(path) if path else None
         if not isinstance(group, Group):
             return ""
@@ -185,7 +188,7 @@ class Table(Named):
         return plain
 
 
-def _pick(values, rows):
+def _pick(values: np.ndarray | list[np.ndarray], rows: np.ndarray) -> np.ndarray:
     rows = np.asarray(rows, dtype=np.int64)
     if isinstance(values, list):
         return np.concatenate([values[row] for row in rows]) if len(rows) else np.empty(0, dtype=object)
@@ -209,11 +212,17 @@ def _ranges(row: np.ndarray) -> Iterator[SampleRange]:
             yield SampleRange(int(item["idx_start"]), int(item["count"]), str(item[series]))
 
 
+class Columned(Protocol):
+    """What has columns by name."""
+
+    def __contains__(self, column: str) -> bool: ...
+
+
 def is_table(group: Group) -> bool:
     """Tell whether a group is a table: it declares its columns."""
     return "colnames" in group.attrs
 
 
-def is_interval_table(table: Table) -> bool:
+def is_interval_table(table: Columned) -> bool:
     """Tell whether each row of a table is a stretch of time."""
     return "start_time" in table and "stop_time" in table

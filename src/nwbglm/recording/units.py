@@ -54,6 +54,7 @@ class Units:
         low, high = self._ends[index], self._ends[index + 1]
         if high <= low:
             return np.empty(0)
+        assert self.table is not None  # without one no unit has spikes
         return rounded(self.table.array("spike_times").read(slice(int(low), int(high))))
 
     @cached_property
@@ -79,6 +80,7 @@ class Units:
 
     @cached_property
     def _observed(self) -> list[np.ndarray]:
+        assert self.table is not None  # `observed` has asked
         column = self.table.column("obs_intervals")
         return column if isinstance(column, list) else list(column)
 

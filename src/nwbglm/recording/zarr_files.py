@@ -81,7 +81,7 @@ class ZarrArray(Array):
     def _array(self) -> zarr.Array:
         return zarr.open_array(self._place, mode="r")
 
-    def _values(self, selection) -> np.ndarray:
+    def _values(self, selection: Any) -> np.ndarray:
         kind = self._metadata["data_type"]
         if not isinstance(kind, dict) or kind.get("name") != "struct":
             return np.asarray(self._array[selection])
@@ -126,7 +126,7 @@ class ZarrArray(Array):
         """Whether the values name other objects of the file."""
         return self._attributes.get("_DTYPE") == "object_reference"
 
-    def read(self, selection=()) -> np.ndarray:
+    def read(self, selection: Any = ()) -> np.ndarray:
         """Read what a numpy selection names; text as `str`, references as paths, compounds field by field."""
         values = self._values(selection)
         if self.is_reference:
@@ -139,7 +139,7 @@ class ZarrArray(Array):
     def _paths(self, values: np.ndarray) -> np.ndarray:
         """Give the fields that are references as paths."""
         references = self._attributes.get("_REFERENCE_FIELDS", [])
-        kinds = [(name, object if name in references else values.dtype[name]) for name in values.dtype.names]
+        kinds = [(name, object if name in references else values.dtype[name]) for name in values.dtype.names or ()]
         table = np.empty(values.shape, dtype=kinds)
         for name, _ in kinds:
             column = values[name]
@@ -193,7 +193,7 @@ class ZarrGroup(Group):
             return None if rest else ZarrArray(place, here, self._where, metadata)
         return ZarrGroup(place, here, self._where).get(rest)
 
-    def _follow(self, link: dict[str, str], rest: str) -> ZarrGroup | ZarrArray | None:
+    def _follow(self, link: dict[str, str], rest: str) -> Group | Array | None:
         depth = len([part for part in self.path.split("/") if part])
         root = self._place.parents[depth - 1] if depth else self._place
         if link.get("source", ".") != ".":

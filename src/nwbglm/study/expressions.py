@@ -73,10 +73,11 @@ class Expression:
         }
         return found - set(CONSTANTS)
 
-    def dotted(self, node: ast.Name | ast.Attribute) -> str:
+    def dotted(self, node: ast.expr) -> str:
         """Return the column that a node names."""
         if isinstance(node, ast.Name):
             return self.quoted.get(node.id, node.id)
+        assert isinstance(node, ast.Attribute)  # `parse` lets nothing else stand here
         return f"{self.dotted(node.value)}.{node.attr}"
 
     def wrong(self, what: str, mend: str) -> StudyError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -186,7 +186,10 @@ class Folds(Part):
         return self
 
 
-Observations = Literal[tuple(OBSERVATION_MODELS)]
+if TYPE_CHECKING:
+    Observations = str
+else:
+    Observations = Literal[tuple(OBSERVATION_MODELS)]
 OBSERVATIONS = "Distribution of a response given its mean, and the link: " + "; ".join(
     f"{name}: {model.words}" for name, model in OBSERVATION_MODELS.items()
 )

@@ -107,14 +107,15 @@ def _refuse_large(text: str, where: str) -> None:
             depth -= 1
         elif isinstance(event, yaml.NodeEvent):
             values += 1
+        line = 0 if event.start_mark is None else event.start_mark.line + 1
         if depth > DEEPEST:
             raise StudyError(
-                f"line {event.start_mark.line + 1}: nested deeper than {DEEPEST} levels",
+                f"line {line}: nested deeper than {DEEPEST} levels",
                 where=where,
                 mend="close the brackets of that line, or begin from one of the studies in config/",
             )
         if values > MOST_VALUES:
-            raise _too_many(where, event.start_mark.line + 1)
+            raise _too_many(where, line)
 
 
 def _too_many(where: str, line: int) -> StudyError:

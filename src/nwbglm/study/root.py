@@ -190,7 +190,8 @@ class Study(DataSettings):
 
 def join_mistakes(study: Study) -> list[str]:
     """List what is wrong with the joined sessions, with paths."""
-    mistakes, home = [], {}
+    mistakes: list[str] = []
+    home: dict[str, str] = {}
     for name, join in study.join.items():
         if name in study.recordings:
             mistakes.append(f"join.{name}: there is a recording of this name; choose another")

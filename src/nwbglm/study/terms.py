@@ -71,7 +71,10 @@ class Term(Part):
     @property
     def factors(self) -> tuple[Factor, ...]:
         """The inputs with their bases: one, or those of the product."""
-        return self.product or (Factor.model_construct(of=self.of, basis=self.basis),)
+        if self.product:
+            return self.product
+        assert self.of is not None and self.basis is not None  # `_one_form` has asked
+        return (Factor.model_construct(of=self.of, basis=self.basis),)
 
     @property
     def of_spikes(self) -> bool:
