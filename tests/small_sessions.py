@@ -62,11 +62,14 @@ def head_direction_session(rows=4000, seed=0, **more):
 
 
 class Stages:
-    """What the stages before a fit make of a session."""
+    """What the stages before a fit make of a session: `terms` are names in `TERMS`, or terms by name."""
 
     def __init__(self, binned, terms, seed=0, **folds):
         self.binned = binned
-        self.features = [build_features(binned, Term.model_validate(TERMS[name]), name=name) for name in terms]
+        entries = terms if isinstance(terms, dict) else {name: TERMS[name] for name in terms}
+        self.features = [
+            build_features(binned, Term.model_validate(entry), name=name) for name, entry in entries.items()
+        ]
         self.folds = split_rows(binned, self.features, Folds.model_validate({"blocks": 4} | folds), seed=seed)
 
     def fit(self, *terms: str, fit=None, block="0-of-1", **model):

@@ -10,6 +10,8 @@ import xarray as xr
 from scipy.special import gammaln
 from synthetic_data import FOLDS
 
+from nwbglm.filters import put_in_fits, tables_of_features
+
 STRENGTHS = np.array([0.1, 0.01, 0.001])
 STATUS = "ok no_spikes separable rank_deficient not_converged"
 
@@ -199,19 +201,16 @@ def _trained(folds, halves: bool) -> np.ndarray:
 
 
 def _label_features(dataset, term_names, features, first_unit) -> xr.Dataset:
-    term, inputs, function = [], [], []
+    term, inputs, function, settings = [], [], [], {}
     for t in term_names:
         store = features[t]
         keep = store.input.values == str(first_unit) if store.attrs["own"] else np.ones(store.sizes["feature"], bool)
         term += list(store.term.values[keep])
         inputs += ["own"] * keep.sum() if store.attrs["own"] else list(store.input.values)
         function += list(store.function.values[keep])
-        if "kernel" in store:
-            dataset[f"kernel_{t}"] = ((f"lag_{t}", f"function_{t}"), store.kernel.values)
-            dataset = dataset.assign_coords({f"lag_{t}": store.lag.values})
-        else:
-            dataset[f"values_{t}"] = ((f"value_{t}", f"function_{t}"), store.values_of_function.values)
-            dataset = dataset.assign_coords({f"value_{t}": store.value.values})
+        dataset = put_in_fits(dataset, t, tables_of_features(store))
+        settings[t] = {"term": json.dumps({"of": store.attrs["of"], "basis": json.loads(store.attrs["basis"])})}
+    dataset.attrs["term_settings"] = json.dumps(settings)
     return dataset.assign_coords(
         term=("feature", np.array(term, dtype=str)),
         input=("feature", np.array(inputs, dtype=str)),

@@ -377,7 +377,7 @@ def compute_filters(fits: xr.Dataset, term: str, *, of: str = "coef") -> xr.Data
     >>> kernel.dims, float(kernel.lag.max())
     (('unit', 'lag'), 0.1)
     """
-    from nwbglm.features import filters
+    from nwbglm.filters import filters
 
     return filters(fits, term, of=of)
 

@@ -1,7 +1,7 @@
 """Terms -> features: spikes and signals through their bases, with the rows on which they can be trusted.
 
-`build_features` makes the store of one term; every model that uses the term shares it. `filters` goes the other way:
-from the coefficients of a fit to filters over lags and tuning over values, with names and units on every axis.
+`build_features` makes the store of one term; every model that uses the term shares it. The room `filters` goes the
+other way, from coefficients to filters.
 
 A feature at bin t of a causal window with kernel K is ``sum_k K[k] x[t - 1 - k]``, as NeMoS has it: the present never
 explains itself. A row is valid only where the whole window lies in its segment and holds no missing value; a bin in
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -21,9 +21,9 @@ from xarray.core import indexing
 
 from nwbglm import basis as bases
 from nwbglm.errors import ProblemError
+from nwbglm.filters import Table, put_in_features
 from nwbglm.making import Lagged, Lazy, Maker, Product, Valued
 from nwbglm.study import Factor, Term
-from nwbglm.study.terms import OTHER_SPIKES
 
 FITTED = ("fit", "train", "test")
 IN_MEMORY = 256 * 2**20  # bytes of features above which they are made one input at a time, when asked for
@@ -34,25 +34,19 @@ GRID = 121  # values at which functions of a value are tabulated
 
 
 class Part(NamedTuple):
-    """What makes the features of one input of a term, and the functions that it uses."""
+    """One input of a term."""
 
     maker: Maker
     """Makes them on any rows."""
-    axis: str
-    """What the functions are functions of: ``lag`` (s) or ``value`` (the signal's units)."""
-    grid: np.ndarray
-    """Lags or values, shape (points,)."""
-    table: np.ndarray
-    """The functions on the grid, shape (points, functions)."""
+    table: Table
+    """The functions that it uses."""
     bounds: list[float]
     """Range, or levels, that were used; empty for functions of lags and the identity."""
-    units: str
-    """Of the grid."""
 
 
 def _over_lags(factor: Factor, binned: xr.Dataset) -> Part:
     maker = Lagged(binned, factor)
-    return Part(maker, "lag", maker.kernel.lags(float(binned.attrs["bin"])), maker.kernel.weights, [], "s")
+    return Part(maker, Table("lag", maker.kernel.lags(float(binned.attrs["bin"])), maker.kernel.weights, "s"), [])
 
 
 def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float]) -> Part:
@@ -66,7 +60,7 @@ def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float]) ->
     maker = Valued(binned, factor, bounds)
     grid = maker.functions.grid(bounds, known, GRID)
     # the last value of a circular signal is its first: it would be wrapped to where it belongs all the same
-    return Part(maker, "value", grid, maker.evaluate(grid), bounds, _units(binned, factor.of))
+    return Part(maker, Table("value", grid, maker.evaluate(grid), _units(binned, factor.of)), bounds)
 
 
 def _session_bounds(factor: Factor, known: np.ndarray, period: float | None) -> list[float]:
@@ -127,7 +121,8 @@ def build_features(
     valid = maker.valid(rows)
     _refuse_unusable(valid, binned, term, name)
     dataset = _label(maker, valid, binned, rows, term, name)
-    return _tabulate(dataset, parts)
+    dataset.attrs["bounds"] = json.dumps([part.bounds for part in parts])
+    return put_in_features(dataset, [part.table for part in parts])
 
 
 def remake(store: xr.Dataset, binned: xr.Dataset) -> Maker:
@@ -224,78 +219,3 @@ def _shortest_lag(factor: Factor, binned: xr.Dataset) -> float:
     if not factor.basis.window:
         return 0.0
     return min(0.0, bases.kernel(factor.basis, float(binned.attrs["bin"])).first * float(binned.attrs["bin"]))
-
-
-def _tabulate(dataset: xr.Dataset, parts: list[Part]) -> xr.Dataset:
-    """Add the functions of each factor on their grid; those of a product are numbered."""
-    dataset.attrs["bounds"] = json.dumps([part.bounds for part in parts])
-    for i, part in enumerate(parts):
-        suffix = f"_{i}" if len(parts) > 1 else ""
-        table = "kernel" if part.axis == "lag" else "values_of_function"
-        axis = f"{part.axis}{suffix}"
-        dataset[f"{table}{suffix}"] = ((axis, f"function{suffix}" if suffix else "function"), part.table)
-        dataset = dataset.assign_coords({axis: (axis, part.grid, {"units": part.units})})
-    return dataset
-
-
-# ---------------------------------------------------------------- and back
-
-
-def filters(fits: xr.Dataset, term: str, *, of: str = "coef") -> xr.DataArray:
-    """Turn a term's coefficients into filters over lags, or into tuning over values.
-
-    Parameters
-    ----------
-    fits
-        A ``fits`` store whose model has the term.
-    term
-        The term's name.
-    of
-        Which fits: ``coef`` (final), ``fold_coef`` or ``half_coef``; the latter two keep their axis.
-
-    Returns
-    -------
-    xr.DataArray
-        What the term adds to the log expected count for one unit of input (a spike; the signal's units): ``(receiver,
-        sender, lag)`` for all or other spikes (a sender that is the receiver itself is NaN among the others), ``(unit,
-        lag)`` for own spikes and for signals over lags, ``(unit, value)`` for functions of a value. A product has one
-        axis for each factor, numbered.
-    """
-    if not (fits["term"].values == term).any():
-        raise ProblemError(f"the model '{fits.attrs['model']}' has no term '{term}'", where="filters")
-    settings = Term.model_validate_json(json.loads(fits.attrs["term_settings"])[term]["term"])
-    mine = fits[of].isel(feature=np.flatnonzero(fits["term"].values == term))
-    senders = list(dict.fromkeys(str(sender) for sender in mine["input"].values))
-    tables = _tables(fits, term)
-    sizes = [table.sizes[table.dims[1]] for table, _ in tables]
-    leading = [dim for dim in mine.dims if dim != "feature"]
-    values = mine.transpose(*leading, "feature").values
-    values = values.reshape(*values.shape[:-1], len(senders), *sizes)
-    for position, (table, _) in enumerate(tables):
-        axis = values.ndim - len(tables) + position
-        values = np.moveaxis(np.tensordot(values, table.values, axes=(axis, 1)), -1, axis)
-    coupled = settings.of_spikes and not settings.own
-    dims = [*leading, "sender", *(name for _, name in tables)]
-    coordinates: dict[Hashable, Any] = {dim: fits[dim].values for dim in leading if dim in fits.coords}
-    coordinates |= {name: (name, fits[table.dims[0]].values, fits[table.dims[0]].attrs) for table, name in tables}
-    found = xr.DataArray(values, dims=dims, coords=coordinates, name=term, attrs={"long_name": "log rate per input"})
-    if not coupled:
-        return found.isel(sender=0, drop=True)
-    found = found.assign_coords(sender=[int(sender) for sender in senders]).rename(unit="receiver")
-    if OTHER_SPIKES in settings.inputs:
-        found = found.where(found["sender"] != found["receiver"])
-    return found.transpose("receiver", "sender", ...)
-
-
-def _tables(fits: xr.Dataset, term: str) -> list[tuple[xr.DataArray, str]]:
-    """Return the functions of each of a term's factors, with the name of what they are functions of."""
-    count = len(json.loads(json.loads(fits.attrs["term_settings"])[term]["basis"]))
-    found = []
-    for suffix in [""] if count == 1 else [f"_{i}" for i in range(count)]:
-        axis, table = next(
-            (axis, f"{table}_{term}{suffix}")
-            for axis, table in (("lag", "kernel"), ("value", "values"))
-            if f"{table}_{term}{suffix}" in fits
-        )
-        found.append((fits[table], f"{axis}{suffix}"))
-    return found

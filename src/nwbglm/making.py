@@ -24,10 +24,11 @@ RARE = 1 / 8  # share of bins with a spike below which adding kernels up is fast
 
 
 class Maker(Protocol):
-    """What makes features: of ``inputs``, ``count`` functions each."""
+    """What makes features: of ``inputs``, ``count`` functions each; ``of_spikes`` where spikes are among the inputs."""
 
     inputs: list[str]
     count: int
+    of_spikes: bool
 
     def make(self, columns: Sequence[int], rows: np.ndarray) -> np.ndarray:
         """Return features of some inputs on some bins, zero where invalid, shape (rows, inputs x functions), float32.
@@ -54,7 +55,7 @@ class Lagged:
         self.binned, self.factor = binned, factor
         self.kernel = bases.kernel(factor.basis, float(binned.attrs["bin"]))
         self.inputs = [str(unit) for unit in binned["unit"].values] if factor.of_spikes else [factor.of]
-        self.count = self.kernel.weights.shape[1]
+        self.count, self.of_spikes = self.kernel.weights.shape[1], factor.of_spikes
 
     def make(self, columns: Sequence[int], rows: np.ndarray) -> np.ndarray:
         """Return features on some bins, zero where the window is not known (see `Maker`)."""
@@ -82,7 +83,7 @@ class Lagged:
     def valid(self, rows: np.ndarray) -> np.ndarray:
         """Return where the whole window is known (see `Maker`)."""
         shape = len(rows), len(self.inputs)
-        if self.factor.of_spikes and "exposure" not in self.binned:
+        if self.of_spikes and "exposure" not in self.binned:
             return np.broadcast_to(self.inside[rows, None], shape)
         valid = np.empty(shape, bool)
         everything = slice(0, self.binned.sizes["time"])
@@ -102,7 +103,7 @@ class Lagged:
     def _convolve(self) -> list[Callable]:
         """How each input is convolved: by all of its bins, so that pieces are the same to the last bit as the whole."""
         bins = self.binned.sizes["time"]
-        if not self.factor.of_spikes or self.kernel.weights.shape == (self.count, self.count):  # or copies of the past
+        if not self.of_spikes or self.kernel.weights.shape == (self.count, self.count):  # or copies of the past
             return [convolve] * len(self.inputs)
         spikes = sum(
             np.count_nonzero(self.binned["response"][start : start + PIECE].values, axis=0)
@@ -126,7 +127,7 @@ class Lagged:
 
     def _series(self, columns: Sequence[int], stretch: slice) -> tuple[np.ndarray, np.ndarray | None]:
         """Return inputs over a stretch (bins, inputs), and where they are unknown or their sender was not observed."""
-        if not self.factor.of_spikes:
+        if not self.of_spikes:
             signal = np.asarray(self.binned[self.factor.of][stretch].values, dtype=float)[:, None]
             return signal, np.isnan(signal)
         counts = self._read["response"](stretch, columns)
@@ -172,7 +173,7 @@ class Valued:
 
     def __init__(self, binned: xr.Dataset, factor: Factor, bounds: Sequence[float]):
         self.signal, self.functions, self.bounds = binned[factor.of], bases.computed(factor.basis), list(bounds)
-        self.inputs = [factor.of]
+        self.inputs, self.of_spikes = [factor.of], False
         self.count = self.evaluate(np.zeros(1)).shape[1]
 
     def evaluate(self, value: np.ndarray) -> np.ndarray:
@@ -202,17 +203,19 @@ class Valued:
 
 
 class Product:
-    """Every function of one maker times every one of another; at most one of them has several inputs."""
+    """Every function of one maker times every one of another; at most one of them is of spikes."""
 
     def __init__(self, left: Maker, right: Maker):
         self.left, self.right = left, right
-        self.inputs = left.inputs if len(left.inputs) >= len(right.inputs) else right.inputs
+        # spikes name the columns, however many their senders are and on whichever side they stand
+        self.inputs = right.inputs if right.of_spikes else left.inputs
+        self.of_spikes = left.of_spikes or right.of_spikes
         self.count = left.count * right.count
 
     def make(self, columns: Sequence[int], rows: np.ndarray) -> np.ndarray:
         """Return the products (see `Maker`)."""
         a, b = (
-            maker.make(columns if len(maker.inputs) > 1 else [0], rows).reshape(len(rows), -1, maker.count)
+            maker.make(columns if maker.of_spikes else [0], rows).reshape(len(rows), -1, maker.count)
             for maker in (self.left, self.right)
         )
         return (a[:, :, :, None] * b[:, :, None, :]).reshape(len(rows), -1)

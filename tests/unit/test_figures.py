@@ -8,14 +8,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+import small_sessions
 import xarray as xr
 from synthetic_stores import head_direction_session, injected_current_session, study_of
 
 from nwbglm import comparison, figures
-from nwbglm.figures import coupling, filters, rates, style, truth
+from nwbglm.figures import coupling, rates, style
+from nwbglm.figures import truth as truth_figure
 from nwbglm.figures.session import interrupt, segment_breaks, smooth
 from nwbglm.figures.terms import find_moments
-from nwbglm.study import load_study
+from nwbglm.filters import filters
+from nwbglm.study import load_study, read_study
 
 HEAD_DIRECTION = [
     "rates",
@@ -165,12 +168,10 @@ def test_a_silent_unit_is_drawn_beside_the_others(name, silent):
 
 def test_filters_are_basis_functions_times_coefficients(ring):
     fit = ring.fits["full"]
-    found = filters.filters_of(fit, "coupling")
+    found = filters(fit, "coupling")
     kernel = fit.kernel_coupling.values
     coef = fit.coef.sel(unit=8).values[(fit.term == "coupling").values & (fit.input == "11").values]
-    assert found.inputs == [str(u) for u in ring.binned.unit.values] and found.axis == "lag"
-    at = found.inputs.index("11")
-    assert found.values[list(fit.unit.values).index(8), at] == pytest.approx(kernel @ coef, abs=1e-14)
+    assert found.sel(receiver=8, sender=11).values == pytest.approx(kernel @ coef, abs=1e-14)
 
 
 def test_the_filter_of_the_value_itself_is_its_coefficient(cell):
@@ -295,7 +296,7 @@ def test_overall_figures(ring, silent):
 def truth_of(session, model="full"):
     """Make a truth store that equals what a model estimated."""
     fit = session.fits[model]
-    found = filters.filters_of(fit, "coupling")
+    found = filters(fit, "coupling")
     ids = fit.unit.values
     return xr.Dataset(
         {
@@ -307,7 +308,7 @@ def truth_of(session, model="full"):
             "unit": ids,
             "receiver": ids,
             "sender": ids,
-            "lag": found.grid,
+            "lag": found.lag.values,
             "heading": session.tuning.value_heading.values,
         },
         attrs={"simulation": "head_direction"},
@@ -337,7 +338,7 @@ def test_truth_is_matched_by_unit_ids_not_by_position(ring):
 
 def test_recovery_measures_error_relative_to_the_truth():
     table = pd.DataFrame({"quantity": "q", "model": "m", "true": [1.0, -1, 1, -1], "estimate": [1.5, -1.5, 1.5, -1.5]})
-    found = truth.recovery(table).iloc[0]
+    found = truth_figure.recovery(table).iloc[0]
     assert (found.correlation, found.relative_error) == (pytest.approx(1), pytest.approx(0.5))
 
 
@@ -431,3 +432,102 @@ def test_svg_coordinates_are_short_and_ticks_are_one_line(ring):
     drawn = [np.isfinite(line.get_ydata()).sum() / 2 for line in raster.lines]
     counts = ring.binned.response.isel(time=slice(200, 1200))
     assert sorted(drawn) == sorted((counts > 0).sum("time").values)
+
+
+# ------------------------------------------------------------------------------------------------ all terms of a kind
+
+SEVERAL = {
+    "early": {"of": "all spikes", "basis": {"raised_cosine_log": {"n": 3, "window": "100 ms"}}},
+    "late": {"of": "other spikes", "basis": {"raised_cosine_linear": {"n": 2, "window": "200 ms"}}},
+    "own": {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 2, "window": "50 ms"}}},
+    "slow": {"of": "own spikes", "basis": {"lags": {"window": "30 ms"}}},
+    "now": {"of": "drive", "basis": "identity"},
+    "bent": {"of": "drive", "basis": {"polynomial": {"degree": 3}}},
+    "gain": {
+        "product": [
+            {"of": "heading", "basis": {"cyclic_bspline": {"n": 4}}},
+            {"of": "drive", "basis": {"polynomial": {"degree": 2}}},
+        ]
+    },
+    "mode": {
+        "product": [
+            {"of": "state", "basis": {"categorical": {"levels": [0, 1]}}},
+            {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 2, "window": "50 ms"}}},
+        ]
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def several():
+    """A session and a fit whose model has two terms of every kind, and products."""
+    state = (np.arange(1500) // 50 % 2).astype(float)
+    binned = small_sessions.head_direction_session(1500, state=state)
+    stages = small_sessions.Stages(binned, SEVERAL, blocks=2)
+    penalty = {"ridge": {"strength": 1e-2}}
+    fit = stages.fit(*SEVERAL, fit={"tolerance": 1e-8, "penalty": penalty}, halves=True).assign_attrs(model="m")
+    study = read_study(
+        {
+            "study": "s",
+            "recordings": {"a": {"nwb": "a.nwb"}},
+            "epochs": {"use": {"table": "epochs"}},
+            "bin": "10 ms",
+            "signals": {"heading": {"from": "ry", "period": "2 pi"}, "drive": {"from": "d"}, "state": {"from": "s"}},
+            "terms": SEVERAL,
+            "models": {"m": {"terms": list(SEVERAL), "halves": True}},
+        }
+    )
+    features = dict(zip(SEVERAL, stages.features, strict=True))
+    return {"study": study, "binned": binned, "fits": {"m": fit}, "features": features}
+
+
+def test_every_coupling_term_is_drawn_and_tabulated(several):
+    figure, table = figures.draw_session("coupling-m", **several)
+    assert table.term.unique().tolist() == ["early", "late"]
+    assert len(table) == 9 * 10 + 9 * 20
+    late = table[table.term == "late"]
+    assert late.lag.max() == pytest.approx(0.2)
+    itself = late.receiver.astype(str) == late.sender
+    assert late[itself].log_gain.isna().all() and late[~itself].log_gain.notna().all()
+    assert [axes.get_title("left").split(";")[0] for axes in figure.axes] == ["early", "late"]
+    lines = [axes.collections[1].get_segments() for axes in figure.axes]
+    assert [len(each) for each in lines] == [9, 6]  # what was never fitted is not drawn
+    check_figure(figure, table)
+
+
+def test_every_history_term_has_its_halves(several):
+    figure, table = figures.draw_session("halves", **several)
+    fit = several["fits"]["m"]
+    assert table.term.unique().tolist() == ["own", "slow"]
+    for (term, unit, half), part in table.groupby(["term", "unit", "half"]):
+        wanted = filters(fit, term, of="half_coef").sel(unit=unit).isel(half=half).values
+        np.testing.assert_allclose(part.log_gain, wanted, rtol=1e-12)
+        assert part.correlation.nunique() == 1
+    assert len(figure.axes[0].lines) == 1 + 4
+    check_figure(figure, table)
+
+
+def test_truth_is_held_against_all_terms_of_an_input_together(several):
+    fit, units = several["fits"]["m"], [1, 2, 3]
+    lag = filters(fit, "late").lag.values
+    total = np.zeros((3, 3, 20))
+    total[:, :, :10] += filters(fit, "early").values
+    total += filters(fit, "late").fillna(0.0).values
+    for name, count in (("own", 5), ("slow", 3)):
+        total[range(3), range(3), :count] += filters(fit, name).values
+    value = np.linspace(*filters(fit, "bent").value.values[[0, -1]], 50)
+    curve = [np.interp(value, part.value.values, row) for part in (filters(fit, "bent"),) for row in part.values]
+    slope = filters(fit, "now")
+    curve = np.array(curve) + np.array([np.interp(value, slope.value.values, row) for row in slope.values])
+    truth = xr.Dataset(
+        {
+            "coupling": (("receiver", "sender", "lag"), total),
+            "history": (("unit", "lag"), total[range(3), range(3)]),
+            "log_tuning": (("unit", "drive"), curve),
+        },
+        coords={"receiver": units, "sender": units, "unit": units, "lag": lag, "drive": value},
+    )
+    figure, table = figures.draw_session("truth", **several, truth=truth)
+    assert set(table.quantity) == {truth_figure.OWN, truth_figure.COUPLING, "drive tuning (log gain)"}
+    np.testing.assert_allclose(table.estimate, table.true, atol=1e-12)
+    check_figure(figure, table)

@@ -10,7 +10,7 @@ from scipy.stats import chisquare, poisson
 from small_sessions import Stages, binned_session, head_direction_session
 
 from nwbglm.errors import ProblemError
-from nwbglm.features import filters
+from nwbglm.filters import filters
 from nwbglm.fits.generate import draw_counts, feedback, loop_gain, simulate, spectral_radius
 
 

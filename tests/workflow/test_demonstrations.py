@@ -76,7 +76,7 @@ def test_every_fit_of_the_demonstrations_ends_well(demonstrations):
 
 
 def test_filters_are_receiver_by_sender_by_lag(demonstrations):
-    from nwbglm.features import filters
+    from nwbglm.filters import filters
 
     fit = nwbglm.open(demonstrations / "demo-head-direction" / "fits" / "full" / "mouse-A.0-of-1.zarr.zip")
     coupling = filters(fit, "coupling")

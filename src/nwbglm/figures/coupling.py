@@ -11,8 +11,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from nwbglm.filters import filters
+
 from .catalogue import coupling_terms
-from .filters import filter_table, filters_of
+from .filters import filter_table
 from .session import Stores
 from .style import COLORS, FAINT, INK, QUIET, NothingToDraw
 
@@ -20,25 +22,33 @@ ROOM = 0.42  # half height of a filter in its cell of height 1
 
 
 def draw_coupling(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
-    """Draw every coupling filter of one model in one matrix; one axes, since hundreds would take a minute."""
+    """Draw every coupling filter of one model, a matrix a term; one axes each, since hundreds would take a minute."""
     if subject not in stores.fits:
         raise NothingToDraw(f"Model {subject} was not fitted in this session.")
-    term = coupling_terms(stores.study, subject)[0]
-    fit = stores.fits[subject]
-    filters = filters_of(fit, term)
+    fit, terms = stores.fits[subject], coupling_terms(stores.study, subject)
     units, order = stores.fitted_units, stores.order()
-    senders = np.array([list(map(str, filters.inputs)).index(str(unit)) for unit in units])[order]
-    values = filters.values[order][:, senders]
     apart, name = _distances(stores, order)
     size = float(np.clip(0.42 * (len(units) + 1) + 1.2, 4, 11))
-    figure = Figure(figsize=(size + 0.8, size))
-    axes = figure.add_subplot()
-    scale, own_scale = cell_scales(values)
-    _draw_cells(axes, _log_lags(filters.grid), values, apart, (scale, own_scale))
-    _draw_margins(axes, stores, subject, name, order)
-    _finish(axes, figure, units[order], apart, scale, own_scale)
-    table = filter_table({subject: filters}, fit.unit.values).rename(columns={"unit": "receiver", "input": "sender"})
-    return figure, _with_distance(table, stores, name)
+    figure = Figure(figsize=(size + 0.8, size * len(terms)))
+    tables = []
+    for axes, term in zip(figure.subplots(len(terms), squeeze=False)[:, 0], terms, strict=True):
+        found = filters(fit, term)
+        values = found.sel(sender=units).values[order][:, order]
+        scales = cell_scales(values)
+        _draw_cells(axes, _log_lags(found["lag"].values), values, apart, scales)
+        _draw_margins(axes, stores, subject, name, order)
+        _finish(axes, figure, units[order], apart, _scale_words(term if len(terms) > 1 else "", scales, values))
+        table = filter_table({subject: found})
+        table.insert(1, "term", term)
+        tables.append(table)
+    return figure, _with_distance(pd.concat(tables, ignore_index=True), stores, name)
+
+
+def _scale_words(term: str, scales: tuple[float, float], values: np.ndarray) -> str:
+    fitted = np.isfinite(values[np.eye(len(values), dtype=bool)]).any()
+    text = f"half a cell: {scales[0]:.2g} log gain per spike"
+    text += f"; on the diagonal {scales[1]:.2g}" if fitted else "; the diagonal was not fitted"
+    return f"{term}; {text}" if term else text
 
 
 def cell_scales(values: np.ndarray) -> tuple[float, float]:
@@ -80,17 +90,18 @@ def _draw_cells(
     scale, own_scale = scales
     lines, colors = [], []
     largest = np.nanmax(apart) if apart is not None and np.isfinite(apart).any() else 1.0
-    for i in range(count):
-        for j in range(count):
-            height = np.clip(values[i, j] / (own_scale if i == j else scale), -1.1, 1.1) * ROOM
-            lines.append(np.column_stack([j + x, i + 0.5 - height]))
-            if i == j:
-                colors.append(QUIET)
-            elif apart is None:
-                colors.append(COLORS[1] if np.nansum(values[i, j]) > 0 else COLORS[0])
-            else:
-                colors.append(colormaps["viridis"](0.92 * apart[i, j] / largest))
-    zero = [[(j + 0.08, i + 0.5), (j + 0.92, i + 0.5)] for i in range(count) for j in range(count)]
+    # a filter that was never fitted (a unit onto itself, among the others) leaves its cell empty
+    cells = [(i, j) for i in range(count) for j in range(count) if np.isfinite(values[i, j]).any()]
+    for i, j in cells:
+        height = np.clip(values[i, j] / (own_scale if i == j else scale), -1.1, 1.1) * ROOM
+        lines.append(np.column_stack([j + x, i + 0.5 - height]))
+        if i == j:
+            colors.append(QUIET)
+        elif apart is None:
+            colors.append(COLORS[1] if np.nansum(values[i, j]) > 0 else COLORS[0])
+        else:
+            colors.append(colormaps["viridis"](0.92 * apart[i, j] / largest))
+    zero = [[(j + 0.08, i + 0.5), (j + 0.92, i + 0.5)] for i, j in cells]
     axes.add_collection(LineCollection(zero, colors=FAINT, linewidths=0.5))
     axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.2))
 
@@ -114,9 +125,7 @@ def _draw_margins(axes: Axes, stores: Stores, model: str, tuning: str | None, or
     axes.add_collection(LineCollection(lines, colors=colors, linewidths=0.8))
 
 
-def _finish(
-    axes: Axes, figure: Figure, units: np.ndarray, apart: np.ndarray | None, scale: float, own_scale: float
-) -> None:
+def _finish(axes: Axes, figure: Figure, units: np.ndarray, apart: np.ndarray | None, title: str) -> None:
     count = len(units)
     axes.set(xlim=(-1.15, count), ylim=(count, -1.15), aspect="equal")
     axes.set_xticks(np.arange(count) + 0.5, [str(u) for u in units])
@@ -124,7 +133,7 @@ def _finish(
     axes.tick_params(length=0, labelsize=7)
     axes.spines[:].set_visible(False)
     axes.set(xlabel="Sender (unit)", ylabel="Receiver (unit)")
-    axes.set_title(f"half a cell: {scale:.2g} log gain per spike; on the diagonal {own_scale:.2g}")
+    axes.set_title(title)
     if apart is not None and count > 1:
         largest = float(np.nanmax(apart))
         bar = figure.colorbar(

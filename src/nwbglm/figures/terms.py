@@ -10,41 +10,36 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nwbglm.filters import Table, tables_of_features
+
 from .session import Stores
 from .style import COLORS, FAINT, INK, NothingToDraw, grid
 
 FEW = 12  # up to so many features are drawn as lines, more as an image
 
 
-def function_table(features: xr.Dataset) -> tuple[str, np.ndarray, np.ndarray] | None:
-    """Return the axis ("lag" or "value"), its grid and the functions on it; None for a product of several factors."""
-    for axis, name in (("lag", "kernel"), ("value", "values_of_function")):
-        if name in features:
-            return axis, features[axis].values, features[name].values
-    return None
-
-
 def draw_basis(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     """Draw each distinct set of basis functions once, with the terms that use it."""
-    distinct: dict[bytes, tuple[list[str], str, np.ndarray, np.ndarray]] = {}
+    distinct: dict[bytes, tuple[list[str], Table]] = {}
     for term, store in stores.features.items():
-        found = function_table(store)
-        if found is None or found[2].shape[1] < 2 or _is_raw(found[2]):
-            continue
-        axis, at, functions = found
-        distinct.setdefault(at.tobytes() + functions.tobytes(), ([], axis, at, functions))[0].append(term)
+        tables = tables_of_features(store)
+        for i, table in enumerate(tables):
+            if table.functions.shape[1] < 2 or _is_raw(table.functions):
+                continue
+            name = f"{term} ({stores.study.terms[term].factors[i].of})" if len(tables) > 1 else term
+            key = table.grid.tobytes() + table.functions.tobytes()
+            distinct.setdefault(key, ([], table))[0].append(name)
     if not distinct:
         raise NothingToDraw(
             "The terms of this study are raw lags or the values themselves: there are no functions to show."
         )
     figure, panels = grid(len(distinct), 2, height=2.4)
-    for axes, (terms, axis, at, functions) in zip(panels, distinct.values(), strict=True):
-        for k, function in enumerate(functions.T):
-            axes.plot(at, function, color=COLORS[k % len(COLORS)])
-        units = stores.features[terms[0]][axis].attrs.get("units", "s" if axis == "lag" else "")
-        axes.set(
-            title=", ".join(terms), ylabel="Basis function", xlabel=f"{'Lag' if axis == 'lag' else 'Value'} ({units})"
-        )
+    for axes, (terms, table) in zip(panels, distinct.values(), strict=True):
+        for k, function in enumerate(table.functions.T):
+            axes.plot(table.grid, function, color=COLORS[k % len(COLORS)])
+        over = "Lag" if table.axis == "lag" else "Value"
+        units = table.units or ("s" if table.axis == "lag" else "")
+        axes.set(title=", ".join(terms), ylabel="Basis function", xlabel=f"{over} ({units})")
     return figure, _basis_table(distinct.values())
 
 
@@ -52,12 +47,13 @@ def _is_raw(functions: np.ndarray) -> bool:
     return functions.shape[0] == functions.shape[1] and np.array_equal(functions, np.eye(len(functions)))
 
 
-def _basis_table(distinct: Iterable[tuple[Sequence[str], str, np.ndarray, np.ndarray]]) -> pd.DataFrame:
+def _basis_table(distinct: Iterable[tuple[Sequence[str], Table]]) -> pd.DataFrame:
     parts = []
-    for terms, axis, at, functions in distinct:
-        part = pd.DataFrame(functions, columns=[f"function_{k}" for k in range(functions.shape[1])])
-        part.insert(0, "at", at)
-        part.insert(0, "axis", axis)
+    for terms, table in distinct:
+        names = [f"function_{k}" for k in range(table.functions.shape[1])]
+        part = pd.DataFrame(table.functions, columns=names)
+        part.insert(0, "at", table.grid)
+        part.insert(0, "axis", table.axis)
         part.insert(0, "terms", " ".join(terms))
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
@@ -170,8 +166,9 @@ def _draw_matrix(axes: Axes, time: np.ndarray, values: np.ndarray, store: xr.Dat
         axes.set_yticks(np.arange(values.shape[1]) * 1.15, [str(k) for k in range(values.shape[1])])
         axes.set_ylabel("Feature (scaled)")
         return
-    found = function_table(store)
-    lags = found[1] if found is not None and len(found[1]) == values.shape[1] else np.arange(values.shape[1])
+    tables = tables_of_features(store)
+    raw = len(tables) == 1 and len(tables[0].grid) == values.shape[1]
+    lags = tables[0].grid if raw else np.arange(values.shape[1])
     extent = (time[0] - bin_ / 2, time[-1] + bin_ / 2, lags[0] - bin_ / 2, lags[-1] + bin_ / 2)
     axes.imshow(scaled.T, aspect="auto", origin="lower", extent=extent, cmap="Greys")
     axes.set_ylabel("Lag (s)")

@@ -7,7 +7,7 @@ SIGNAL)``. Units are matched by their NWB ids; senders outside the study's selec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,15 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nwbglm.study.terms import OWN_SPIKES, SPIKES
+from nwbglm.filters import filters
+from nwbglm.study import ALL_SPIKES, OTHER_SPIKES, OWN_SPIKES, Factor
+from nwbglm.study.terms import SPIKES
 
-from .filters import Filters, filters_of
 from .session import Stores
 from .style import FAINT, INK, QUIET, NothingToDraw
 
 KEYS = ["quantity", "model"]
+OWN, COUPLING = "own history (log gain per spike)", "coupling (log gain per spike)"
 
 
 def draw_truth(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
@@ -66,47 +68,74 @@ def recovery(table: pd.DataFrame) -> pd.DataFrame:
 
 def _comparisons(stores: Stores) -> Iterator[pd.DataFrame]:
     for model in stores.models:
-        for term in stores.study.models[model].terms:
-            factors = stores.study.terms[term].factors
-            if len(factors) == 1 and model in stores.fits:
-                filters = filters_of(stores.fits[model], term)
-                yield from _compare_term(stores, model, factors[0].of, filters)
+        if model in stores.fits:
+            yield from _compare_spikes(stores, model)
+            yield from _compare_signals(stores, model)
         yield from _compare_tuning(stores, model)
 
 
-def _compare_term(stores: Stores, model: str, of: str, filters: Filters) -> Iterator[pd.DataFrame]:
-    truth, units = stores.truth, stores.fits[model].unit.values
-    if of in SPIKES:
-        yield from _compare_spikes(truth, units, model, of, filters)
-    elif filters.axis == "lag" and f"{of}_filter" in truth:
-        true = truth[f"{of}_filter"].rename({f"{of}_lag": "at"})
-        yield _lay_out(f"{of} filter (log gain)", model, true, units, filters.grid, filters.values[:, 0])
-    elif filters.axis == "value" and "log_tuning" in truth and of in truth["log_tuning"].dims:
-        true = truth["log_tuning"].rename({of: "at"})
-        estimate = _on_grid(filters.values[:, 0], filters.grid, true["at"].values)
-        # what is constant over the circle belongs to the baseline: both are compared without it
-        centred = true - true.mean("at")
-        estimate = estimate - estimate.mean(axis=1, keepdims=True)
-        yield _lay_out(f"{of} tuning (log gain)", model, centred, units, true["at"].values, estimate)
+def _single_terms(stores: Stores, model: str) -> dict[str, Factor]:
+    """Return a model's terms of one input, with it."""
+    factors = {term: stores.study.terms[term].factors for term in stores.study.models[model].terms}
+    return {term: own[0] for term, own in factors.items() if len(own) == 1}
 
 
-def _compare_spikes(
-    truth: xr.Dataset, units: np.ndarray, model: str, of: str, filters: Filters
-) -> Iterator[pd.DataFrame]:
-    own, coupling = "own history (log gain per spike)", "coupling (log gain per spike)"
-    if of == OWN_SPIKES:
-        if "history" in truth:
-            true = truth["history"].rename({"lag": "at"})
-            yield _lay_out(own, model, true, units, filters.grid, filters.values[:, 0])
-        return
-    if "coupling" not in truth:
+def _total(parts: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Add filters of the same inputs up; beyond its window a filter adds nothing, and NaN is where none was fitted."""
+    joined = xr.concat(xr.align(*parts, join="outer"), dim="part")
+    fitted = joined.notnull().any(["part", joined.dims[-1]])
+    return joined.sum("part").where(fitted)
+
+
+def _compare_signals(stores: Stores, model: str) -> Iterator[pd.DataFrame]:
+    """Compare what a model says of each signal, over lags and over values: its terms of it together."""
+    truth, fit = stores.truth, stores.fits[model]
+    by_signal: dict[tuple[str, str], list[xr.DataArray]] = {}
+    for term, factor in _single_terms(stores, model).items():
+        if factor.of not in SPIKES:
+            found = filters(fit, term)
+            by_signal.setdefault((factor.of, str(found.dims[1])), []).append(found)
+    units = fit["unit"].values
+    for (of, axis), parts in by_signal.items():
+        if axis == "lag" and f"{of}_filter" in truth:
+            total = _total(parts)
+            true = truth[f"{of}_filter"].rename({f"{of}_lag": "at"})
+            yield _lay_out(f"{of} filter (log gain)", model, true, units, total["lag"].values, total.values)
+        elif axis == "value" and "log_tuning" in truth and of in truth["log_tuning"].dims:
+            true = truth["log_tuning"].rename({of: "at"})
+            at = true["at"].values
+            estimate = np.sum([_on_grid(part.values, part["value"].values, at) for part in parts], axis=0)
+            # what is constant over the circle belongs to the baseline: both are compared without it
+            centred = true - true.mean("at")
+            estimate = estimate - estimate.mean(axis=1, keepdims=True)
+            yield _lay_out(f"{of} tuning (log gain)", model, centred, units, at, estimate)
+
+
+def _compare_spikes(stores: Stores, model: str) -> Iterator[pd.DataFrame]:
+    """Compare what a unit's own spikes and those of each other add, in all of a model's terms together."""
+    truth, fit = stores.truth, stores.fits[model]
+    units, terms = fit["unit"].values, _single_terms(stores, model)
+    own = [filters(fit, term).drop_vars("input") for term, factor in terms.items() if factor.of == OWN_SPIKES]
+    coupled = [filters(fit, term) for term, factor in terms.items() if factor.of in (ALL_SPIKES, OTHER_SPIKES)]
+    among = _total(coupled) if coupled else None
+    if among is not None and own:
+        # what a term of all spikes says of a unit's own belongs with the terms of own spikes
+        diagonal = [among.sel(receiver=unit, sender=unit).values for unit in units]
+        own.append(xr.DataArray(diagonal, dims=("unit", "lag"), coords={"unit": units, "lag": among["lag"]}))
+    if own and "history" in truth:
+        total = _total(own)
+        true = truth["history"].rename({"lag": "at"})
+        yield _lay_out(OWN, model, true, units, total["lag"].values, total.values)
+    if among is None or "coupling" not in truth:
         return
     true = truth["coupling"].rename({"lag": "at"})
-    for position, sender in enumerate(filters.inputs):
-        known = true.sel(sender=int(sender)).rename({"receiver": "unit"})
-        part = _lay_out(coupling, model, known, units, filters.grid, filters.values[:, position], sender)
-        part.loc[part.unit.astype(str) == sender, "quantity"] = own
-        yield part
+    for sender in among["sender"].values:
+        known = true.sel(sender=sender).rename({"receiver": "unit"})
+        estimate = among.sel(sender=sender).values
+        part = _lay_out(COUPLING, model, known, units, among["lag"].values, estimate, str(sender))
+        itself = part.unit.astype(str) == str(sender)
+        part.loc[itself, "quantity"] = OWN
+        yield part[~(itself & (bool(own) | part.estimate.isna()))]
 
 
 def _compare_tuning(stores: Stores, model: str) -> Iterator[pd.DataFrame]:

@@ -19,7 +19,8 @@ import xarray as xr
 
 from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
-from nwbglm.features import build_features, filters
+from nwbglm.features import build_features
+from nwbglm.filters import filters
 from nwbglm.study import Fit, Term
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ import xarray as xr
 
 from nwbglm.crossval import HALVES, TEST
 from nwbglm.engine.fit import SplitFits, Status
+from nwbglm.filters import put_in_fits, tables_of_features
 from nwbglm.study import Fit, Model
 
 from .choice import choose_nested, choose_strength, choose_without_each_fold
@@ -124,7 +125,7 @@ def describe(
     for store in design.stores:
         name = term_name(store)
         terms[name] = {key: store.attrs[key] for key in ("term", "basis", "of", "own", "window", "bounds")}
-        dataset = _carry_functions(dataset, store, name)
+        dataset = put_in_fits(dataset, name, tables_of_features(store))
     return dataset.assign_attrs(
         session=binned.attrs.get("session", ""),
         terms=json.dumps(list(model.terms)),
@@ -135,15 +136,3 @@ def describe(
         fold_gap=float(folds.attrs["gap"]),
         seed=int(folds.attrs["seed"]),
     )
-
-
-def _carry_functions(dataset: xr.Dataset, store: xr.Dataset, term: str) -> xr.Dataset:
-    """Copy a term's functions over lags or values, its name added to theirs and to their axes."""
-    for table, short in (("kernel", "kernel"), ("values_of_function", "values")):
-        for name in [str(name) for name in store.data_vars if str(name).startswith(table)]:
-            suffix = name.removeprefix(table)
-            grid = store[name].dims[0]
-            axis, function = f"{str(grid).removesuffix(suffix)}_{term}{suffix}", f"function_{term}{suffix}"
-            dataset[f"{short}_{term}{suffix}"] = ((axis, function), store[name].values)
-            dataset = dataset.assign_coords({axis: (axis, store[grid].values, store[grid].attrs)})
-    return dataset
