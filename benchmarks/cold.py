@@ -32,13 +32,13 @@ def study(cache: str) -> float:
     began = time.process_time()
     from nwbglm.engine import cache as compiled
     from nwbglm.engine.fit import fit_splits
-    from nwbglm.engine.penalties import Penalty
+    from nwbglm.engine.penalties import Ridge
 
     compiled.enable(cache)
     for unit in range(3):
         own = data.X[:, 8 * unit : 8 * unit + 8]
-        fit_splits(own, data.y[:, [unit]], ~test, test, strengths=STRENGTHS, penalty=Penalty("ridge"))
-    fit_splits(data.X, data.y, ~test, test, strengths=STRENGTHS, penalty=Penalty("ridge"))
+        fit_splits(own, data.y[:, [unit]], ~test, test, strengths=STRENGTHS, penalty=Ridge())
+    fit_splits(data.X, data.y, ~test, test, strengths=STRENGTHS, penalty=Ridge())
     return time.process_time() - began
 
 

@@ -57,10 +57,11 @@ def features_of(workload, unit: int, own: bool) -> slice:
 def nwbglm(workload, count, own, units, dtype):
     """Return fits {(unit, split, strength): (coef, intercept)} of ours, held-out scores included in the work."""
     from nwbglm.engine.fit import Status, fit_splits
-    from nwbglm.engine.penalties import Penalty
+    from nwbglm.engine.penalties import PENALTIES
 
     train, test = splits(workload, count)
-    penalty = Penalty(workload.penalty, groups=workload.groups, ratio=workload.ratio)
+    own_options = {"group_lasso": {"groups": workload.groups}, "elastic_net": {"ratio": workload.ratio}}
+    penalty = PENALTIES[workload.penalty](**own_options.get(workload.penalty, {}))
     options = {"strengths": workload.strengths, "penalty": penalty, "dtype": dtype}
     found = {}
     for group in [[unit] for unit in units] if own else [list(units)]:

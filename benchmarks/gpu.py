@@ -20,7 +20,7 @@ import numpy as np
 from engines import features_of, models, splits
 
 from nwbglm.engine.fit import SplitFits, Status, fit_splits
-from nwbglm.engine.penalties import Penalty
+from nwbglm.engine.penalties import Ridge
 
 
 def peak(dtype: str, size: int) -> float:
@@ -43,7 +43,7 @@ def fit(workload, count, own: bool, dtype: str) -> list[SplitFits]:
     return [
         fit_splits(
             workload.X[:, features_of(workload, group[0], own)], workload.y[:, group], train, test,
-            strengths=workload.strengths, penalty=Penalty("ridge"), dtype=dtype,
+            strengths=workload.strengths, penalty=Ridge(), dtype=dtype,
         )
         for group in ([[unit] for unit in units] if own else [list(units)])
     ]  # fmt: skip

@@ -1,11 +1,13 @@
 """Problems that the tests of the engine share, and the objective written out in plain numpy."""
 
+import dataclasses
+
 import numpy as np
 from scipy.special import gammaln, xlogy
 
 from nwbglm.engine.fit import Status, fit_splits
 from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
-from nwbglm.engine.penalties import Penalty, second_difference
+from nwbglm.engine.penalties import PENALTIES, second_difference
 
 MODELS = (POISSON, POISSON_SOFTPLUS, BERNOULLI, GAUSSIAN, GAMMA, NEGATIVE_BINOMIAL)
 
@@ -62,12 +64,18 @@ def responses(observations, features, rows=2000, seed=2):
 
 def penalty_of(kind, features):
     """Return a penalty of this kind: halves as groups, second differences over all features."""
-    return Penalty(
+    return named_penalty(
         kind,
         ratio=0.4,
-        groups=np.arange(features) // (features // 2) if kind == "group_lasso" else None,
-        differences=second_difference(np.zeros(features)) if kind == "smoothness" else None,
+        groups=np.arange(features) // (features // 2),
+        differences=second_difference(np.zeros(features)),
     )
+
+
+def named_penalty(kind, **options):
+    """Return a penalty of this kind with those of the options that it has."""
+    known = {field.name for field in dataclasses.fields(PENALTIES[kind])}
+    return PENALTIES[kind](**{name: value for name, value in options.items() if name in known})
 
 
 def mean_loss(observations, y, eta, dispersion=1.0):

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from engine_problems import MODELS, blocks, mean_loss, population, responses
+from engine_problems import MODELS, blocks, mean_loss, named_penalty, population, responses
 
 from nwbglm.engine.corners import descent, screening, working_set
 from nwbglm.engine.corners.reduced import BlockNorms, minimise
@@ -12,7 +12,7 @@ from nwbglm.engine.data.problem import Problem
 from nwbglm.engine.fit import Status, fit_splits
 from nwbglm.engine.objective import Fits
 from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, NEGATIVE_BINOMIAL, POISSON, POISSON_SOFTPLUS
-from nwbglm.engine.penalties import Penalty
+from nwbglm.engine.penalties import GroupLasso, Lasso
 from nwbglm.engine.smooth.newton import exact_hessians
 
 FEATURES = 24
@@ -78,7 +78,7 @@ def certify(fits, X, y, train, strengths, penalty, observations=POISSON, exposur
 
 
 def penalty_for(kind, scale=None):
-    return Penalty(kind, ratio=0.4, groups=GROUPS if kind == "group_lasso" else None, scale=scale)
+    return named_penalty(kind, ratio=0.4, groups=GROUPS if kind == "group_lasso" else None, scale=scale)
 
 
 @pytest.mark.parametrize("kind", ["lasso", "elastic_net", "group_lasso"])
@@ -106,7 +106,7 @@ def test_scales_and_free_features(kind, features):
     scale = X.std(axis=0)
     scale[[2, 7, 20]] = 0.0  # unpenalised, the last two inside groups
     groups = np.concatenate([GROUPS, GROUPS + 5])[: X.shape[1]]
-    penalty = Penalty(kind, ratio=0.4, groups=groups if kind == "group_lasso" else None, scale=scale)
+    penalty = named_penalty(kind, ratio=0.4, groups=groups if kind == "group_lasso" else None, scale=scale)
     train, test = blocks(len(X), 3)
     strengths = (0.3, 5e-2, 1e-2)
     fits = fit_splits(X, y, train, test, strengths=strengths, penalty=penalty, gap=1e-13)
@@ -135,7 +135,7 @@ def test_exposure_and_own_features_held_out(kind):
         assert certify(fits, X, y, train, strengths, penalty, exposure=exposure, allowed=allowed) < 1e-5
     # a feature that a unit may not use is as one that is not there; a group keeps the weight of all its members
     without = fit_splits(X[:, 6:], y[:, 1:2], train, test, strengths=strengths, exposure=exposure[:, 1:2], gap=1e-13,
-        penalty=Penalty(kind, groups=GROUPS[6:] if kind == "group_lasso" else None))  # fmt: skip
+        penalty=named_penalty(kind, groups=GROUPS[6:] if kind == "group_lasso" else None))  # fmt: skip
     only = np.zeros((FEATURES, 3), bool)
     only[6:] = True
     held = fit_splits(X, y, train, test, mask=only, **options)
@@ -162,10 +162,10 @@ def test_right_where_the_strong_rule_is_wrong(monkeypatch):
     monkeypatch.setattr(
         descent.Descent, "run", lambda self, **how: (before.append(self.sets.inside[0].copy()), run(self, **how))
     )
-    options = {"observations": GAUSSIAN, "penalty": Penalty("lasso"), "gap": 1e-14}
+    options = {"observations": GAUSSIAN, "penalty": Lasso(), "gap": 1e-14}
     fits = fit_splits(X, y, everything, ~everything, strengths=path, **options)
     assert (fits.status == Status.ok).all()
-    assert certify(fits, X, y, everything, path, Penalty("lasso"), GAUSSIAN) < 1e-6
+    assert certify(fits, X, y, everything, path, Lasso(), GAUSSIAN) < 1e-6
     failed = 0
     for i in range(17):
         gradient = 2 * X.T @ (X @ fits.coef[0, 0, i] + fits.intercept[0, 0, i] - y[:, 0]) / len(X)
@@ -204,7 +204,7 @@ def test_strengths_that_leave_nothing_cost_next_to_nothing(monkeypatch):
 
     monkeypatch.setattr(Problem, "sums", counted)
     monkeypatch.setattr(Problem, "compact_grams", None)
-    fits = fit_splits(X, y, train, test, strengths=tuple(most * np.linspace(2, 10, 30)), penalty=Penalty("lasso"))
+    fits = fit_splits(X, y, train, test, strengths=tuple(most * np.linspace(2, 10, 30)), penalty=Lasso())
     assert (fits.status == Status.ok).all()
     assert not fits.coef.any() and (fits.gap == 0).all()
     np.testing.assert_allclose(np.exp(fits.intercept), np.repeat(fits.null_rate[:, :, None], 30, axis=2), rtol=1e-12)
@@ -219,7 +219,7 @@ def test_recovers_a_sparse_truth():
     y = rng.poisson(np.exp(-1 + X @ truth))[:, None]
     train, test = blocks(len(X), 4)
     strengths = tuple(0.3 * 10.0 ** -np.linspace(0, 3, 10))
-    fits = fit_splits(X, y, train, test, strengths=strengths, penalty=Penalty("lasso"))
+    fits = fit_splits(X, y, train, test, strengths=strengths, penalty=Lasso())
     held_out = fits.test_log_likelihood[0, :4].sum(axis=0)
     best = int(held_out.argmax())
     assert 0 < best < 9
@@ -228,7 +228,7 @@ def test_recovers_a_sparse_truth():
     sparse = fits.coef[0, 4, held_out.tolist().index(max(held_out[:best]))]
     assert set(np.flatnonzero(np.abs(sparse) > 0.02)) == {3, 11, 30}
     groups = np.arange(40) // 4
-    fits = fit_splits(X, y, train, test, strengths=(0.03,), penalty=Penalty("group_lasso", groups=groups))
+    fits = fit_splits(X, y, train, test, strengths=(0.03,), penalty=GroupLasso(groups=groups))
     assert set(groups[np.flatnonzero(fits.coef[0, 4, 0])]) == {0, 2, 7}
 
 
@@ -257,7 +257,7 @@ def test_sick_units_change_no_healthy_one(features):
     scale = np.ones(features + 2)
     scale[features] = 0.0  # the gate is free: nothing holds it back in the unit that it separates
     train, test = blocks(700, 3)
-    options = {"strengths": (0.1, 1e-2), "penalty": Penalty("lasso", scale=scale)}
+    options = {"strengths": (0.1, 1e-2), "penalty": Lasso(scale=scale)}
     both = fit_splits(X, np.concatenate([y, sick], axis=1), train, test, **options)
     alone = fit_splits(X, y, train, test, **options)
     assert (alone.status == Status.ok).all() and (both.status[:2] == Status.ok).all()
@@ -300,7 +300,7 @@ def made(train, test, features=6):
     union = train.any(axis=0)
     masks = np.stack([*train, *test, union])
     return build_problem(
-        X, y, masks, union, penalty=Penalty("lasso"), observations=POISSON, exposure=None, allowed=None,
+        X, y, masks, union, penalty=Lasso(), observations=POISSON, exposure=None, allowed=None,
         dtype="float64", fits=8, mixed=False, memory=None,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from engine_problems import MODELS, penalty_of, responses
 from nwbglm.engine.degrees import effective_parameters, predicted_sums
 from nwbglm.engine.fit import fit_splits, predict
 from nwbglm.engine.observations import GAUSSIAN, POISSON
-from nwbglm.engine.penalties import NO_PENALTY, Penalty
+from nwbglm.engine.penalties import NO_PENALTY, ElasticNet, Lasso, Ridge
 
 
 def fitted(X, y, penalty, strength, observations=POISSON, **options):
@@ -31,7 +31,7 @@ def degrees(X, y, penalty, strength, observations=POISSON, exposure=None):
 
 def test_ridge_regression_has_the_trace_of_its_hat_matrix():
     X, y = responses(GAUSSIAN, 6, rows=300)
-    found, _ = degrees(X, y, Penalty("ridge"), 0.5, GAUSSIAN)
+    found, _ = degrees(X, y, Ridge(), 0.5, GAUSSIAN)
     centred = X - X.mean(axis=0)
     # ours has no half on the squared error: a strength s is n s / 2 of the sum of squares
     hat = centred @ np.linalg.solve(centred.T @ centred + 300 * 0.25 * np.eye(6), centred.T)
@@ -50,7 +50,7 @@ def test_a_penalty_takes_parameters_away(observations, kind):
 
 def test_the_lasso_has_as_many_as_are_not_zero():
     X, y = responses(POISSON, 6, rows=500)
-    found, coef = degrees(X, y, Penalty("lasso"), 0.02)
+    found, coef = degrees(X, y, Lasso(), 0.02)
     assert found == pytest.approx(1 + (coef != 0).sum(axis=1), abs=1e-9)
     assert (found < 7).any()
 
@@ -58,7 +58,7 @@ def test_the_lasso_has_as_many_as_are_not_zero():
 def test_it_is_how_far_fitted_values_follow_the_data():
     """tr(d mu_hat / d y), by changing every response a little (for a Gaussian mean exactly the definition)."""
     X, y = responses(GAUSSIAN, 4, rows=60)
-    for penalty in (Penalty("ridge"), penalty_of("group_lasso", 4), Penalty("elastic_net", ratio=0.5)):
+    for penalty in (Ridge(), penalty_of("group_lasso", 4), ElasticNet(ratio=0.5)):
         found, _ = degrees(X, y[:, :1], penalty, 0.3, GAUSSIAN)
         moved = np.repeat(y[:, :1], 60, axis=1) + 1e-4 * np.eye(60)
         coef, intercept, _ = fitted(X, np.hstack([y[:, :1], moved]), penalty, 0.3, GAUSSIAN)

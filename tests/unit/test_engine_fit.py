@@ -7,10 +7,10 @@ from sklearn.linear_model import PoissonRegressor
 
 from nwbglm.engine.data import passes
 from nwbglm.engine.fit import Status, fit_splits, predict
-from nwbglm.engine.penalties import Penalty
+from nwbglm.engine.penalties import Ridge
 from nwbglm.errors import ProblemError
 
-RIDGE = Penalty("ridge")
+RIDGE = Ridge()
 
 
 def sklearn_fit(X, y, strength):

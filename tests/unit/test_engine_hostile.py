@@ -6,9 +6,9 @@ from engine_problems import MODELS, blocks, mean_loss, penalty_of, penalty_value
 
 from nwbglm.engine.fit import Status, fit_splits
 from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN
-from nwbglm.engine.penalties import Penalty
+from nwbglm.engine.penalties import Ridge
 
-RIDGE = Penalty("ridge")
+RIDGE = Ridge()
 ROWS = 600
 
 

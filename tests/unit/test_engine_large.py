@@ -11,9 +11,9 @@ from nwbglm.engine import cache
 from nwbglm.engine.data import panels
 from nwbglm.engine.fit import Status, fit_splits
 from nwbglm.engine.observations import GAUSSIAN, POISSON_SOFTPLUS
-from nwbglm.engine.penalties import Penalty
+from nwbglm.engine.penalties import GroupLasso, Lasso, NoPenalty, Ridge
 
-RIDGE = Penalty("ridge")
+RIDGE = Ridge()
 
 
 class Slices:
@@ -47,10 +47,10 @@ def test_features_on_disk_give_the_same_fits(tmp_path, features):
 PROBLEMS = {
     "ridge": {"penalty": RIDGE},
     "ridge float32": {"penalty": RIDGE, "dtype": "float32", "gap": 1e-9},
-    "lasso": {"penalty": Penalty("lasso")},
-    "group lasso": {"penalty": Penalty("group_lasso", groups=np.arange(40) // 4)},
+    "lasso": {"penalty": Lasso()},
+    "group lasso": {"penalty": GroupLasso(groups=np.arange(40) // 4)},
     "softplus": {"penalty": RIDGE, "observations": POISSON_SOFTPLUS},
-    "gaussian": {"penalty": Penalty("none"), "observations": GAUSSIAN},
+    "gaussian": {"penalty": NoPenalty(), "observations": GAUSSIAN},
 }
 
 

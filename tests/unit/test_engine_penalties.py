@@ -1,12 +1,21 @@
 """Penalties with corners and differences, against libraries that have them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from engine_problems import blocks, poisson_objective, population
 from glum import GeneralizedLinearRegressor
 
 from nwbglm.engine.fit import Status, fit_splits
-from nwbglm.engine.penalties import Penalty, scale_of_strengths, second_difference
+from nwbglm.engine.penalties import (
+    ElasticNet,
+    GroupLasso,
+    Lasso,
+    Ridge,
+    Smoothness,
+    second_difference,
+)
 
 
 def problem(features, seed=3):
@@ -21,7 +30,7 @@ def test_lasso_and_elastic_net_against_glum(features, ratio):
     X, y = problem(features)
     train, test = blocks(len(X), 3)
     strengths = (1e-3, 1e-2, 5e-2)
-    penalty = Penalty("lasso") if ratio == 1 else Penalty("elastic_net", ratio=ratio)
+    penalty = Lasso() if ratio == 1 else ElasticNet(ratio=ratio)
     fits = fit_splits(X, y, train, test, strengths=strengths, penalty=penalty)
     assert (fits.status == Status.ok).all()
 
@@ -64,9 +73,7 @@ def test_group_lasso_is_stationary_and_drops_whole_groups(features):
     X, y = problem(features)
     groups = np.arange(features) // 4
     train, test = blocks(len(X), 3)
-    fits = fit_splits(
-        X, y, train, test, strengths=(2e-3, 0.15), penalty=Penalty("group_lasso", groups=groups), gap=1e-13
-    )
+    fits = fit_splits(X, y, train, test, strengths=(2e-3, 0.15), penalty=GroupLasso(groups=groups), gap=1e-13)
     assert (fits.status == Status.ok).all()
     for unit in range(2):
         for split in (0, 3):
@@ -85,12 +92,8 @@ def test_group_lasso_scale_is_a_change_of_units():
     groups = np.arange(8) // 4
     everything = np.ones((1, len(X)), bool)
     sd = X.std(axis=0)
-    scaled = fit_splits(
-        X, y, everything, ~everything, strengths=(1e-2,), penalty=Penalty("group_lasso", groups=groups, scale=sd)
-    )
-    plain = fit_splits(
-        X / sd, y, everything, ~everything, strengths=(1e-2,), penalty=Penalty("group_lasso", groups=groups)
-    )
+    scaled = fit_splits(X, y, everything, ~everything, strengths=(1e-2,), penalty=GroupLasso(groups=groups, scale=sd))
+    plain = fit_splits(X / sd, y, everything, ~everything, strengths=(1e-2,), penalty=GroupLasso(groups=groups))
     np.testing.assert_allclose(scaled.objective, plain.objective, atol=1e-10)
     np.testing.assert_allclose(scaled.coef * sd, plain.coef, atol=1e-5)
 
@@ -102,9 +105,7 @@ def test_smoothness_is_ridge_on_differences(features):
     D = second_difference(terms)
     assert D.shape == (6 * features // 8, features)
     everything = np.ones((1, len(X)), bool)
-    fits = fit_splits(
-        X, y, everything, ~everything, strengths=(1e-1,), penalty=Penalty("smoothness", differences=D), gap=1e-15
-    )
+    fits = fit_splits(X, y, everything, ~everything, strengths=(1e-1,), penalty=Smoothness(differences=D), gap=1e-15)
     for unit in range(2):
         coef = fits.coef[unit, 0, 0]
         mu = np.exp(X @ coef + fits.intercept[unit, 0, 0])
@@ -118,10 +119,9 @@ def test_strengths_per_term_and_scale_are_resolved_into_one():
     X, y = problem(6)
     everything = np.ones((1, len(X)), bool)
     strengths = np.array([1, 1, 1, 10, 10, 0.0])
-    scale = scale_of_strengths("ridge", strengths, X.std(axis=0))
-    fits = fit_splits(
-        X, y, everything, ~everything, strengths=(1e-2,), penalty=Penalty("ridge", scale=scale), gap=1e-15
-    )
+    columns = SimpleNamespace(labels={"term": np.array(list("aaabbc"))})
+    penalty = Ridge.of(columns, X.std(axis=0), scale="sd", relative={"b": 10.0, "c": 0.0})
+    fits = fit_splits(X, y, everything, ~everything, strengths=(1e-2,), penalty=penalty, gap=1e-15)
     coef = fits.coef[0, 0, 0]
     mu = np.exp(X @ coef + fits.intercept[0, 0, 0])
     gradient = X.T @ (mu - y[:, 0]) / len(X) + 1e-2 * strengths * X.var(axis=0) * coef

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from engine_problems import blocks, population
+from engine_problems import blocks, named_penalty, population
 
 from nwbglm.engine.fit import Status, fit_splits, predict
 from nwbglm.engine.observations import BERNOULLI
-from nwbglm.engine.penalties import Penalty
+from nwbglm.engine.penalties import Ridge
 
-RIDGE = Penalty("ridge")
+RIDGE = Ridge()
 
 
 @pytest.mark.parametrize("features", [6, 40])
@@ -33,7 +33,7 @@ def test_a_bernoulli_unit_that_always_responds_is_separable(features, kind):
     train, test = blocks(len(X), 3)
     y[:, 1], y[:, 2] = 1, 0
     y[:, 3] = 1 - (y[:, 3] == 0) * test[0]  # something missing in the first fold only
-    options = {"strengths": (1e-3, 1e-1), "penalty": Penalty(kind), "observations": BERNOULLI}
+    options = {"strengths": (1e-3, 1e-1), "penalty": named_penalty(kind), "observations": BERNOULLI}
     fits = fit_splits(X, y, train, test, **options)
     assert (fits.status[1] == Status.separable).all() and (fits.status[2] == Status.no_spikes).all()
     assert fits.status[3, :, 0].tolist() == [Status.separable, 0, 0, 0]
@@ -76,7 +76,7 @@ def test_what_a_penalty_holds_is_not_rank_deficient(kind):
     held, free = np.array([0.0, 1.0, 1.0, 1.0, 1.0]), np.array([1.0, 0.0, 0.0, 1.0, 0.0])
     groups = np.arange(5) if kind == "group_lasso" else None
     for scale, status in ((held, Status.ok), (free, Status.rank_deficient)):
-        penalty = Penalty(kind, scale=scale, groups=groups)
+        penalty = named_penalty(kind, scale=scale, groups=groups)
         fits = fit_splits(X, y, everything, ~everything, strengths=(1e-2,), penalty=penalty)
         assert fits.status[0, 0, 0] == status
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .observations import Observations
-from .penalties import Penalty
+from .penalties import NoPenalty, Penalty
 
 __all__ = ["effective_parameters", "predicted_sums"]
 
@@ -65,9 +65,10 @@ def effective_parameters(
     units = len(coef)
     result = np.full(units, np.nan)
     fitted = np.flatnonzero(np.isfinite(intercept))
-    free = [unit for unit in fitted if penalty.kind == "none" or strength[unit] == 0]
+    unheld = isinstance(penalty, NoPenalty)
+    free = [unit for unit in fitted if unheld or strength[unit] == 0]
     result[free] = usable[:, free].sum(axis=0) + 1
-    held = [unit for unit in fitted if not (penalty.kind == "none" or strength[unit] == 0)]
+    held = [unit for unit in fitted if not (unheld or strength[unit] == 0)]
     if not held:
         return result
     active = {unit: np.flatnonzero(usable[:, unit] & penalty.free_to_move(coef[unit])) for unit in held}

@@ -7,16 +7,17 @@ import logging
 import numpy as np
 
 from nwbglm.engine.observations import MODELS
+from nwbglm.engine.penalties import ColumnsOfX
 from nwbglm.errors import ProblemError
 from nwbglm.study import Fit
 
-from .design import OWN, Design, Labelled
+from .design import OWN, Design
 from .splits import Splits
 
 log = logging.getLogger(__name__)
 
 
-def refuse_impossible(design: Labelled, counts: np.ndarray, splits: Splits, settings: Fit, where: str) -> None:
+def refuse_impossible(design: ColumnsOfX, counts: np.ndarray, splits: Splits, settings: Fit, where: str) -> None:
     """Raise `ProblemError` for what no solver can mend, before anything is compiled."""
     rows = splits.train[: splits.final + 1].sum(axis=1)
     if not rows.min(initial=1):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import xarray as xr
@@ -20,17 +19,6 @@ from nwbglm.study.terms import OTHER_SPIKES, Term
 from .rows import FeatureRows, RowsOfStore, last_held
 
 OWN = "own"  # what a fit calls the input of its own columns
-
-
-class Labelled(Protocol):
-    """What the columns of a matrix are, however it is made."""
-
-    @property
-    def labels(self) -> dict[str, np.ndarray]:
-        """Coordinates of the columns: ``term``, ``input``, ``function``."""
-
-    def differences(self, order: int) -> np.ndarray:
-        """Return the differences between neighbouring columns, shape (differences, features)."""
 
 
 @dataclass(frozen=True, eq=False)

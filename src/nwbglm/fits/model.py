@@ -19,13 +19,13 @@ from nwbglm.engine.data.panels import scale_of_features
 from nwbglm.engine.degrees import effective_parameters, predicted_sums
 from nwbglm.engine.fit import SplitFits, fit_splits
 from nwbglm.engine.observations import MODELS
-from nwbglm.engine.penalties import Penalty, scale_of_strengths
+from nwbglm.engine.penalties import PENALTIES, ColumnsOfX, Penalty
 from nwbglm.response import counts as counts_of
 from nwbglm.study import Fit, Model
 from nwbglm.study import Penalty as PenaltySettings
 
 from .checks import refuse_impossible, report_constant_features, report_silent_units
-from .design import Design, Labelled, pick_terms
+from .design import Design, pick_terms
 from .record import assemble, describe
 from .splits import Splits, block_of_units, kept_rows, plan_splits
 
@@ -236,24 +236,12 @@ def tell_fits(
     }
 
 
-def resolve_penalty(settings: PenaltySettings, deviation: np.ndarray, design: Labelled) -> Penalty:
+def resolve_penalty(settings: PenaltySettings, deviation: np.ndarray, columns: ColumnsOfX) -> Penalty:
     """Resolve scale, groups and relative strengths into the engine's penalty.
 
     The scale is the features' standard deviation over the rows of the final fit, 1 where a feature does not vary: with
     0 the coefficient of a constant feature would be free, and undetermined.
     """
-    if settings.kind == "none":
-        return Penalty("none")
-    chosen, labels = settings.settings, design.labels
-    scale = deviation if chosen.scale == "sd" else np.ones(len(deviation))
-    if settings.kind == "elastic_net":
-        return Penalty("elastic_net", scale=scale, ratio=chosen.ratio)
-    relative = np.array([chosen.relative.get(str(term), 1.0) for term in labels["term"]])
-    scale = scale_of_strengths(settings.kind, relative, scale)
-    if settings.kind == "smoothness":
-        return Penalty("smoothness", differences=design.differences(chosen.order) * scale)
-    if settings.kind == "group_lasso":
-        keys = [labels["term"], labels["input"]] if chosen.groups == "input" else [labels["term"]]
-        groups = np.unique(np.stack(keys), axis=1, return_inverse=True)[1].ravel()
-        return Penalty("group_lasso", scale=scale, groups=groups)
-    return Penalty(settings.kind, scale=scale)
+    chosen = settings.settings
+    options = {name: getattr(chosen, name) for name in type(chosen).model_fields if name != "strength"}
+    return PENALTIES[settings.kind].of(columns, deviation, **options)

@@ -10,11 +10,12 @@ import xarray as xr
 
 from nwbglm.crossval import HALVES, TEST
 from nwbglm.engine.fit import SplitFits, Status
+from nwbglm.engine.penalties import ColumnsOfX
 from nwbglm.filters import put_in_fits, tables_of_features
 from nwbglm.study import Fit, Model
 
 from .choice import choose_nested, choose_strength, choose_without_each_fold
-from .design import Design, Labelled, term_name
+from .design import Design, term_name
 from .splits import Splits
 
 FINAL = "final"
@@ -33,7 +34,7 @@ def _choose(fits: SplitFits, splits: Splits, settings: Fit) -> tuple[np.ndarray,
     return final, np.array(each, dtype=int).reshape(len(scores), folds)
 
 
-def assemble(fits: SplitFits, splits: Splits, settings: Fit, design: Labelled) -> xr.Dataset:
+def assemble(fits: SplitFits, splits: Splits, settings: Fit, design: ColumnsOfX) -> xr.Dataset:
     """Pick what is stored of all fits, with names for the axes."""
     strengths = settings.penalty.strengths
     final_chosen, fold_chosen = _choose(fits, splits, settings)

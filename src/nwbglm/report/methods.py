@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nwbglm.scores import SCORES
-from nwbglm.study import OBSERVATION_MODELS, EpochSelection, Folds, Penalty, Signal, Study
+from nwbglm.study import OBSERVATION_MODELS, EpochSelection, Folds, Signal, Study
 from nwbglm.study.data import Blank
 from nwbglm.study.terms import ALL_SPIKES, OWN_SPIKES, Factor, Term
 
@@ -149,7 +149,7 @@ def _fits(study: Study) -> str:
         f"Each unit was fitted by itself, with {distributions}, "
         "by maximum likelihood, penalised as follows (the intercept is never penalised): "
     )
-    text += _grouped({name: _penalty(fit.penalty) for name, fit in settings.items()}) + ". "
+    text += _grouped({name: fit.penalty.settings.describe() for name, fit in settings.items()}) + ". "
     if "train" in study.epochs:
         text += "Models were trained on the epochs 'train' and scored on the epochs 'test'. "
     text += _folds(study.fit.folds)
@@ -196,23 +196,6 @@ def _folds(folds: Folds) -> str:
         cut = f"{folds.pieces} contiguous pieces of rows, dealt to {folds.blocks} folds in turn"
     gap = "the longest history of any term and one bin" if folds.gap == "auto" else duration(folds.gap)
     return f"Cross-validation: {cut}; a gap of {gap} is purged around each test piece. "
-
-
-def _penalty(penalty: Penalty) -> str:
-    if penalty.kind == "none":
-        return "no penalty"
-    strengths, settings = penalty.strengths, penalty.settings
-    on = (
-        "per standard deviation of each feature"
-        if getattr(settings, "scale", "raw") == "sd"
-        else "on the features' own scale"
-    )
-    of = f"strength {strengths[0]:g}"
-    if len(strengths) > 1:
-        of = f"{len(strengths)} strengths from {strengths[0]:g} to {strengths[-1]:g}"
-    multiples = getattr(settings, "relative", {})
-    relative = ", ".join(f"{value:g} times that for '{term}'" for term, value in multiples.items())
-    return f"{penalty.kind.replace('_', ' ')}, {of} {on}" + (f" ({relative})" if relative else "")
 
 
 def _scores(study: Study) -> str:

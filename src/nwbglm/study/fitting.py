@@ -1,9 +1,13 @@
-"""The study's part about models and fits: terms together, penalties, folds."""
+"""The study's part about models and fits: terms together, penalties, folds.
+
+A penalty is added here, as a class of its settings and words and its line in `Penalty`; and in `engine.penalties`, as
+the class that computes it. A test holds the two equal.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -57,6 +61,10 @@ Strengths = Annotated[
 class NoPenalty(Part):
     """Maximum likelihood."""
 
+    def describe(self) -> str:
+        """Say it in words, for the methods text."""
+        return "no penalty"
+
 
 class Penalised(Part):
     """What every penalty has: a path of strengths, and what coefficients are measured in."""
@@ -67,6 +75,16 @@ class Penalised(Part):
         description="Penalise coefficients per standard deviation of their feature, or as they are (as NeMoS does).",
     )
 
+    words: ClassVar[str]
+
+    def describe(self) -> str:
+        """Say it in words, for the methods text."""
+        strengths = sorted(set(self.strength))
+        many = f"{len(strengths)} strengths from {strengths[0]:g} to {strengths[-1]:g}"
+        of = many if len(strengths) > 1 else f"strength {strengths[0]:g}"
+        on = "per standard deviation of each feature" if self.scale == "sd" else "on the features' own scale"
+        return f"{self.words}, {of} {on}"
+
 
 class Relative(Penalised):
     """A penalty whose strength may differ between terms."""
@@ -75,9 +93,16 @@ class Relative(Penalised):
         {}, description="Strength for a term's coefficients as a multiple of `strength`. Default: 1 for each."
     )
 
+    def describe(self) -> str:
+        """Say it in words, for the methods text."""
+        relative = ", ".join(f"{value:g} times that for '{term}'" for term, value in self.relative.items())
+        return super().describe() + (f" ({relative})" if relative else "")
+
 
 class Ridge(Relative):
     """Half the strength times the sum of squared coefficients; the intercept is free."""
+
+    words = "ridge"
 
 
 class Smoothness(Relative):
@@ -86,6 +111,8 @@ class Smoothness(Relative):
     Neighbours are functions of one input that follow each other over lags or values (round the circle where the basis
     is cyclic). Terms whose functions have no order (identity, polynomials, categories, products) are left free.
     """
+
+    words = "smoothness"
 
     order: Annotated[int, Field(ge=1, le=4)] = Field(2, description="1: differences; 2: second differences.")
     scale: Literal["sd", "raw"] = Field(
@@ -96,15 +123,21 @@ class Smoothness(Relative):
 class Lasso(Relative):
     """The strength times the sum of absolute coefficients: many become exactly 0."""
 
+    words = "lasso"
+
 
 class ElasticNet(Penalised):
     """The strength times a mixture of the sum of absolute and half the sum of squared coefficients."""
+
+    words = "elastic net"
 
     ratio: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="Share of the absolute values; 1 is the lasso.")
 
 
 class GroupLasso(Relative):
     """The strength times the norm of each group, weighted by the root of its size: whole groups become exactly 0."""
+
+    words = "group lasso"
 
     groups: Literal["input", "term"] = Field(
         "input", description="One group for each input of a term (a sender, a signal), or for each whole term."

@@ -79,9 +79,8 @@ def build_problem(
     refuse_responses(y, exposure, used, observations)
     mean, sd, varies = scale_of_features(X, np.flatnonzero(fitted))
     to_standard = np.ones(padded_width(len(mean)))
-    if penalty.kind == "group_lasso":
-        own = penalty.group_scale(sd)
-        to_standard[: len(mean)], sd = own / sd, own
+    own = penalty.feature_scale(sd)
+    to_standard[: len(mean)], sd = own / sd, own
     coefficients = _coefficients(sd, varies, allowed, penalty, y.shape[1])
     width = len(to_standard)
     rows = _block_rows(len(used), width, fits)
