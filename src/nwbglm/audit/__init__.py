@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +17,7 @@ from nwbglm.audit.findings import find_in_file, guarded
 from nwbglm.binning.exposure import blanked, pooled_spikes, silences
 from nwbglm.binning.grid import Grid
 from nwbglm.binning.signals import bin_named
+from nwbglm.content import sha256_of
 from nwbglm.epochs import Epochs
 from nwbglm.errors import NwbGlmError
 from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
@@ -170,16 +170,8 @@ def file_facts(path: str | Path) -> dict[str, Any]:
     place = Path(str(path))
     if not place.exists():
         return {}
-    digest, size = hashlib.sha256(), 0
-    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
-    for file in files:
-        if place.is_dir():
-            digest.update(file.relative_to(place).as_posix().encode())
-        with file.open("rb") as stream:
-            while block := stream.read(2**22):
-                digest.update(block)
-                size += len(block)
-    return {"sha256": digest.hexdigest(), "bytes": size}
+    sha256, size = sha256_of(place)
+    return {"sha256": sha256, "bytes": size}
 
 
 def _audit(recording: Recording, settings: DataSettings | None, about: dict[str, Any]) -> Audit:
