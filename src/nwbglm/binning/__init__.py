@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
@@ -10,12 +12,14 @@ from nwbglm.binning.counts import count_variable
 from nwbglm.binning.exposure import blanked, exposure, observed_spikes
 from nwbglm.binning.grid import Grid, count_in_bins
 from nwbglm.binning.resampling import circular_mean, resample
+from nwbglm.binning.responses import ResponseColumns, grid_of
 from nwbglm.binning.signals import bin_signals
 from nwbglm.binning.smoothing import smooth
 from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
 from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
 from nwbglm.recording.model import Recording
+from nwbglm.response import CONTINUOUS, about
 from nwbglm.study.data import RESERVED, DataSettings
 
 __all__ = ["Grid", "bin_recording", "circular_mean", "count_in_bins", "resample", "smooth"]
@@ -41,7 +45,7 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
         If the file does not hold what the study asks of it.
     """
     use = epochs.merge_overlaps(choose_epochs(recording, settings, "use"))
-    grid = Grid(use, settings.bin, settings.partial_bins == "keep")
+    grid = grid_of(recording, settings, use)
     if not len(grid):
         raise RecordingError(
             f"no epoch in use is as long as a bin ({settings.bin} s)",
@@ -49,18 +53,46 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
             mend="check `epochs.use` and `bin`",
         )
     blank = blanked(recording, settings, use)
-    columns = UnitColumns(recording, use, blank)
-    units = choose_units(columns, settings)
-    bins, exposures = _count_units(recording, settings, grid, blank, units)
+    if settings.response is None:
+        response, exposures, coordinates = _counts(recording, settings, grid, use, blank)
+    else:
+        response, exposures, coordinates = _continuous(recording, settings, grid, blank)
     dataset = xr.Dataset(
-        {"response": count_variable(bins, len(grid)), "segment": ("time", grid.segment)},
-        coords={"time": grid.centre, **_unit_coordinates(columns, units, settings), **_segment_coordinates(use)},
+        {"response": response, "segment": ("time", grid.segment)},
+        coords={"time": grid.centre, **coordinates, **_segment_coordinates(grid.segments)},
         attrs={"bin": settings.bin, "session": recording.session},
     )
     if exposures is not None:
         dataset = dataset.assign(exposure=(("time", "unit"), exposures))
     dataset = dataset.assign(in_epoch=_purposes(recording, settings, grid))
     return dataset.assign(bin_signals(recording, settings, grid))
+
+
+def _counts(
+    recording: Recording, settings: DataSettings, grid: Grid, use: Epochs, blank: Epochs
+) -> tuple[xr.Variable, np.ndarray | None, dict]:
+    """Count the spikes of the chosen units: the response, its exposure, and what is known of the units."""
+    columns = UnitColumns(recording, use, blank)
+    units = choose_units(columns, settings)
+    bins, exposures = _count_units(recording, settings, grid, blank, units)
+    own = {"rate": columns.rate[units], "spikes": columns.spikes[units]}
+    coordinates = _unit_coordinates(columns.ids[units], recording.units.metadata, own, units, settings)
+    return count_variable(bins, len(grid)), exposures, coordinates
+
+
+def _continuous(
+    recording: Recording, settings: DataSettings, grid: Grid, blank: Epochs
+) -> tuple[xr.Variable, np.ndarray | None, dict]:
+    """Bring the chosen units of a continuous response to the bins: it, its exposure, what is known of the units."""
+    columns = ResponseColumns(recording, settings, grid, blank)
+    units = choose_units(columns, settings)
+    values = columns.values[:, units]
+    known = np.isfinite(values)
+    own = {name: getattr(columns, name)[units] for name in ("mean", "sd", "valid")}
+    coordinates = _unit_coordinates(columns.ids[units], columns.units.metadata, own, units, settings)
+    facts = about(CONTINUOUS, columns.units.name, columns.units.units) | {"source": columns.units.path}
+    response = xr.Variable(("time", "unit"), values, facts)
+    return response, None if known.all() else known.astype(np.float32), coordinates
 
 
 def _count_units(
@@ -100,14 +132,15 @@ def _spike_bins(recording: Recording, unit: int, intervals: np.ndarray | None, b
     return np.sort(np.concatenate(parts)).astype(np.int32 if len(grid) < 2**31 else np.int64)
 
 
-def _unit_coordinates(columns: UnitColumns, units: np.ndarray, settings: DataSettings) -> dict:
-    metadata = {name: values[units] for name, values in columns.recording.units.metadata.items()}
-    own = {"rate": columns.rate[units], "spikes": columns.spikes[units]}
+def _unit_coordinates(
+    ids: np.ndarray, columns: Mapping[str, np.ndarray], own: dict, units: np.ndarray, settings: DataSettings
+) -> dict:
+    metadata = {name: values[units] for name, values in columns.items()}
     # A column called like something of ours keeps its values under another name.
     taken = RESERVED | settings.signals.keys() | {"segment_label", "segment_start", "segment_stop"}
     renamed = {f"file_{name}" if name in taken else name: values for name, values in metadata.items()}
     coordinates = {name: ("unit", values) for name, values in {**renamed, **own}.items()}
-    return {"unit": columns.recording.units.ids[units], **coordinates}
+    return {"unit": ids, **coordinates}
 
 
 def _segment_coordinates(use: Epochs) -> dict:

@@ -141,7 +141,16 @@ def resample(
     -------
     (bins,) float64; NaN where the bins lie on another clock.
     """
-    gather = _Average(grid, clock, period) if how == "mean" else _Between(grid, clock, period, max_gap, how == "hold")
+    gather = gatherer(grid, how, clock=clock, period=period, max_gap=max_gap)
     for times, values in blocks:
         gather.add(times, values)
     return gather.result()
+
+
+def gatherer(
+    grid: Grid, how: str, *, clock: int = 0, period: float | None = None, max_gap: float = np.inf
+) -> _Average | _Between:
+    """Make what gathers one column's samples, block by block, and gives its values on the bins (see `resample`)."""
+    if how == "mean":
+        return _Average(grid, clock, period)
+    return _Between(grid, clock, period, max_gap, how == "hold")

@@ -38,6 +38,8 @@ class Source:
         The series that it is read from: one, or one a sweep.
     side
         ``stimulus`` or ``response`` where the series are the sweeps'.
+    field
+        Where the study names it, for messages; ``signals.NAME`` where empty.
     """
 
     recording: Recording
@@ -45,6 +47,7 @@ class Source:
     name: str
     parts: tuple[Series, ...]
     side: str = ""
+    field: str = ""
 
     @property
     def path(self) -> str:
@@ -87,7 +90,7 @@ class Source:
             raise RecordingError(
                 f"its unit {unit!r} does not convert into {self.signal.units!r}",
                 where=f"{self.recording.where}: {series.path}",
-                mend=f"correct `signals.{self.name}.units`"
+                mend=f"correct `{self.field or f'signals.{self.name}'}.units`"
                 + (", or leave such sweeps out (`where: \"clamp == 'current'\"`)" if self.side else ""),
             )
         return scale

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nwbglm.study import Factor, Study
-from nwbglm.study.terms import OWN_SPIKES
 
 WHOLE = ("",)  # the subjects of a family that is drawn once
 
@@ -75,8 +74,8 @@ def _lagged(study: Study) -> tuple[str, ...]:
 def _shown_features(study: Study) -> tuple[str, ...]:
     """Leave out a term of others' spikes whose columns of one unit equal those of an own-history term."""
     factors = {name: study.terms[name].factors[0] for name in _lagged(study)}
-    own = [factor.basis for factor in factors.values() if factor.of == OWN_SPIKES]
-    return tuple(n for n, f in factors.items() if f.of == OWN_SPIKES or not f.of_spikes or f.basis not in own)
+    own = [factor.basis for factor in factors.values() if factor.senders == "own"]
+    return tuple(n for n, f in factors.items() if f.senders == "own" or not f.of_spikes or f.basis not in own)
 
 
 def _filters(study: Study) -> tuple[str, ...]:
@@ -84,7 +83,7 @@ def _filters(study: Study) -> tuple[str, ...]:
     return tuple(
         name
         for name in study.used_terms
-        if (factor := _single(study, name)) and (factor.of == OWN_SPIKES or not factor.of_spikes)
+        if (factor := _single(study, name)) and (factor.senders == "own" or not factor.of_spikes)
     )
 
 
@@ -97,7 +96,7 @@ def history_terms(study: Study, model: str) -> tuple[str, ...]:
     return tuple(
         name
         for name in study.models[model].terms
-        if (factor := _single(study, name)) and factor.of == OWN_SPIKES and factor.basis.window > 0
+        if (factor := _single(study, name)) and factor.senders == "own" and factor.basis.window > 0
     )
 
 
@@ -106,7 +105,7 @@ def coupling_terms(study: Study, model: str) -> tuple[str, ...]:
     return tuple(
         name
         for name in study.models[model].terms
-        if (factor := _single(study, name)) and factor.of_spikes and factor.of != OWN_SPIKES
+        if (factor := _single(study, name)) and factor.of_spikes and factor.senders != "own"
     )
 
 

@@ -16,8 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nwbglm.filters import filters
-from nwbglm.study import ALL_SPIKES, OTHER_SPIKES, OWN_SPIKES, Factor
-from nwbglm.study.terms import SPIKES
+from nwbglm.study import Factor
 
 from .session import Stores
 from .style import FAINT, INK, QUIET, NothingToDraw
@@ -92,7 +91,7 @@ def _compare_signals(stores: Stores, model: str) -> Iterator[pd.DataFrame]:
     truth, fit = stores.truth, stores.fits[model]
     by_signal: dict[tuple[str, str], list[xr.DataArray]] = {}
     for term, factor in _single_terms(stores, model).items():
-        if factor.of not in SPIKES:
+        if not factor.of_spikes:
             found = filters(fit, term)
             by_signal.setdefault((factor.of, str(found.dims[1])), []).append(found)
     units = fit["unit"].values
@@ -115,8 +114,8 @@ def _compare_spikes(stores: Stores, model: str) -> Iterator[pd.DataFrame]:
     """Compare what a unit's own spikes and those of each other add, in all of a model's terms together."""
     truth, fit = stores.truth, stores.fits[model]
     units, terms = fit["unit"].values, _single_terms(stores, model)
-    own = [filters(fit, term).drop_vars("input") for term, factor in terms.items() if factor.of == OWN_SPIKES]
-    coupled = [filters(fit, term) for term, factor in terms.items() if factor.of in (ALL_SPIKES, OTHER_SPIKES)]
+    own = [filters(fit, term).drop_vars("input") for term, factor in terms.items() if factor.senders == "own"]
+    coupled = [filters(fit, term) for term, factor in terms.items() if factor.senders in ("all", "other")]
     among = _total(coupled) if coupled else None
     if among is not None and own:
         # what a term of all spikes says of a unit's own belongs with the terms of own spikes

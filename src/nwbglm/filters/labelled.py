@@ -18,7 +18,6 @@ import xarray as xr
 
 from nwbglm.errors import ProblemError
 from nwbglm.study import Term
-from nwbglm.study.terms import OTHER_SPIKES
 
 from .tables import Table, tables_of_fits
 
@@ -143,6 +142,6 @@ def _label(values: np.ndarray, layout: _Layout, leading: list[str], coordinates:
     if not term.of_spikes or term.own:
         return found.isel(sender=0).assign_coords(input=layout.inputs[0])
     found = found.assign_coords(sender=[int(sender) for sender in layout.inputs]).rename(unit="receiver")
-    if OTHER_SPIKES in term.inputs:
+    if term.senders == "other":
         found = found.where(found["sender"] != found["receiver"])
     return found.transpose("receiver", "sender", ...)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from nwbglm.engine.penalties import second_difference
 from nwbglm.errors import ProblemError
-from nwbglm.study.terms import OTHER_SPIKES, Term
+from nwbglm.study.terms import Term
 
 from .rows import FeatureRows, RowsOfStore, last_held
 
@@ -101,13 +101,13 @@ class Design:
 
     def mask(self, units: Sequence[int] | np.ndarray) -> np.ndarray | None:
         """Return which features each unit may use, shape (features, units); None where that is all."""
-        if not any(OTHER_SPIKES in store.attrs["of"] for store in self.stores):
+        if not any(_of_others(store) for store in self.stores):
             return None
         parts = []
         for store in self.stores:
             inputs = store["input"].values[self._columns(store, store["input"].values[0])]
             allowed = np.ones((len(inputs), len(units)), bool)
-            if OTHER_SPIKES in store.attrs["of"]:
+            if _of_others(store):
                 allowed = np.array([[str(sender) != str(unit) for unit in units] for sender in inputs], bool)
             parts.append(allowed)
         return np.concatenate(parts)
@@ -156,3 +156,8 @@ def pick_terms(features: Sequence[xr.Dataset], terms: Sequence[str]) -> tuple[xr
             f"no features of term {', '.join(missing)}", where="fit_model", mend=f"there are: {', '.join(by_name)}"
         )
     return tuple(by_name[term] for term in terms)
+
+
+def _of_others(store: xr.Dataset) -> bool:
+    """Whether a unit's own columns of a term are not its to use."""
+    return Term.model_validate_json(store.attrs["term"]).senders == "other"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -162,6 +163,11 @@ class UnitColumns:
             self.use = epochs.difference(self.use, blank)
 
     @property
+    def ids(self) -> np.ndarray:
+        """(units,) their numbers."""
+        return self.recording.units.ids
+
+    @property
     def names(self) -> list[str]:
         """Every column that an expression may use."""
         table = self.recording.units.table
@@ -234,7 +240,24 @@ class UnitColumns:
         return np.array([np.mean(np.diff(times) < REFRACTORY) if len(times) > 1 else 0.0 for times in self._trains()])
 
 
-def choose_units(columns: UnitColumns, settings: DataSettings) -> np.ndarray:
+class Columns(Protocol):
+    """What units are selected by."""
+
+    recording: Recording
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(units,) their numbers."""
+
+    @property
+    def names(self) -> list[str]:
+        """Every column that an expression may use."""
+
+    def __call__(self, name: str) -> np.ndarray | list[np.ndarray]:
+        """Give a column by its name."""
+
+
+def choose_units(columns: Columns, settings: DataSettings) -> np.ndarray:
     """Return the rows of the units that the study selects, in the file's order.
 
     Raises
@@ -243,14 +266,18 @@ def choose_units(columns: UnitColumns, settings: DataSettings) -> np.ndarray:
         If an id is not there, or nothing is selected.
     """
     recording, selection = columns.recording, settings.units
-    ids = recording.units.ids
+    ids = columns.ids
+    if not len(ids):
+        raise RecordingError(
+            "the file has no units", where=f"{recording.where}: units", mend=_series_instead(recording)
+        )
     chosen = np.ones(len(ids), dtype=bool)
     if selection.where is not None:
         chosen &= select(selection.where, columns, columns.names, len(ids), where="units.where")
     if selection.ids is not None:
         missing = [unit for unit in selection.ids if unit not in ids]
         if missing:
-            mend = f"the file has {len(ids)} units, {ids.min()} to {ids.max()}" if len(ids) else "the file has no units"
+            mend = f"there are {len(ids)} units, {ids.min()} to {ids.max()}"
             raise RecordingError(f"there is no unit {missing[0]}", where=f"{recording.where}: units.ids", mend=mend)
         chosen &= np.isin(ids, selection.ids)
     if not chosen.any():
@@ -261,3 +288,12 @@ def choose_units(columns: UnitColumns, settings: DataSettings) -> np.ndarray:
             mend=f"loosen `units.where` (it uses {used}); `nwbglm inspect` lists the units",
         )
     return np.flatnonzero(chosen)
+
+
+def _series_instead(recording: Recording) -> str:
+    """Say which series of a file without units could be explained in the place of spikes."""
+    known = [path for path, series in recording.series.items() if not series.problem]
+    if not known:
+        return "nothing can be fitted to it"
+    shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+    return f"name series to explain instead, such as `response: {known[0]}`; known here: {shown}"

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from .base import Part
 from .quantities import Size, write_size
-from .terms import OTHER_SPIKES, OWN_SPIKES, Factor, Term
+from .terms import Factor, Term
 
 if TYPE_CHECKING:
     from .root import Study
@@ -137,9 +137,9 @@ def term_columns(term: Term, bin_width: float, units: int, *, stored: bool = Fal
 
 
 def _inputs(factor: Factor, units: int, stored: bool) -> int:
-    if not factor.of_spikes or (factor.of == OWN_SPIKES and not stored):
+    if not factor.of_spikes or (factor.senders == "own" and not stored):
         return 1
-    return max(units - 1, 1) if factor.of == OTHER_SPIKES and not stored else units
+    return max(units - 1, 1) if factor.senders == "other" and not stored else units
 
 
 def _shown(size: int) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from .base import Name, Part
 from .expressions import Where
 from .quantities import AnyDuration, Duration, Number, UnitId
+from .responses import Response
 
 PURPOSES = ("use", "fit", "train", "test")
 RESERVED = {
@@ -26,6 +27,9 @@ RESERVED = {
     "row",
     "rate",
     "spikes",
+    "mean",
+    "sd",
+    "valid",
 }
 
 
@@ -61,7 +65,9 @@ class UnitSelection(Part):
 
     where: Where | None = Field(
         None,
-        description="Expression over the units' columns, `rate` (Hz) and `spikes` over `use`, and `unit` (the id).",
+        description="Expression over the units' columns, `rate` (Hz) and `spikes` over `use`, and `unit` (the id); of a "
+        "continuous response the columns of the ROIs or electrodes, `series`, `column`, `mean`, `sd` and `valid` (share "
+        "of the bins that have a value).",
     )
     ids: tuple[UnitId, ...] | None = Field(None, description="NWB unit ids to take.")
 
@@ -218,6 +224,9 @@ class DataSettings(Part):
 
     epochs: dict[Name, EpochSelection] = Field(
         description="Stretches of the recording by purpose: `use` (all that counts), `fit`, `train`, `test`, or others."
+    )
+    response: Response | None = Field(
+        None, description="Continuous series to explain. Default: the spikes of the units, counted."
     )
     units: UnitSelection = Field(UnitSelection(), description="Which units are analysed. Default: all.")
     bin: Duration = Field(description="Width of a bin.")

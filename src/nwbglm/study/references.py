@@ -13,7 +13,8 @@ from .base import nearest
 from .bases import Basis
 from .data import RESERVED
 from .quantities import parse_duration
-from .terms import SPIKES
+from .responses import response_mistakes
+from .terms import SENDERS
 
 MOST_LAGS = 100_000
 """Bins of a window."""
@@ -29,7 +30,7 @@ def _list(value: Any) -> list[Any]:
 
 def reference_mistakes(config: dict[str, Any]) -> list[str]:
     """List, with their paths, the names that lead nowhere and the settings that contradict each other."""
-    return [*_epochs(config), *_signals(config), *_terms(config), *_models(config), *_fits(config)]
+    return [*_epochs(config), *_signals(config), *_terms(config), *_models(config), *_fits(config), *response_mistakes(config)]
 
 
 def _epochs(config: dict[str, Any]) -> Iterator[str]:
@@ -77,8 +78,8 @@ def _factor(factor: dict[str, Any], path: str, config: dict[str, Any]) -> Iterat
     signals = _mapping(config.get("signals"))
     of, basis = factor.get("of"), factor.get("basis")
     yield from _window(_mapping(basis), path, config.get("bin"))
-    if isinstance(of, str) and of not in signals and of not in SPIKES:
-        yield f"{path}.of: there is no input '{of}'; {nearest(of, [*SPIKES, *signals])}"
+    if isinstance(of, str) and of not in signals and of not in SENDERS:
+        yield f"{path}.of: there is no input '{of}'; {nearest(of, [*SENDERS, *signals])}"
         return
     for kind, settings in _mapping(basis).items():
         family = Basis.families().get(kind)

@@ -18,6 +18,7 @@ from .loading import read_yaml
 from .patterns import expand_patterns
 from .quantities import AnyDuration, Duration, Seed, UnitId
 from .references import reference_mistakes
+from .responses import default_observations
 from .terms import Term
 
 FOLD_NAMES = ("test", "pooled")
@@ -154,6 +155,11 @@ class Study(DataSettings):
     @classmethod
     def _expand_patterns(cls, value: Any) -> Any:
         return expand_patterns(value) if isinstance(value, dict) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_observations(cls, value: Any) -> Any:
+        return default_observations(value) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _sound_joins(self) -> Study:

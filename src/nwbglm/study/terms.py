@@ -10,30 +10,45 @@ from .base import Part
 from .bases import Basis
 
 OWN_SPIKES, ALL_SPIKES, OTHER_SPIKES = "own spikes", "all spikes", "other spikes"
-SPIKES = (OWN_SPIKES, ALL_SPIKES, OTHER_SPIKES)
+SENDERS = {
+    OWN_SPIKES: "own",
+    ALL_SPIKES: "all",
+    OTHER_SPIKES: "other",
+    "own response": "own",
+    "all responses": "all",
+    "other responses": "other",
+}
+"""Which units an input is the activity of. The words of a response hold for spikes, too."""
+OF = f"`{OWN_SPIKES}`, `{ALL_SPIKES}`, `{OTHER_SPIKES}` (`own response`, `all responses`, `other responses`), or a "
 
 
 class Factor(Part):
     """An input and its basis."""
 
-    of: str = Field(description=f"`{OWN_SPIKES}`, `{ALL_SPIKES}`, `{OTHER_SPIKES}`, or a signal's name.")
+    of: str = Field(description=f"{OF}signal's name.")
     basis: Basis = Field(description="How the input becomes features.")
 
     @property
     def of_spikes(self) -> bool:
-        """Whether the input is spikes."""
-        return self.of in SPIKES
+        """Whether the input is the activity of units: their spikes, or their continuous response."""
+        return self.of in SENDERS
+
+    @property
+    def senders(self) -> str:
+        """Whose activity the input is: ``own``, ``all``, ``other``, or nothing for a signal."""
+        return SENDERS.get(self.of, "")
 
     @model_validator(mode="after")
     def _spikes_are_not_predicted_from_now(self) -> Factor:
         if self.of_spikes and not self.basis.window:
             raise ValueError(
-                f"basis.{self.basis.kind}: {self.of} need a basis over lags: give a window, such as window: 200 ms"
+                f"basis.{self.basis.kind}: `{self.of}` needs a basis over lags: give a window, such as window: 200 ms"
             )
-        if self.of in (OWN_SPIKES, ALL_SPIKES) and self.basis.direction != "causal":
+        if self.senders in ("own", "all") and self.basis.direction != "causal":
+            others = next(word for word, whose in SENDERS.items() if whose == "other" and word.endswith("spikes") == self.of.endswith("spikes"))
             raise ValueError(
-                f"basis.{self.basis.kind}.direction: a unit's spikes may be explained by its own past only; "
-                f"use causal, or '{OTHER_SPIKES}'"
+                f"basis.{self.basis.kind}.direction: a unit's {self.of.split()[1]} may be explained by its own past "
+                f"only; use causal, or '{others}'"
             )
         return self
 
@@ -41,7 +56,7 @@ class Factor(Part):
 class Term(Part):
     """One possible drive of a unit: an input through a basis, or the product of several."""
 
-    of: str | None = Field(None, description=f"`{OWN_SPIKES}`, `{ALL_SPIKES}`, `{OTHER_SPIKES}`, or a signal's name.")
+    of: str | None = Field(None, description=f"{OF}signal's name.")
     basis: Basis | None = Field(None, description="How the input becomes features.")
     product: tuple[Factor, ...] | None = Field(
         None,
@@ -65,7 +80,7 @@ class Term(Part):
         if self.product is None:
             Factor.model_validate({"of": self.of, "basis": self.basis})
         elif sum(factor.of_spikes for factor in self.product) > 1:
-            raise ValueError("product: only one of the factors may be spikes")
+            raise ValueError("product: only one of the factors may be the units' own activity (spikes, responses)")
         return self
 
     @property
@@ -78,7 +93,7 @@ class Term(Part):
 
     @property
     def of_spikes(self) -> bool:
-        """Whether spikes are among the inputs."""
+        """Whether the activity of units (spikes, or their response) is among the inputs."""
         return any(factor.of_spikes for factor in self.factors)
 
     @property
@@ -94,7 +109,12 @@ class Term(Part):
     @property
     def own(self) -> bool:
         """Whether each unit has columns of its own."""
-        return any(factor.of == OWN_SPIKES for factor in self.factors)
+        return any(factor.senders == "own" for factor in self.factors)
+
+    @property
+    def senders(self) -> str:
+        """Whose activity is among the inputs: ``own``, ``all``, ``other``, or nothing."""
+        return next((factor.senders for factor in self.factors if factor.senders), "")
 
     @property
     def window(self) -> float:
