@@ -425,16 +425,17 @@ def predict_rates(fits: xr.Dataset, data: xr.Dataset | xr.DataArray | ArrayLike)
 
     from nwbglm.engine.fit import predict
     from nwbglm.engine.observations import MODELS
+    from nwbglm.response import of as response_of
 
-    matrix = _matrix(data)
+    matrix, facts = _matrix(data), response_of(fits)
     model = MODELS[json.loads(fits.attrs["settings"])["observations"]]
     expected = predict(matrix.values, fits["coef"].values, fits["intercept"].values, observations=model)
     return xr.DataArray(
-        expected / float(fits.attrs["bin"]),
+        expected / facts.per,
         dims=("time", "unit"),
         coords={"time": matrix["time"].values, "unit": fits["unit"].values},
         name="rate",
-        attrs={"units": "Hz", "model": fits.attrs["model"]},
+        attrs={"units": facts.rate_units, "model": fits.attrs["model"]},
     )
 
 

@@ -17,6 +17,7 @@ from xarray.core import indexing
 
 from nwbglm import basis as bases
 from nwbglm.convolution import add_events, block_rows, convolve, window_validity
+from nwbglm.response import of_counts
 from nwbglm.study import Factor
 
 PIECE = 65536  # rows that are read, or whose functions are evaluated, at once
@@ -103,7 +104,8 @@ class Lagged:
     def _convolve(self) -> list[Callable]:
         """How each input is convolved: by all of its bins, so that pieces are the same to the last bit as the whole."""
         bins = self.binned.sizes["time"]
-        if not self.of_spikes or self.kernel.weights.shape == (self.count, self.count):  # or copies of the past
+        copies = self.kernel.weights.shape == (self.count, self.count)  # of the past
+        if not self.of_spikes or copies or not of_counts(self.binned):
             return [convolve] * len(self.inputs)
         spikes = sum(
             np.count_nonzero(self.binned["response"][start : start + PIECE].values, axis=0)

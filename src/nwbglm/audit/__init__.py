@@ -14,8 +14,10 @@ import numpy as np
 from nwbglm import epochs
 from nwbglm.audit.contents import describe_contents
 from nwbglm.audit.findings import find_in_file, guarded
+from nwbglm.audit.responses import take_response
 from nwbglm.binning.exposure import blanked, pooled_spikes, silences
 from nwbglm.binning.grid import Grid
+from nwbglm.binning.responses import grid_of
 from nwbglm.binning.signals import bin_named
 from nwbglm.content import sha256_of
 from nwbglm.epochs import Epochs
@@ -182,7 +184,8 @@ def _audit(recording: Recording, settings: DataSettings | None, about: dict[str,
         "description": recording.description,
         "notes": recording.notes,
     }
-    findings = list(find_in_file(recording))
+    continuous = settings is not None and settings.response is not None
+    findings = list(find_in_file(recording, spikes=not continuous))
     contents = describe_contents(recording)
     takes: dict[str, Any] = {}
     if settings is not None:
@@ -203,13 +206,18 @@ def _study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) 
         return
     use = epochs.merge_overlaps(chosen["use"])
     yield from _about_use(chosen)
-    grid = Grid(use, settings.bin, settings.partial_bins == "keep")
+    grid = yield from _try(partial(grid_of, recording, settings, use), "response")
+    if grid is None:
+        return
     takes["bins"], takes["bin"] = len(grid), settings.bin
     if not len(grid):
         seen = f"no epoch in use is as long as a bin ({settings.bin} s)"
         yield Finding("no-bins", "fail", "epochs.use", seen, "check `epochs.use` and `bin`")
         return
-    yield from _units(recording, settings, use, takes)
+    if settings.response is None:
+        yield from _units(recording, settings, use, takes)
+    else:
+        yield from _response(recording, settings, grid, use, takes)
     takes["signals"] = {}
     for name in settings.signals:
         yield from _signal(recording, settings, grid, name, takes["signals"])
@@ -251,6 +259,18 @@ def _about_use(chosen: dict[str, Epochs]) -> Iterator[Finding]:
         if len(shared):
             seen = f"{shared.total:.3f} s are in both train and test"
             yield Finding("train-in-test", "fail", "epochs.test", seen, "make them apart: such a test is no test")
+
+
+def _response(
+    recording: Recording, settings: DataSettings, grid: Grid, use: Epochs, takes: dict[str, Any]
+) -> Iterator[Finding]:
+    blank = yield from _try(lambda: blanked(recording, settings, use), "blank")
+    if blank is None:
+        return
+    if len(blank):
+        takes["blanked"] = blank.total
+    found = yield from _try(lambda: list(take_response(recording, settings, grid, blank, takes)), "response")
+    yield from found or ()
 
 
 def _units(recording: Recording, settings: DataSettings, use: Epochs, takes: dict[str, Any]) -> Iterator[Finding]:

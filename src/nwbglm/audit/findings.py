@@ -11,7 +11,7 @@ import numpy as np
 
 from nwbglm import epochs
 from nwbglm.errors import NwbGlmError
-from nwbglm.recording.choose import REFRACTORY
+from nwbglm.recording.choose import REFRACTORY, series_instead
 from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
 from nwbglm.recording.si import parse
@@ -29,8 +29,8 @@ LONG_GAP = 10
 """Gaps of more than this many usual sampling intervals are reported."""
 
 
-def find_in_file(recording: Recording) -> Iterator[Finding]:
-    """Look at everything in a file that does not depend on the study."""
+def find_in_file(recording: Recording, *, spikes: bool = True) -> Iterator[Finding]:
+    """Look at everything in a file that does not depend on the study; at its spikes where they are what counts."""
     yield from _names(recording)
     for series in recording.series.values():
         yield from guarded(partial(_series, series), series.path)
@@ -38,7 +38,8 @@ def find_in_file(recording: Recording) -> Iterator[Finding]:
         yield from guarded(partial(_intervals, recording, table), path)
     if recording.units.table is not None:
         yield from guarded(partial(_unit_columns, recording.units.table), "units")
-    yield from guarded(partial(_spikes, recording), "units/spike_times")
+    if spikes:
+        yield from guarded(partial(_spikes, recording), "units/spike_times")
     yield from guarded(partial(_sweeps, recording), "sweeps")
 
 
@@ -195,7 +196,7 @@ class _Trains:
 def _spikes(recording: Recording) -> Iterator[Finding]:
     units = recording.units
     if not len(units):
-        yield Finding("no-units", "warn", "units", "the file has no units", "nothing can be fitted to it")
+        yield Finding("no-units", "warn", "units", "the file has no units", series_instead(recording))
         return
     low, high = recording_span(recording)
     seen = _Trains([], [], [], [], [], [], [])

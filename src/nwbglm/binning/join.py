@@ -16,6 +16,7 @@ import xarray as xr
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
+from nwbglm import response
 from nwbglm.binning.counts import IN_MEMORY
 from nwbglm.errors import RecordingError
 from nwbglm.study.base import nearest
@@ -127,14 +128,8 @@ def _keys(part: xr.Dataset, name: str, match: str | None) -> dict:
 
 def _unit_coordinates(chosen: list[xr.Dataset], names: list[str], where: str) -> dict:
     """Return what is known of the units: spikes and rates of all recordings together, and columns that agree."""
-    observed = np.stack([_observed_time(part) for part in chosen])
-    rates = np.stack([part["rate"].values for part in chosen])
-    with np.errstate(invalid="ignore"):
-        rate = (rates * observed).sum(axis=0) / observed.sum(axis=0)
-    known = {
-        "spikes": ("unit", np.sum([part["spikes"].values for part in chosen], axis=0)),
-        "rate": ("unit", rate),
-    }
+    known: dict[str, Any] = {}
+    known |= _of_spikes(chosen) if response.of_counts(chosen[0]) else _of_values(chosen)
     differing = []
     for name, variable in chosen[0].coords.items():
         if variable.dims != ("unit",) or name in ("unit", *known):
@@ -150,6 +145,26 @@ def _unit_coordinates(chosen: list[xr.Dataset], names: list[str], where: str) ->
             where, " and ".join(names), ", ".join(differing),
         )  # fmt: skip
     return known
+
+
+def _of_spikes(chosen: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """Return spikes and rate (Hz) of each unit over all recordings."""
+    observed = np.stack([_observed_time(part) for part in chosen])
+    rates = np.stack([part["rate"].values for part in chosen])
+    with np.errstate(invalid="ignore"):
+        rate = (rates * observed).sum(axis=0) / observed.sum(axis=0)
+    return {"spikes": ("unit", np.sum([part["spikes"].values for part in chosen], axis=0)), "rate": ("unit", rate)}
+
+
+def _of_values(chosen: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """Return mean, standard deviation and share of known bins of each unit over all recordings."""
+    values = np.concatenate([part["response"].values for part in chosen])
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=0) / count
+        sd = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / count)
+    return {"mean": ("unit", mean), "sd": ("unit", sd), "valid": ("unit", known.mean(axis=0))}
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:

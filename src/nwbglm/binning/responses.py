@@ -95,7 +95,7 @@ def grid_of(recording: Recording, settings: DataSettings, use: Epochs) -> Grid:
         raise RecordingError(
             f"the usual time between samples is {interval:.6g} s, and `bin` is {settings.bin:.6g} s",
             where=f"{recording.where}: {responders.path}",
-            mend=f"with `response.resample: samples`, write `bin: {1000 * interval:.6g} ms`; or use mean or interpolate",
+            mend=f"with `response.resample: samples`, write `bin: {1000 * interval:.6g} ms`; or use mean",
         )
     stretches, rows = [], []
     for row, span in enumerate(use):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from nwbglm import response
 from nwbglm.scores import SCORES
 from nwbglm.study import OBSERVATION_MODELS
 
@@ -36,7 +37,8 @@ def score_fit(fit: xr.Dataset) -> pd.DataFrame:
     table["status"] = status_names(fit)[table["status"].to_numpy(int)]
     name = observation_model(fit)
     table["observations"], table["measure"] = name, OBSERVATION_MODELS[name].measure
-    table["per"] = float(fit.attrs["bin"]) if OBSERVATION_MODELS[name].counts else 1.0
+    counts = OBSERVATION_MODELS[name].counts
+    table["per"] = response.of(fit).per if "response" in fit.attrs else float(fit.attrs["bin"]) if counts else 1.0
     table.insert(0, "model", str(fit.attrs["model"]))
     table.insert(0, "session", str(fit.attrs["session"]))
     return add_scores(table)

@@ -12,7 +12,8 @@ from nwbglm.crossval import split_rows
 from nwbglm.engine.data.panels import scale_of_features
 from nwbglm.engine.penalties import second_difference
 from nwbglm.errors import ProblemError
-from nwbglm.study import Fit, Model
+from nwbglm.response import CONTINUOUS, about
+from nwbglm.study import OBSERVATION_MODELS, Fit, Model
 
 from .checks import refuse_impossible
 from .model import Group, Responses, fit_groups, resolve_penalty, tell_fits
@@ -123,6 +124,8 @@ def fit_arrays(
     fits = fit_groups([group], responses, splits, settings)
     dataset = assemble(fits, splits, settings, columns)
     dataset = dataset.assign(tell_fits(dataset, [group], responses, splits, settings))
+    counts = OBSERVATION_MODELS[settings.observations].counts
+    known = {} if counts else {"response": json.dumps(about(CONTINUOUS, "response", ""))}
     return dataset.assign_coords(
         unit=y["unit"].values, row=("row", np.flatnonzero(used).astype(np.int32))
     ).assign_attrs(
@@ -132,6 +135,7 @@ def fit_arrays(
         term_settings=json.dumps({}),
         settings=json.dumps(settings.dump()),
         bin=bin,
+        **known,
         scheme=folds.attrs["scheme"],
         fold_gap=float(folds.attrs["gap"]),
         seed=seed,

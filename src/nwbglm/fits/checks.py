@@ -9,7 +9,7 @@ import numpy as np
 from nwbglm.engine.observations import MODELS
 from nwbglm.engine.penalties import ColumnsOfX
 from nwbglm.errors import ProblemError
-from nwbglm.study import Fit
+from nwbglm.study import OBSERVATION_MODELS, Fit
 
 from .design import OWN, Design
 from .splits import Splits
@@ -17,8 +17,10 @@ from .splits import Splits
 log = logging.getLogger(__name__)
 
 
-def refuse_impossible(design: ColumnsOfX, counts: np.ndarray, splits: Splits, settings: Fit, where: str) -> None:
-    """Raise `ProblemError` for what no solver can mend, before anything is compiled."""
+def refuse_impossible(
+    design: ColumnsOfX, counts: np.ndarray, splits: Splits, settings: Fit, where: str, ids: np.ndarray | None = None
+) -> None:
+    """Raise `ProblemError` for what no solver can mend, before anything is compiled; `ids` names the units."""
     rows = splits.train[: splits.final + 1].sum(axis=1)
     if not rows.min(initial=1):
         raise ProblemError(
@@ -42,9 +44,15 @@ def refuse_impossible(design: ColumnsOfX, counts: np.ndarray, splits: Splits, se
     known = MODELS[settings.observations].response
     refused = known.first_refused(counts)
     if refused is not None:
-        mend = "use smaller bins, or observations: poisson" if np.isfinite(known.high) else "observations: gaussian"
+        units = np.arange(counts.shape[1]) if ids is None else ids
+        bad = [unit for unit, y in zip(units.tolist(), counts.T, strict=True) if known.first_refused(y) is not None]
+        shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        if not OBSERVATION_MODELS[settings.observations].counts:
+            mend = f'observations: gaussian, or leave out such units: `units: {{where: "unit not in {bad[:5]}"}}`'
+        else:
+            mend = "use smaller bins, or observations: poisson" if np.isfinite(known.high) else "observations: gaussian"
         raise ProblemError(
-            f"{settings.observations} observations are {known.words}, and a bin holds {refused:g}",
+            f"{settings.observations} observations are {known.words}, and a bin of unit {shown} holds {refused:g}",
             where=where,
             mend=mend,
         )

@@ -21,7 +21,8 @@ from nwbglm.engine.fit import SplitFits, fit_splits
 from nwbglm.engine.observations import MODELS
 from nwbglm.engine.penalties import PENALTIES, ColumnsOfX, Penalty
 from nwbglm.response import counts as counts_of
-from nwbglm.study import Fit, Model
+from nwbglm.response import of_counts
+from nwbglm.study import OBSERVATION_MODELS, Fit, Model
 from nwbglm.study import Penalty as PenaltySettings
 
 from .checks import refuse_impossible, report_constant_features, report_silent_units
@@ -73,7 +74,7 @@ def fit_model(
     """
     settings = fit.of_model(model)
     where = f"session {binned.attrs.get('session', '')}, model {name}"
-    if settings.observations != "gaussian":
+    if OBSERVATION_MODELS[settings.observations].counts:
         counts_of(binned, f"the model '{name}', {settings.observations.replace('_', ' ')},")
     stores = pick_terms(features, model.terms)
     units = block_of_units(binned.sizes["unit"], block)
@@ -84,8 +85,9 @@ def fit_model(
     design = Design(stores, used)
     # a block without units is fitted as if it had the first one, which is then taken out: all shapes hold
     responses = read_responses(binned, folds["row"].values, unit_kept, used, units or [0])
-    refuse_impossible(design, responses.counts, splits, settings, where)
-    report_silent_units(responses.counts[:, : len(units)], responses.ids[: len(units)], splits, where)
+    refuse_impossible(design, responses.counts, splits, settings, where, responses.ids)
+    if of_counts(binned):
+        report_silent_units(responses.counts[:, : len(units)], responses.ids[: len(units)], splits, where)
     groups = list(_groups(design, binned, responses, splits, settings, where))
     fits = fit_groups(groups, responses, splits, settings)
     dataset = assemble(fits, splits, settings, design)
@@ -99,7 +101,7 @@ class Responses(NamedTuple):
     """What is explained."""
 
     counts: np.ndarray
-    """Spikes per bin, 0 where the unit was not observed, shape (rows, units)."""
+    """Spikes per bin, or values of a continuous response; a stand-in where the unit was not observed, (rows, units)."""
     exposure: np.ndarray | None
     """Share of the bin in which the unit was observed and its features are known; None where all is 1."""
     ids: np.ndarray
@@ -140,7 +142,7 @@ def read_responses(
     if unit_kept is not None:
         exposure = unit_kept[used][:, list(units)] * (np.float32(1.0) if exposure is None else exposure)
     if exposure is not None:
-        counts[exposure == 0] = 0
+        counts[exposure == 0] = 0 if of_counts(binned) else 1  # which every model takes, and none looks at
         exposure = None if (exposure == 1.0).all() else exposure
     return Responses(counts, exposure, chosen["unit"].values)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
+from nwbglm import response
 from nwbglm.engine.fit import predict
 from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
@@ -30,7 +31,7 @@ def predict_rates(
     *,
     window: Window,
 ) -> xr.Dataset:
-    """Predict each unit's rate in sample (final fit) and held out (the fit without the row's fold).
+    """Predict each unit's rate (or response) in sample (final fit) and held out (the fit without the row's fold).
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def predict_rates(
     xr.Dataset
         A ``predictions`` store; NaN where the model has no valid features, or a row is in no test fold.
     """
-    bin_width, session = float(binned.attrs["bin"]), binned.attrs.get("session", "")
+    bin_width, session, facts = float(binned.attrs["bin"]), binned.attrs.get("session", ""), response.of(binned)
     row = folds["row"].values
     shown = window_rows(folds, window, bin_width)
     stores = pick_terms(features, json.loads(fits.attrs["terms"]))
@@ -58,15 +59,15 @@ def predict_rates(
     }
     for position, time, rate, heldout in _rates(fits, stores, folds, binned):
         of_chunk = np.flatnonzero((time >= shown.start) & (time < shown.stop))
-        for kind, values in (("rate", rate / bin_width), ("heldout_rate", heldout / bin_width)):
+        for kind, values in (("rate", rate / facts.per), ("heldout_rate", heldout / facts.per)):
             with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and says so
                 rates[kind][np.ix_(time[of_chunk] - shown.start, position)] = values[of_chunk]
             for curve in curves.values():
                 curve.add(kind, position, time, values)
     dataset = xr.Dataset(
-        {kind: (("time", "unit"), values, {"units": "Hz"}) for kind, values in rates.items()},
+        {kind: (("time", "unit"), values, {"units": facts.rate_units}) for kind, values in rates.items()},
         coords={"time": folds["time"][shown], "row": ("time", row[shown]), "unit": fits["unit"].values},
-        attrs={"session": session, "model": fits.attrs["model"]},
+        attrs={"session": session, "model": fits.attrs["model"], **response.carried(binned)},
     )
     return dataset.merge(xr.merge([curve.dataset() for curve in curves.values()]) if curves else xr.Dataset())
 
@@ -86,7 +87,8 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     xr.DataArray
-        Rate (time, unit), Hz, by the final fit; NaN where the model has no valid features.
+        Rate (time, unit), Hz (or the units of a continuous response), by the final fit; NaN where the model has no
+        valid features.
 
     Raises
     ------
@@ -94,6 +96,7 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
         Where the recording lacks what the model needs.
     """
     _refuse_other_recordings(fits, binned)
+    facts = response.of(fits)
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
     everywhere = binned.assign(in_epoch=binned["in_epoch"].copy(data=np.ones(binned["in_epoch"].shape, bool)))
     stores = tuple(
@@ -115,11 +118,11 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
     rate[~valid] = np.nan
     rate[np.broadcast_to(~_known(stores, fits["unit"].values), rate.shape)] = np.nan
     return xr.DataArray(
-        rate / float(fits.attrs["bin"]),
+        rate / facts.per,
         dims=("time", "unit"),
         coords={"time": binned["time"].values, "unit": fits["unit"].values},
         name="rate",
-        attrs={"units": "Hz", "model": fits.attrs["model"]},
+        attrs={"units": facts.rate_units, "model": fits.attrs["model"]},
     )
 
 
@@ -141,6 +144,12 @@ def _refuse_other_recordings(fits: xr.Dataset, binned: xr.Dataset) -> None:
             where=where,
             mend="bin the recording as the fit was",
         )
+    if response.of(binned).kind != response.of(fits).kind:
+        raise ProblemError(
+            f"the fit explains {response.of(fits).name} and the recording holds {response.of(binned).name}",
+            where=where,
+            mend="bin the recording with the fit's `response`",
+        )
     terms = [Term.model_validate_json(entry["term"]) for entry in json.loads(fits.attrs["term_settings"]).values()]
     missing = [signal for term in terms for signal in term.signals if signal not in binned]
     if missing:
@@ -150,8 +159,9 @@ def _refuse_other_recordings(fits: xr.Dataset, binned: xr.Dataset) -> None:
         needed |= {str(unit) for unit in fits["unit"].values}
     lost = sorted(needed - {str(unit) for unit in binned["unit"].values}) if any(t.of_spikes for t in terms) else []
     if lost:
+        what = "spikes" if response.of(fits).counts else "responses"
         raise ProblemError(
-            f"the model needs the spikes of units that the recording does not have: {', '.join(lost)}", where=where
+            f"the model needs the {what} of units that the recording does not have: {', '.join(lost)}", where=where
         )
 
 
@@ -218,6 +228,7 @@ class _ValueMeans:
         signal = binned[tuning[f"rate_{name}"].attrs["signal"]]
         edges = tuning[f"edges_{name}"].values
         self.bin = value_index(signal.values[row], edges, signal.attrs.get("period"))
+        self.units = response.of(binned).rate_units
         self.sums = {kind: np.zeros((units, len(edges) - 1, 2)) for kind in ("rate", "heldout_rate")}
 
     def add(self, kind: str, unit: np.ndarray, time: np.ndarray, values: np.ndarray) -> None:
@@ -234,7 +245,7 @@ class _ValueMeans:
         for kind, sums in self.sums.items():
             total, count = sums[..., 0], sums[..., 1]
             mean = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
-            data[f"{kind}_{self.name}"] = (("unit", self.axis), mean, {"units": "Hz"})
+            data[f"{kind}_{self.name}"] = (("unit", self.axis), mean, {"units": self.units})
         return xr.Dataset(data, coords={self.axis: self.value})
 
 

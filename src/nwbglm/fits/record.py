@@ -12,6 +12,7 @@ from nwbglm.crossval import HALVES, TEST
 from nwbglm.engine.fit import SplitFits, Status
 from nwbglm.engine.penalties import ColumnsOfX
 from nwbglm.filters import put_in_fits, tables_of_features
+from nwbglm.response import carried
 from nwbglm.study import Fit, Model
 
 from .choice import choose_nested, choose_strength, choose_without_each_fold
@@ -133,6 +134,7 @@ def describe(
         term_settings=json.dumps(terms),
         settings=json.dumps(settings.dump()),
         bin=float(binned.attrs["bin"]),
+        **carried(binned),
         scheme=folds.attrs["scheme"],
         fold_gap=float(folds.attrs["gap"]),
         seed=int(folds.attrs["seed"]),

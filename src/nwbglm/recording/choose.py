@@ -268,9 +268,7 @@ def choose_units(columns: Columns, settings: DataSettings) -> np.ndarray:
     recording, selection = columns.recording, settings.units
     ids = columns.ids
     if not len(ids):
-        raise RecordingError(
-            "the file has no units", where=f"{recording.where}: units", mend=_series_instead(recording)
-        )
+        raise RecordingError("the file has no units", where=f"{recording.where}: units", mend=series_instead(recording))
     chosen = np.ones(len(ids), dtype=bool)
     if selection.where is not None:
         chosen &= select(selection.where, columns, columns.names, len(ids), where="units.where")
@@ -290,7 +288,7 @@ def choose_units(columns: Columns, settings: DataSettings) -> np.ndarray:
     return np.flatnonzero(chosen)
 
 
-def _series_instead(recording: Recording) -> str:
+def series_instead(recording: Recording) -> str:
     """Say which series of a file without units could be explained in the place of spikes."""
     known = [path for path, series in recording.series.items() if not series.problem]
     if not known:

@@ -158,7 +158,9 @@ def matching_series(recording: Recording, pattern: str) -> tuple[Series, ...]:
         return (recording.find_series(pattern),)
     wanted = pattern.strip("/")
     paths = [
-        path for path in recording.series if fnmatch.fnmatchcase(path, wanted) or fnmatch.fnmatchcase(path, f"*/{wanted}")
+        path
+        for path in recording.series
+        if fnmatch.fnmatchcase(path, wanted) or fnmatch.fnmatchcase(path, f"*/{wanted}")
     ]
     if not paths:
         known = list(recording.series)
@@ -200,7 +202,7 @@ def described_by(recording: Recording, series: Series) -> tuple[str, Table, np.n
             )
         if table is None:
             return None
-        if len(rows) and not (0 <= rows.min() and rows.max() < len(table)):
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(table)):
             raise RecordingError(
                 f"`{name}` names row {rows.max() if rows.max() >= len(table) else rows.min()} of {len(table)} rows of "
                 f"{table.path}",

@@ -65,9 +65,9 @@ class UnitSelection(Part):
 
     where: Where | None = Field(
         None,
-        description="Expression over the units' columns, `rate` (Hz) and `spikes` over `use`, and `unit` (the id); of a "
-        "continuous response the columns of the ROIs or electrodes, `series`, `column`, `mean`, `sd` and `valid` (share "
-        "of the bins that have a value).",
+        description="Expression over the units' columns, `rate` (Hz) and `spikes` over `use`, and `unit` (the id); "
+        "of a continuous response: the columns of the ROIs or electrodes, `series`, `column`, `mean`, `sd` and "
+        "`valid` (share of the bins that have a value).",
     )
     ids: tuple[UnitId, ...] | None = Field(None, description="NWB unit ids to take.")
 

@@ -30,7 +30,14 @@ def _list(value: Any) -> list[Any]:
 
 def reference_mistakes(config: dict[str, Any]) -> list[str]:
     """List, with their paths, the names that lead nowhere and the settings that contradict each other."""
-    return [*_epochs(config), *_signals(config), *_terms(config), *_models(config), *_fits(config), *response_mistakes(config)]
+    return [
+        *_epochs(config),
+        *_signals(config),
+        *_terms(config),
+        *_models(config),
+        *_fits(config),
+        *response_mistakes(config),
+    ]
 
 
 def _epochs(config: dict[str, Any]) -> Iterator[str]:

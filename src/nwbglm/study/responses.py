@@ -28,10 +28,10 @@ class Response(Part):
         description="Average the samples of a bin; for a series slower than the bin, interpolate or hold; or take the "
         "`samples` themselves as the bins (`bin` is then the usual time between them; a gap parts segments).",
     )
-    units: str | None = Field(
-        None, description="Convert into these units, such as `mV`. Default: the file's."
+    units: str | None = Field(None, description="Convert into these units, such as `mV`. Default: the file's.")
+    name: str | None = Field(
+        None, description="What it is called in figures, such as `dF/F`. Default: the series' name."
     )
-    name: str | None = Field(None, description="What it is called in figures, such as `dF/F`. Default: the series' name.")
     max_gap: Duration | None = Field(
         None,
         description="Interpolate or hold across no more than this. Default: three times the usual sampling interval.",
@@ -78,7 +78,7 @@ def response_mistakes(config: dict[str, Any]) -> Iterator[str]:
             yield f"{path}.of: the response is continuous, and no spikes are counted; write `{right}`"
     for name, tuning in _mapping(config.get("tuning")).items():
         if _mapping(tuning).get("at") == "samples":
-            yield f"tuning.{name}.at: samples gives each spike its closest sample; a continuous response is on bins only"
+            yield f"tuning.{name}.at: samples is for spikes, which take the closest one; use bins"
     for name, blank in _mapping(config.get("blank")).items():
         if _mapping(blank).get("silence") is not None:
             yield f"blank.{name}.silence: is of spikes, and the response is continuous; blank epochs or events"

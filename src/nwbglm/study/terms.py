@@ -45,7 +45,11 @@ class Factor(Part):
                 f"basis.{self.basis.kind}: `{self.of}` needs a basis over lags: give a window, such as window: 200 ms"
             )
         if self.senders in ("own", "all") and self.basis.direction != "causal":
-            others = next(word for word, whose in SENDERS.items() if whose == "other" and word.endswith("spikes") == self.of.endswith("spikes"))
+            others = next(
+                word
+                for word, whose in SENDERS.items()
+                if whose == "other" and word.endswith("spikes") == self.of.endswith("spikes")
+            )
             raise ValueError(
                 f"basis.{self.basis.kind}.direction: a unit's {self.of.split()[1]} may be explained by its own past "
                 f"only; use causal, or '{others}'"

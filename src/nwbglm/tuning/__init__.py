@@ -4,6 +4,10 @@
 closed, as numpy's histogram has them. Bins of time without a valid value count nowhere, neither with their spikes nor
 with their time.
 
+Of a continuous response the curve is its mean at each value, in its own units. Its limits are Student's for a mean of
+as many samples as there were visits of the value: the bins of one visit are no independent samples of a slow response.
+Information is of spikes only.
+
 Information is Skaggs' (1993), in bits a spike: ``sum_v p_v (r_v / r) log2(r_v / r)`` with ``p`` the share of the
 occupancy and ``r = sum p_v r_v``. Confidence bands are Garwood's (1936) exact Poisson limits of the counts, over the
 occupancy.
@@ -16,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from nwbglm import response
 from nwbglm.errors import StudyError
 from nwbglm.recording.model import Recording
 from nwbglm.study.base import nearest
@@ -24,6 +29,7 @@ from nwbglm.study.data import DataSettings, Tuning, TuningMap
 from .curves import (
     Curve,
     check_values,
+    mean_limits,
     mean_vector,
     poisson_limits,
     preferred,
@@ -88,8 +94,16 @@ def _tune(
         rows = purpose_rows(binned, tuning.epochs)
         value = np.where(rows, signal.values, np.nan)
         edges = value_edges(check_values(value, tuning.of), tuning.bins, tuning.range, period)
-        curve = tuning_curve(binned["response"], value, edges, _seconds(binned), period)
-    return _label(name, tuning, curve, edges, signal.attrs, binned["unit"])
+        curve = tuning_curve(_summed(binned), value, edges, _seconds(binned), period)
+    facts = response.of(binned)
+    if facts.counts:
+        low, high = poisson_limits(curve.count, tuning.confidence)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            limits = [np.where(curve.occupancy > 0, limit / curve.occupancy, np.nan) for limit in (low, high)]
+    else:
+        place = value_index(value, edges, period)
+        limits = list(mean_limits(binned["response"].values, place, curve.rate, tuning.confidence))
+    return _label(name, tuning, curve, limits, edges, signal.attrs, binned["unit"], facts)
 
 
 def purpose_rows(binned: xr.Dataset, purpose: str) -> np.ndarray:
@@ -112,25 +126,41 @@ def _seconds(binned: xr.Dataset) -> np.ndarray:
     return exposure * binned.attrs["bin"]
 
 
-def _label(name: str, tuning: Tuning, curve: Curve, edges: np.ndarray, about: dict, unit: xr.DataArray) -> xr.Dataset:
+def _summed(binned: xr.Dataset) -> xr.DataArray | np.ndarray:
+    """Return what adds up to a curve: counts; or values times the bin, so that sums over seconds are means."""
+    if response.of_counts(binned):
+        return binned["response"]
+    return np.nan_to_num(binned["response"].values) * float(binned.attrs["bin"])
+
+
+def _label(
+    name: str,
+    tuning: Tuning,
+    curve: Curve,
+    limits: Sequence[np.ndarray],
+    edges: np.ndarray,
+    about: dict,
+    unit: xr.DataArray,
+    facts: response.Facts,
+) -> xr.Dataset:
     value, centres = f"value_{name}", edges[:-1] + np.diff(edges) / 2
     kept = {key: about[key] for key in ("units", "period") if key in about}
     each = ("unit", value) if curve.occupancy.ndim == 2 else (value,)
-    low, high = poisson_limits(curve.count, tuning.confidence)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = (np.where(curve.occupancy > 0, limit / curve.occupancy, np.nan) for limit in (low, high))
+    low, high = limits
     sampled = "bins" if tuning.at == "bins" else "native samples"
-    hertz = {"units": "Hz", "sampled_on": sampled, "signal": tuning.of, "epochs": tuning.epochs}
+    hertz = {"units": facts.rate_units, "sampled_on": sampled, "signal": tuning.of, "epochs": tuning.epochs}
     found = {
         f"rate_{name}": (("unit", value), curve.rate, hertz),
         f"low_{name}": (("unit", value), low, hertz | {"confidence": tuning.confidence}),
         f"high_{name}": (("unit", value), high, hertz | {"confidence": tuning.confidence}),
-        f"count_{name}": (("unit", value), curve.count),
         f"occupancy_{name}": (each, curve.occupancy, {"units": "s"}),
-        f"preferred_{name}": ("unit", preferred(curve.rate, centres), kept),
-        f"information_{name}": ("unit", skaggs_information(curve.rate, curve.occupancy), {"units": "bits/spike"}),
+        f"preferred_{name}": ("unit", preferred(curve.rate, centres, counts=facts.counts), kept),
     }
-    if "period" in kept:
+    if facts.counts:
+        information = skaggs_information(curve.rate, curve.occupancy)
+        found[f"count_{name}"] = (("unit", value), curve.count)
+        found[f"information_{name}"] = ("unit", information, {"units": "bits/spike"})
+    if "period" in kept and facts.counts:
         direction, length = mean_vector(curve.rate, centres, kept["period"])
         found |= {f"mean_direction_{name}": ("unit", direction, kept), f"vector_length_{name}": ("unit", length)}
     coordinates = {value: (value, centres, kept), f"edges_{name}": (f"edge_{name}", edges), "unit": unit}
@@ -147,15 +177,18 @@ def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
         value_edges(check_values(value, signal), bins, limits, period)
         for value, signal, bins, limits, period in zip(values, entry.of, entry.bins, ranges, periods, strict=True)
     ]
-    curve = tuning_curve(binned["response"], values, edges, _seconds(binned), periods)
+    curve = tuning_curve(_summed(binned), values, edges, _seconds(binned), periods)
+    facts = response.of(binned)
     dims = (f"x_{name}", f"y_{name}")
     each = ("unit", *dims) if curve.occupancy.ndim == 3 else dims
     found = {
-        f"map_{name}": (("unit", *dims), curve.rate, {"units": "Hz", "signals": list(entry.of)}),
-        f"map_count_{name}": (("unit", *dims), curve.count),
+        f"map_{name}": (("unit", *dims), curve.rate, {"units": facts.rate_units, "signals": list(entry.of)}),
         f"map_occupancy_{name}": (each, curve.occupancy, {"units": "s"}),
-        f"map_information_{name}": ("unit", skaggs_information(curve.rate, curve.occupancy), {"units": "bits/spike"}),
     }
+    if facts.counts:
+        information = skaggs_information(curve.rate, curve.occupancy)
+        found[f"map_count_{name}"] = (("unit", *dims), curve.count)
+        found[f"map_information_{name}"] = ("unit", information, {"units": "bits/spike"})
     axes = {
         dim: (dim, edge[:-1] + np.diff(edge) / 2, {key: one[key] for key in ("units", "period") if key in one})
         for dim, edge, one in zip(dims, edges, about, strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 from scipy import sparse
-from scipy.special import gammaincinv
+from scipy.special import gammaincinv, stdtrit
 
 from nwbglm.errors import RecordingError
 
@@ -175,15 +175,52 @@ def check_values(value: np.ndarray, name: str) -> np.ndarray:
     return value
 
 
-def preferred(rate: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return the value of each unit's highest rate; NaN for a unit that is silent everywhere.
+def preferred(rate: np.ndarray, centres: np.ndarray, *, counts: bool = True) -> np.ndarray:
+    """Return the value of each unit's highest rate; NaN for a unit that is silent, or unknown, everywhere.
 
     Parameters
     ----------
     rate
-        (unit, value) Hz.
+        (unit, value) Hz, or the mean of a continuous response.
     centres
         (value,)
+    counts
+        Whether a rate of 0 everywhere is silence.
     """
-    filled = np.where(np.isfinite(rate), rate, -1.0)
-    return np.where(filled.max(axis=1) > 0, centres[filled.argmax(axis=1)], np.nan)
+    filled = np.where(np.isfinite(rate), rate, -np.inf)
+    return np.where(filled.max(axis=1) > (0 if counts else -np.inf), centres[filled.argmax(axis=1)], np.nan)
+
+
+def mean_limits(values: np.ndarray, place: np.ndarray, mean: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return limits of the mean of a continuous response at each value, by Student's t over visits.
+
+    Parameters
+    ----------
+    values
+        (time, unit) the response; NaN where unknown.
+    place
+        (time,) the bin of the value, -1 outside.
+    mean
+        (unit, value) its mean there.
+    level
+        Of confidence.
+
+    Returns
+    -------
+    tuple
+        Two arrays (unit, value); NaN where a value was visited less than twice.
+    """
+    size, spread = mean.shape[1], np.full(mean.shape, np.nan)
+    for unit, series in enumerate(values.T):
+        known = np.isfinite(series) & (place >= 0)
+        at = place[known]
+        rows = np.bincount(at, minlength=size)
+        squares = np.bincount(at, (series[known] - mean[unit, at]) ** 2, size)
+        stays = np.concatenate([[False], (place[1:] == place[:-1]) & known[:-1]])
+        visits = np.bincount(place[known & ~stays], minlength=size)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            deviation = np.sqrt(squares / rows)
+            enough = visits > 1
+            quantile = stdtrit(np.maximum(visits - 1, 1), 0.5 + level / 2)
+            spread[unit, enough] = (quantile * deviation / np.sqrt(np.maximum(visits - 1, 1)))[enough]
+    return mean - spread, mean + spread
