@@ -133,7 +133,7 @@ def _separates(problem: Problem, fit: Fits, theta: np.ndarray, typical: float) -
         return False
     moves = rows @ free
     basis, weight, _ = np.linalg.svd(moves, full_matrices=False)
-    moves = (basis * weight)[:, weight > 1e-6 * max(np.linalg.norm(rows), 1e-300)]
+    moves = (basis * weight)[:, weight > 1e-6 * max(float(np.linalg.norm(rows)), 1e-300)]
     if not moves.shape[1]:
         return False
     found = linprog(

@@ -72,6 +72,7 @@ def first_dispersion(problem: Problem, fits: Fits) -> np.ndarray:
             "negative binomial responses are not counts below 1024", where="fit_splits", mend="fit counts per bin"
         )
     count = np.arange(problem.table.shape[2])
+    assert problem.table is not None  # counts have one
     table = problem.table[fits.unit, fits.mask]
     rows = table.sum(axis=1)
     mean = table @ count / rows
@@ -112,6 +113,7 @@ def best_dispersion(problem: Problem, fits: Fits, theta: np.ndarray, steps: int 
 def _slope(problem: Problem, fits: Fits, theta: np.ndarray, log_dispersion: np.ndarray) -> np.ndarray:
     """Return the derivative of the negative log-likelihood in the logarithm of the dispersion."""
     alpha = np.exp(log_dispersion)
+    assert problem.table is not None  # counts have one
     table = problem.table[fits.unit, fits.mask]
     # the derivative of log Gamma(y + 1/a) - log Gamma(1/a) = sum_{j<y} log(j + 1/a), without their cancellation
     each = 1.0 / (1.0 + alpha[:, None] * np.arange(table.shape[1] - 1))

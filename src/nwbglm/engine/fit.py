@@ -9,6 +9,8 @@ with a free intercept b; for Poisson counts the loss is ``mu - y log mu``. ``mu`
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -81,17 +83,17 @@ def fit_splits(
     ProblemError
         If the shapes do not agree, or a response on a row in use is none that the observation model knows.
     """
-    X, y, train, test, strengths = _checked(X, y, train, test, strengths, exposure, mask)
+    X, y, train, test, path = _checked(X, y, train, test, strengths, exposure, mask)
     with jax.enable_x64(True):
-        union = train.any(axis=0)
+        union = np.any(train, axis=0)
         masks, index = _distinct([*train, *test, union])
         splits = len(train)
         problem = build_problem(
             X, y, masks, union, penalty=penalty, observations=observations, exposure=exposure, allowed=mask,
-            dtype=dtype, fits=y.shape[1] * max(splits, 1) * len(strengths), mixed=works_mixed(X.shape[1], dtype),
+            dtype=dtype, fits=y.shape[1] * max(splits, 1) * len(path), mixed=works_mixed(X.shape[1], dtype),
             memory=memory,
         )  # fmt: skip
-        batch = Batch(problem, index[:splits], index[splits : 2 * splits], strengths)
+        batch = Batch(problem, index[:splits], index[splits : 2 * splits], path)
         solution, fits = solve(problem, batch.fits, int(index[-1]), gap=gap, max_iterations=max_iterations)
         return batch.collect(fits, solution)
 
@@ -131,7 +133,9 @@ def _distinct(sets: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([sets[index.index(number)] for number in range(len(seen))]), np.asarray(index)
 
 
-def _checked(X, y, train, test, strengths, exposure, mask):
+def _checked(
+    X: Any, y: Any, train: Any, test: Any, strengths: Any, exposure: Any, mask: Any
+) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the arguments as arrays, or say what is wrong with them."""
     X = X if hasattr(X, "shape") else np.asarray(X)
     y = np.asarray(y)

@@ -64,7 +64,8 @@ class Point(NamedTuple):
 
     def take(self, index) -> Point:
         """Return some of the points."""
-        return Point(*(None if array is None else array[index] for array in self))
+        hessian = None if self.hessian is None else self.hessian[index]
+        return Point(self.theta[index], self.objective[index], self.gradient[index], hessian)
 
     def put(self, index, values: Point) -> None:
         """Write other points, without Hessians, into places of these."""
@@ -95,7 +96,8 @@ class Solution(NamedTuple):
     @classmethod
     def empty(cls, n: int, width: int) -> Solution:
         """Return room for n fits."""
-        return cls(np.zeros((n, width)), *np.zeros((3, n)), np.zeros(n, int), np.zeros(n, bool))
+        objective, gap, gradient_norm = np.zeros((3, n))
+        return cls(np.zeros((n, width)), objective, gap, gradient_norm, np.zeros(n, int), np.zeros(n, bool))
 
     def take(self, index) -> Solution:
         """Return some of the fits."""

@@ -101,8 +101,10 @@ def best_scale(problem: Problem, unit, mask, loss: np.ndarray) -> np.ndarray:
     `unit` and `mask` index the sums; `loss` has their broadcast shape (and may have further axes behind).
     """
     rows, saturated = (_spread(sums[unit, mask], loss) for sums in (problem.rows, problem.saturated))
+    scale = problem.observations.scale
+    assert scale is not None  # only such models are asked
     excess = np.divide(loss + saturated, rows, out=np.ones(loss.shape), where=rows > 0)
-    return np.where(rows > 0, problem.observations.scale.best(excess), 1.0)
+    return np.where(rows > 0, scale.best(excess), 1.0)
 
 
 def log_likelihood(problem: Problem, unit, mask, loss: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
@@ -144,6 +146,7 @@ def _part(problem: Problem, name: str, unit, mask, loss, alpha) -> np.ndarray:
     if not problem.observations.has_dispersion:
         sums = problem.constant if name == "constant" else problem.saturated
         return _spread(sums[unit, mask], loss)
+    assert problem.table is not None  # counts have one
     table = problem.table[unit, mask]
     table = table.reshape(table.shape[:-1] + (1,) * (loss.ndim - table.ndim + 1) + table.shape[-1:])
     values = getattr(problem.observations, name)(np.arange(table.shape[-1]), np.asarray(alpha)[..., None])

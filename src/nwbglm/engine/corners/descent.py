@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..data.problem import Problem
@@ -73,7 +75,7 @@ class Descent:
         self.precise = np.array(precise)
         self.gap, self.converged = np.full(n, np.inf), np.zeros(n, bool)
         self.iterations, self.failures = np.zeros(n, int), np.zeros(n, int)
-        self.model: list[np.ndarray | None] = [None] * n
+        self.model: list[Any] = [None] * n
 
     @property
     def point(self) -> Point:
@@ -140,6 +142,7 @@ class Descent:
     def _look_ahead(self, moved: np.ndarray) -> None:
         """Have the Hessians taken anew where these fits are now, on sets made ready for the next strength."""
         strength = self.fits.strength[moved]
+        assert self.following is not None  # the caller has asked
         threshold = strong_threshold(self.following, strength)
         self.sets.add(self.row[moved], self.sets.blocks.above(self.gradient[moved], threshold))
         self.sets.drop_hessians(self.row[moved])

@@ -115,7 +115,11 @@ class _Walk:
         silent &= ~(self.solver.blocks.above(kept.gradient, fits.strength) & held).any(axis=1)
         silent &= not self.problem.observations.has_dispersion  # it may differ between strengths
         moving = np.flatnonzero(~silent)
-        start = self.start[some] if reference is None else reference.theta[self.unit_row[some]]
+        if reference is not None:
+            start = reference.theta[self.unit_row[some]]
+        else:
+            assert self.start is not None  # without a start, all rows are fitted first
+            start = self.start[some]
         if len(moving):
             found = first_point(self.problem.fast or self.problem, fits.take(moving), start[moving])
             kept.put(moving, found)

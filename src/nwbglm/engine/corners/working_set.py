@@ -6,6 +6,8 @@ divide all rows, one pass over them, part by part, gives the Hessian of every tr
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..data.panels import StoredPanel
@@ -48,7 +50,7 @@ class WorkingSets:
         self.inside = problem.usable[units] & (blocks.weight[blocks.of] == 0)
         self.members: list[np.ndarray] = [np.zeros(0, int)] * len(units)
         self.norms: list[BlockNorms] = [None] * len(units)  # type: ignore[list-item]
-        self.grams: list[np.ndarray | None] = [None] * len(units)
+        self.grams: list[Any] = [None] * len(units)
         self.where: list[tuple[np.ndarray, float] | None] = [None] * len(units)
         self._arrange(np.arange(len(units)))
 
@@ -145,7 +147,7 @@ def divide_rows(problem: Problem, union: int) -> tuple[np.ndarray, np.ndarray]:
         The sets that make up the union (parts,), itself alone if no others do; and the share of each part's rows that
         each set holds (M, parts).
     """
-    overlap = sum(_overlaps(panel) for panel in problem.panels)
+    overlap = np.sum([_overlaps(panel) for panel in problem.panels], axis=0)
     size = overlap.diagonal()
     parts: list[int] = []
     for one in np.argsort(size, kind="stable"):

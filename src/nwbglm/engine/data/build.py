@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -97,11 +97,11 @@ def build_problem(
     )  # fmt: skip
     if not mixed:
         return problem
-    fast = tuple(map(in_float32, panels)) if form.standardised else panels
+    fast = tuple(in_float32(cast(Panel, panel)) for panel in panels) if form.standardised else panels
     return replace(problem, fast=replace(problem, panels=fast, dtype="float32"))
 
 
-def _coefficients(sd, varies, allowed, penalty: Penalty, units: int) -> dict[str, np.ndarray | None]:
+def _coefficients(sd, varies, allowed, penalty: Penalty, units: int) -> dict[str, Any]:
     """Return which coefficients move, and the penalty on them."""
     features, width = len(sd), padded_width(len(sd))
     allowed = np.ones((units, features), bool) if allowed is None else np.asarray(allowed, bool).T

@@ -7,7 +7,9 @@ standardised when its turn comes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -96,10 +98,10 @@ class PanelMaker:
         """Return the panel of these rows in ``count`` blocks; add them to the sums."""
         whole = take_rows(self.X, rows)
         sets = _zeros((count, len(self.masks), self.rows), bool)
-        by_row = {"exposure": self.exposure, "y": self.y if self.with_responses else None}
-        by_row = {
+        given = {"exposure": self.exposure, "y": self.y if self.with_responses else None}
+        by_row: dict[str, Any] = {
             name: None if array is None else _zeros((count, array.shape[1], self.rows), self._dtype_of(array))
-            for name, array in by_row.items()
+            for name, array in given.items()
         }
         if self.standardised:
             x = _zeros((count, self.rows, self.width), self.dtype)
@@ -110,7 +112,7 @@ class PanelMaker:
         flat = x.reshape(-1, self.width)
         in_place = self.standardised and self.dtype == "float64"
         chunk = self.rows * max(1, PREPARED // (self.rows * self.width))
-        scratch = None if in_place else np.zeros((min(chunk, len(rows)), self.width))
+        scratch = np.zeros((0 if in_place else min(chunk, len(rows)), self.width))
         for start in range(0, len(rows), chunk):
             here = rows[start : start + chunk]
             inside = slice(start, start + len(here))
@@ -129,8 +131,9 @@ class PanelMaker:
             if sums is not None:
                 sums.add(block, response, here, share)
         arrays = x, sets, by_row["exposure"], by_row["y"]
-        on_device = [None if a is None else jax.device_put(a, may_alias=True) for a in arrays]
-        return Panel(*on_device, occupied=sets.any(axis=2).T)
+        on_device: Iterator[Any] = (None if a is None else jax.device_put(a, may_alias=True) for a in arrays)
+        features, masks, exposure, responses = on_device
+        return Panel(features, masks, exposure, responses, np.any(sets, axis=2).T)
 
     def _standardise(self, raw: np.ndarray, into: np.ndarray) -> None:
         """Write features (n, p) standardised into (n, P), the intercept last; refuse what is not finite."""

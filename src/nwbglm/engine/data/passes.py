@@ -65,8 +65,8 @@ class Unscaled(NamedTuple):
     """
 
     raw: jax.Array
-    mean: jax.Array
-    factor: jax.Array
+    mean: jax.Array | np.ndarray
+    factor: jax.Array | np.ndarray
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -184,7 +185,7 @@ class Problem:
             yield chosen, self.responses[rows[members], unit]
 
     def _over_panels(self, kernel, theta, unit, mask, alpha, stride, **options):
-        total = None
+        total: Any = None
         for part in self._each_panel(kernel, theta, unit, mask, alpha, stride, **options):
             total = part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
         return [np.asarray(array)[: len(theta)] for array in total]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class RowSums:
         cells = self.cells[rows]
         edges = np.flatnonzero(cells[1:] != cells[:-1]) + 1
         if len(edges) <= RUNS:
-            parts = [slice(first, last) for first, last in pairwise([0, *edges, len(rows)])]
+            parts: list[Any] = [slice(first, last) for first, last in pairwise([0, *edges, len(rows)])]
         else:
             _, of_row = np.unique(cells, return_inverse=True)
             parts = [np.flatnonzero(of_row == number) for number in range(of_row.max() + 1)]
@@ -68,7 +69,7 @@ class RowSums:
             self._add_cell(x[here], y[here], share, self.masks[:, rows[here][0]])
 
     def _add_cell(self, x, y, exposure, sets) -> None:
-        exists = None if exposure is None else exposure > 0
+        exists: Any = None if exposure is None else exposure > 0
         if self.observations.linear:
             response = y.astype(float) if exists is None else np.where(exists, y, 0.0)
             self.moments[:, sets] += (response.T @ x)[:, None]
@@ -89,7 +90,7 @@ class RowSums:
         ):
             self.values[name][:, sets] += np.where(exists, values, 0.0).sum(axis=0)[:, None]
 
-    def result(self) -> dict[str, np.ndarray | None]:
+    def result(self) -> dict[str, Any]:
         """Return the sums (U, M), moments (U, M, P), and histograms (U, M, counts) or None."""
         sums = dict(self.values)
         if self.table is not None:

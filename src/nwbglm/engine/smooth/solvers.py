@@ -143,8 +143,8 @@ class _QuasiNewton:
             self.fast, pilots, null_point(self.problem, pilots), PILOT_GAP * self.scale[self.units], 50
         )
         chunk = self.problem.hessians_at_once(1)
-        for first in range(0, len(self.units), chunk):
-            some = slice(first, first + chunk)
+        for begin in range(0, len(self.units), chunk):
+            some = slice(begin, begin + chunk)
             grams = self._grams(found.theta[some], pilots.take(some), self.stride)
             for unit, gram in zip(self.units[some], grams, strict=True):
                 self.metric_of[unit] = len(self.metrics)
