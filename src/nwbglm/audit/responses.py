@@ -13,7 +13,7 @@ from nwbglm.epochs import Epochs
 from nwbglm.recording.choose import choose_units
 from nwbglm.recording.model import Recording
 from nwbglm.study.data import DataSettings
-from nwbglm.verdict import Finding
+from nwbglm.verdict import Finding, Level
 
 MOSTLY_EMPTY = 0.05
 """A response without a value in more than this share of the bins is reported."""
@@ -61,7 +61,7 @@ def _empty(values: np.ndarray, ids: np.ndarray, columns: ResponseColumns) -> Ite
     known = np.isfinite(values)
     lost = ids[~known.any(axis=0)].tolist()
     if lost:
-        level = "fail" if len(lost) == len(ids) else "warn"
+        level: Level = "fail" if len(lost) == len(ids) else "warn"
         seen = f"units {_listed(lost)} have no value in any bin"
         outside = "its samples lie outside the epochs in use"
         mend = outside if level == "fail" else "leave them out: `units: {where: valid > 0}`"

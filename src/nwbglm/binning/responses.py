@@ -6,7 +6,7 @@ everywhere else the exposure is 1. The columns of a series are read together, on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -177,7 +177,7 @@ class ResponseColumns:
         return _over_bins(np.nanstd, self.values)
 
 
-def _over_bins(average, values: np.ndarray) -> np.ndarray:
+def _over_bins(average: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values).any(axis=0)
     result = np.full(values.shape[1], np.nan)
     result[known] = average(values[:, known], axis=0)

@@ -16,6 +16,7 @@ occupancy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -149,7 +150,7 @@ def _label(
     low, high = limits
     sampled = "bins" if tuning.at == "bins" else "native samples"
     hertz = {"units": facts.rate_units, "sampled_on": sampled, "signal": tuning.of, "epochs": tuning.epochs}
-    found = {
+    found: dict[str, Any] = {
         f"rate_{name}": (("unit", value), curve.rate, hertz),
         f"low_{name}": (("unit", value), low, hertz | {"confidence": tuning.confidence}),
         f"high_{name}": (("unit", value), high, hertz | {"confidence": tuning.confidence}),
@@ -181,7 +182,7 @@ def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
     facts = response.of(binned)
     dims = (f"x_{name}", f"y_{name}")
     each = ("unit", *dims) if curve.occupancy.ndim == 3 else dims
-    found = {
+    found: dict[str, Any] = {
         f"map_{name}": (("unit", *dims), curve.rate, {"units": facts.rate_units, "signals": list(entry.of)}),
         f"map_occupancy_{name}": (each, curve.occupancy, {"units": "s"}),
     }
