@@ -205,6 +205,7 @@ SMALLEST = {
     "cyclic_bspline": {"n": 5},
     "mspline": {"n": 5},
     "fourier": {"n": 3},
+    "cosine": {"n": 4},
     "orthogonal_exponentials": {"decay_times": ["10 ms", "40 ms"]},
     "laguerre": {"n": 3, "pole": 0.5},
     "polynomial": {"degree": 3},

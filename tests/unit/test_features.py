@@ -277,6 +277,7 @@ OVER_VALUES = {
     "bspline": ({"n": 6, "full_rank": True}, 5),
     "mspline": ({"n": 5, "order": 3, "full_rank": True}, 4),
     "fourier": ({"n": 3}, 6),
+    "cosine": ({"n": 5}, 5),
     "polynomial": ({"degree": 3}, 3),
     "categorical": ({"levels": [0, 1]}, 2),
     "identity": ({}, 1),

@@ -8,7 +8,7 @@ equal those of NeMoS, which the tests run beside ours.
 from .cosines import raised_cosine_linear, raised_cosine_log
 from .decays import orthogonal_exponentials
 from .family import COMPUTED, OverLags, OverValues, computed, positions
-from .harmonics import fourier, polynomial
+from .harmonics import cosine, fourier, polynomial
 from .plain import categorical
 from .splines import bspline, cyclic_bspline, mspline, without_constant
 from .window import Kernel, kernel, window_bins
@@ -21,6 +21,7 @@ __all__ = [
     "bspline",
     "categorical",
     "computed",
+    "cosine",
     "cyclic_bspline",
     "fourier",
     "kernel",

@@ -28,6 +28,27 @@ def fourier(x: np.ndarray, n: int) -> np.ndarray:
     return np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
 
 
+def cosine(x: np.ndarray, n: int) -> np.ndarray:
+    """Evaluate ``cos(pi k x)`` for k = 1..n: half waves, no constant.
+
+    On the middles of T equal bins they are the first functions of the discrete cosine transform, and orthogonal. Of
+    time they are the terms of slow drift that fMRI analyses use.
+
+    Parameters
+    ----------
+    x
+        Positions in [0, 1], any shape.
+    n
+        Number of functions.
+
+    Returns
+    -------
+    np.ndarray
+        Shape of `x` with an axis of n functions added at the end.
+    """
+    return np.cos(np.pi * inside(x)[..., None] * np.arange(1, n + 1))
+
+
 def polynomial(x: np.ndarray, degree: int) -> np.ndarray:
     """Evaluate Legendre polynomials of degree 1 to `degree` on [-1, 1] (no constant: the model has an intercept).
 
@@ -55,6 +76,15 @@ class Fourier(OfPosition):
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the functions at positions."""
         return fourier(x, self.settings.n)
+
+
+@computes(bases.Cosine)
+class Cosine(OverRange):
+    """Half waves of a cosine."""
+
+    def at(self, x: np.ndarray) -> np.ndarray:
+        """Return the functions at positions."""
+        return cosine(x, self.settings.n)
 
 
 @computes(bases.Polynomial)

@@ -136,6 +136,19 @@ class Fourier(Either):
         return 2 * self.n
 
 
+class Cosine(OverValues):
+    """Half waves of a cosine, 1 to n over the range: slow to fast, as a discrete cosine transform has them."""
+
+    words = "cosines of 1 to {n} half waves"
+    ordered = False
+
+    n: Annotated[int, Field(ge=1, le=MOST_FUNCTIONS)] = Field(description="Number of functions.")
+
+    def functions(self, bin_width: float) -> int:
+        """As many as asked for."""
+        return self.n
+
+
 class OrthogonalExponentials(OverLags):
     """Exponential decays, made orthonormal in the order given."""
 
@@ -215,6 +228,7 @@ class Basis(OneOf):
     cyclic_bspline: CyclicBSpline | None = None
     mspline: MSpline | None = None
     fourier: Fourier | None = None
+    cosine: Cosine | None = None
     orthogonal_exponentials: OrthogonalExponentials | None = None
     laguerre: Laguerre | None = None
     polynomial: Polynomial | None = None
