@@ -71,6 +71,7 @@ rule build_report:
         audits=rules.compare_models.input.audits,
         audit_pages=expand(rules.audit_recording.output.page, session=study.recordings),
         binned=rules.compare_models.input.binned,
+        folds=expand(rules.split_rows.output.folds, session=study.sessions),
         svg=expand(rules.draw_session.output.svg, session=study.sessions),
         csv=expand(rules.draw_session.output.csv, session=study.sessions),
         overall_svg=rules.draw_comparison.output.svg,

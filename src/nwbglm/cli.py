@@ -8,9 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nwbglm import __version__
 from nwbglm.errors import NwbGlmError
+
+if TYPE_CHECKING:
+    from nwbglm.study import Study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="check a study file, and say what it asks for")
     check.add_argument("study")
+    check.add_argument("--no-data", action="store_true", help="look at the study alone; open no recording")
+    check.add_argument("--seconds", type=float, default=60.0, help="how long to look at recordings (default: 60)")
     check.set_defaults(run=_check)
 
     schema = commands.add_parser("schema", help="print the study file's JSON Schema, for completion in editors")
@@ -65,7 +71,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     return int(audit.verdict == "fail")
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _check(arguments: argparse.Namespace) -> int:
     from nwbglm.figures.catalogue import figures_of
     from nwbglm.study import load_study
     from nwbglm.study.advice import advice
@@ -86,6 +92,31 @@ def _check(arguments: argparse.Namespace) -> None:
     print(f"  results   results/{study.study}/report/index.html")
     for line in advice(study):
         print(f"  warn  {line}")
+    return 0 if arguments.no_data else _check_data(study, arguments.seconds, arguments.study)
+
+
+def _check_data(study: Study, seconds: float, where: str) -> int:
+    """Print what the data say of a study; return 1 where something is in the way of a run."""
+    from nwbglm.precheck import look_at_data
+    from nwbglm.study.base import mistakes_error
+    from nwbglm.study.cost import cost_of, too_much
+
+    looked = look_at_data(study, seconds=seconds)
+    for name, why in looked.unseen.items():
+        print(f"  data      {name}: {why}")
+    for name, findings in looked.findings.items():
+        told = [finding for finding in findings if finding.level != "pass"]
+        print(f"  data      {name or 'recordings'}: {'nothing stands in the way' if not told else ''}".rstrip())
+        for finding in told:
+            print(f"    {finding.level:4}  {finding.code}: {finding.path}: {finding.seen}")
+            if finding.mend:
+                print(f"          -> {finding.mend}")
+    if looked.taken:
+        cost = cost_of(study, looked.taken)
+        print(f"  costs     {cost.text()}")
+        if lines := too_much(cost, study.limits):
+            raise mistakes_error(lines, where)
+    return int(looked.failed)
 
 
 def _schema(arguments: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ import xarray as xr
 
 from nwbglm.errors import ProblemError
 from nwbglm.features import analysis_rows
+from nwbglm.lost import as_plain, lost_rows, window_inside
 from nwbglm.study import Folds
 
 log = logging.getLogger(__name__)
@@ -233,6 +234,7 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
         rng = np.random.default_rng(seed)
         fold[final] = assign_folds(kept, row[final], segment[final], settings, rng, where)
         names = [str(number) for number in range(int(fold.max(initial=-1)) + 1)]
+    lost = lost_rows(binned, features, fitted)
     _report_purged(fold, final, row, segment, gap, where)
     names, test, train = _masks(fold, names, final, tested, row, segment, gap)
     _check(test, train & shared, shared, names, binned)
@@ -257,9 +259,22 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
             "scheme": json.dumps(settings.dump()),
             "gap": gap * float(binned.attrs["bin"]),
             "seed": seed,
+            "lost": json.dumps(as_plain(lost)),
         },
     )
+    for line in lost_sentences(dataset):
+        log.warning("%s", line)
     return _narrow_by_unit(dataset, binned, features)
+
+
+def lost_sentences(folds: xr.Dataset) -> list[str]:
+    """Say what is much of what a session's terms cost, one line each (see `nwbglm.lost`)."""
+    session = folds.attrs.get("session", "")
+    return [
+        f"session {session}, term {one['term']}: {seen} -> {mend}"
+        for one in json.loads(folds.attrs["lost"])
+        for _, seen, mend in one["sentences"]
+    ]
 
 
 def _report_purged(
@@ -316,16 +331,11 @@ def _why_not(
     row: np.ndarray, binned: xr.Dataset, features: Sequence[xr.Dataset]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return the rows that every term can use, and for the others the first term that cannot, and why."""
-    segment, bin_width = binned["segment"].values, float(binned.attrs["bin"])
     shared, reason, meanings = np.ones(len(row), bool), np.zeros(len(row), np.uint8), ["kept"]
     for term in features:
         valid = term["valid"].values
         name = str(term["term"].values[0])
-        begin = row - round(term.attrs["window"] / bin_width)
-        end = row + round(term.attrs.get("ahead", 0.0) / bin_width)
-        inside = (begin >= 0) & (end < len(segment))
-        inside &= segment[np.clip(begin, 0, None)] == segment[row]
-        inside &= segment[np.clip(end, None, len(segment) - 1)] == segment[row]
+        inside = window_inside(term, binned)
         for bad, why in ((~valid & ~inside, "window_leaves_the_segment"), (~valid & inside, "value_missing")):
             if (bad & shared).any():
                 reason[bad & shared] = len(meanings)

@@ -27,6 +27,10 @@ from nwbglm.study import Factor, Term
 
 FITTED = ("fit", "train", "test")
 IN_MEMORY = 256 * 2**20  # bytes of features above which they are made one input at a time, when asked for
+MIXING = ("mean", "interpolate", "boxcar")
+"""Ways to the bins that may mix labels."""
+MOST_LABELS = 12
+"""Labels that an error lists."""
 GRID = 121  # values at which functions of a value are tabulated
 
 
@@ -56,6 +60,8 @@ def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float]) ->
         raise ProblemError(
             f"signal '{factor.of}' has no value in the epochs of use", where=f"basis.{factor.basis.kind}"
         )
+    if factor.basis.kind == "categorical" and not (bounds or factor.basis.settings.levels):
+        _refuse_fractions(factor, series, str(binned[factor.of].attrs.get("resample", "")))
     bounds = list(bounds) or _session_bounds(factor, known, period)
     maker = Valued(binned, factor, bounds)
     grid = maker.functions.grid(bounds, known, GRID)
@@ -73,6 +79,28 @@ def _session_bounds(factor: Factor, known: np.ndarray, period: float | None) -> 
             mend="name bounds, or leave the term out",
         )
     return bounds
+
+
+def _refuse_fractions(factor: Factor, series: np.ndarray, resample: str) -> None:
+    """Raise `ProblemError` where labels were averaged: a bin that a row covers in part holds part of its label."""
+    if resample not in MIXING:
+        return
+    levels = np.unique(series[np.isfinite(series)])
+    alone = np.ones(len(series), bool)  # no neighbour has the same value: the bin at a row's edge
+    alone[1:] &= series[1:] != series[:-1]
+    alone[:-1] &= series[:-1] != series[1:]
+    held = np.isin(levels, series[~alone & np.isfinite(series)])
+    if held.all() or not held.any():
+        return
+    between, labels = levels[~held], levels[held]
+    shown = ", ".join(f"{value:g}" for value in labels[:MOST_LABELS]) + (", ..." if len(labels) > MOST_LABELS else "")
+    raise ProblemError(
+        f"signal '{factor.of}' is taken for labels, and {len(between)} of its {len(levels)} values are mixtures that "
+        f"single bins have, such as {between[len(between) // 2]:.4g}: bins that hold two labels, or part of one",
+        where="basis.categorical",
+        mend=f"name the labels, levels: [{shown}]; bins between them are then no rows"
+        + ("" if resample == "boxcar" else "; or `resample: hold`"),
+    )
 
 
 def _units(binned: xr.Dataset, signal: str) -> str:

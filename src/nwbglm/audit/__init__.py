@@ -22,7 +22,7 @@ from nwbglm.binning.signals import bin_named
 from nwbglm.content import sha256_of
 from nwbglm.epochs import Epochs
 from nwbglm.errors import NwbGlmError
-from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
+from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes, recording_span
 from nwbglm.recording.model import Recording, open_recording
 from nwbglm.recording.remote import RangeFile, is_remote, resolve_dandi
 from nwbglm.study.data import AuditPolicy, DataSettings
@@ -32,6 +32,13 @@ from nwbglm.whole import write_together
 T = TypeVar("T")
 
 WORDS = {"pass": "nothing stands in the way", "warn": "usable, with care", "fail": "not usable like this"}
+TURNS = {"radians": 2 * math.pi, "degrees": 360.0}
+"""One turn in the units that angles come in."""
+DEGREES = 361.0
+"""More than an angle within one turn spreads over, in any unit."""
+WRITTEN = {"radians": "2 pi", "degrees": "360"}
+MOSTLY_OUTSIDE = 0.05
+"""Share of the epochs' time that may lie outside the recording without a word."""
 MOSTLY_EMPTY = 0.05
 """A signal without a value in more than this share of the bins is reported."""
 IMPROBABLE = 25.0
@@ -145,10 +152,10 @@ def audit_recording(path: str | Path, settings: DataSettings | None, *, session:
         seen = f"the file cannot be read: {type(error).__name__}: {error}"
         finding = Finding("file", "fail", str(path), seen, "copy or download it again")
         audit = Audit(session=session, recording=about, findings=(finding,))
-    return replace(audit, findings=tuple(_judged(audit.findings, policy)))
+    return replace(audit, findings=tuple(judged(audit.findings, policy)))
 
 
-def _judged(findings: tuple[Finding, ...], policy: AuditPolicy) -> list[Finding]:
+def judged(findings: tuple[Finding, ...], policy: AuditPolicy) -> list[Finding]:
     """Apply the study's policy, and put the worst first."""
     judged = []
     for finding in findings:
@@ -189,12 +196,12 @@ def _audit(recording: Recording, settings: DataSettings | None, about: dict[str,
     contents = describe_contents(recording)
     takes: dict[str, Any] = {}
     if settings is not None:
-        findings += guarded(lambda: _study(recording, settings, takes), "study")
+        findings += guarded(lambda: find_in_study(recording, settings, takes), "study")
     found = tuple(findings)
     return Audit(session=recording.session, recording=about, findings=found, contents=contents, takes=takes)
 
 
-def _study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) -> Iterator[Finding]:
+def find_in_study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) -> Iterator[Finding]:
     """Take what the study takes, and say what is wrong with it."""
     takes["epochs"] = {}
     chosen: dict[str, Epochs] = {}
@@ -202,6 +209,11 @@ def _study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) 
         found = yield from _try(partial(choose_epochs, recording, settings, name), f"epochs.{name}")
         if found is not None:
             chosen[name], takes["epochs"][name] = found, _about_epochs(found)
+            if name in settings.epochs or name == "use":
+                outside = list(_outside_recording(recording, name, found))
+                yield from outside
+                if name == "use" and any(finding.level == "fail" for finding in outside):
+                    return  # units without a spike, signals without a value: all of it follows
     if "use" not in chosen:
         return
     use = epochs.merge_overlaps(chosen["use"])
@@ -241,6 +253,28 @@ def _about_epochs(found: Epochs) -> dict[str, Any]:
         "labels": list(dict.fromkeys(str(label) for label in found.label))[:20],
         "spans": [[float(span.start), float(span.stop)] for span in found][:500],
     }
+
+
+def _outside_recording(recording: Recording, name: str, found: Epochs) -> Iterator[Finding]:
+    """Report epochs that lie outside the recording: times counted from another zero, or in another unit."""
+    low, high = recording_span(recording)
+    if not np.isfinite(low):
+        return
+    frame = Epochs.of(np.full(len(clocks := np.unique(found.clock)), low), np.full(len(clocks), high), clock=clocks)
+    outside = float(epochs.difference(found, frame).duration.sum())
+    if outside <= MOSTLY_OUTSIDE * float(found.duration.sum()):
+        return
+    everything = outside >= 0.999 * float(found.duration.sum())
+    seen = (
+        f"{'they lie' if everything else f'{outside:.3f} s of them lie'} outside the recording: from "
+        f"{found.start.min():.3f} to {found.stop.max():.3f} s, and the recording lasts from {low:.3f} to {high:.3f} s"
+    )
+    long = min(float(found.stop.max() - found.start.min()), high - low)
+    mend = (
+        f"times count as in the file, such as `{name}: {{intervals: [[{low:.3f} s, {low + long:.3f} s]]}}`; or name a "
+        "table, with `first`"
+    )
+    yield Finding("epochs-outside", "fail" if everything else "warn", f"epochs.{name}", seen, mend)
 
 
 def _about_use(chosen: dict[str, Epochs]) -> Iterator[Finding]:
@@ -358,9 +392,41 @@ def _period(recording: Recording, settings: DataSettings, name: str) -> Iterator
     source = find_source(recording, signal, name)
     series = source.parts[0]
     sample = series.values(0, 100_000, signal.column if series.columns > 1 else None) * source.scale
-    spread = float(np.nanmax(sample) - np.nanmin(sample)) if np.isfinite(sample).any() else 0.0
-    assert period is not None and series.data is not None  # only circular signals come here, and they were read
-    if spread > 1.05 * period and spread < 40 * period and series.data.dtype.kind == "f":
-        seen = f"values spread over {spread:.3g}, more than the period {period:.3g}"
-        mend = "right for an unwrapped angle; else correct `period` or `units` (degrees?)"
-        yield Finding("period-doubtful", "warn", f"signals.{name}", seen, mend)
+    known = sample[np.isfinite(sample)]
+    assert period is not None  # only circular signals come here
+    if len(known):
+        yield from period_findings(known, period, source.units, f"signals.{name}")
+
+
+def period_findings(values: np.ndarray, period: float, unit: str, field: str) -> Iterator[Finding]:
+    """Hold a period against values: degrees under ``2 pi``, radians under 360, positions under an angle's period.
+
+    Parameters
+    ----------
+    values
+        (n,) finite samples, in `unit`.
+    period
+        What the study says.
+    unit
+        The unit of the values.
+    field
+        The signal, for the finding.
+    """
+    low, high = float(values.min()), float(values.max())
+    spread = high - low
+    angle = next((name for name, turn in TURNS.items() if abs(period - turn) < 1e-3 * turn), "")
+    stored = next((name for name in TURNS if unit.lower().startswith(name[:3])), "")
+    seen = f"values spread from {low:.4g} to {high:.4g} {unit}, and the period is {period:.4g}"
+    mend = ""
+    if angle and stored and angle != stored:
+        mend = f"they are {stored}: give `period: {WRITTEN[stored]}`, or convert them with `units: {angle}`"
+    elif spread > 1.05 * period and angle and not stored and spread > DEGREES:
+        mend = f"is it an angle? leave `period` out where it is not; the period is in the signal's units ({unit})"
+    elif spread > 1.05 * period and angle == "radians" and spread > 6 * period:
+        mend = "degrees? then give `period: 360`; right as it is for an unwrapped angle of many turns"
+    elif spread > 1.05 * period:
+        mend = "right for an unwrapped angle; else correct `period` or `units`, or leave `period` out"
+    elif angle == "degrees" and 0 < spread <= 6.3:
+        mend = "radians? then give `period: 2 pi`"
+    if mend:
+        yield Finding("period-doubtful", "warn", field, seen, mend)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nwbglm import epochs
 from nwbglm.errors import NwbGlmError
-from nwbglm.recording.choose import REFRACTORY, series_instead
+from nwbglm.recording.choose import REFRACTORY, recording_span, series_instead
 from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
 from nwbglm.recording.si import parse
@@ -291,18 +291,3 @@ def _listed(units: Iterable, count: int) -> str:
     units = [int(unit) for unit in units]
     shown = ", ".join(str(unit) for unit in units[:8]) + (", ..." if len(units) > 8 else "")
     return f"{len(units)} of {count} units ({shown})"
-
-
-def recording_span(recording: Recording) -> tuple[float, float]:
-    """Find when the recording began and ended by its series and interval tables, s; infinite where neither says."""
-    lows, highs = [], []
-    for series in recording.series.values():
-        if not series.problem and series.samples > 1 and np.isfinite(series.timing.first):
-            lows.append(series.timing.first)
-            highs.append(series.timing.last + (series.timing.interval if np.isfinite(series.timing.interval) else 0.0))
-    for table in recording.tables.values():
-        intervals, _ = recording.intervals(table)
-        if len(intervals):
-            lows.append(float(intervals.start.min()))
-            highs.append(float(intervals.stop.max()))
-    return (min(lows), max(highs)) if lows else (-np.inf, np.inf)

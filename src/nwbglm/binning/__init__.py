@@ -17,7 +17,7 @@ from nwbglm.binning.signals import bin_signals
 from nwbglm.binning.smoothing import smooth
 from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
-from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes
+from nwbglm.recording.choose import UnitColumns, choose_epochs, choose_units, purposes, with_margin
 from nwbglm.recording.model import Recording
 from nwbglm.response import CONTINUOUS, about
 from nwbglm.study.data import RESERVED, DataSettings
@@ -52,7 +52,7 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
             where=recording.where,
             mend="check `epochs.use` and `bin`",
         )
-    blank = blanked(recording, settings, use)
+    blank = blanked(recording, settings, with_margin(recording, settings, use))
     if settings.response is None:
         response, exposures, coordinates = _counts(recording, settings, grid, use, blank)
     else:

@@ -18,7 +18,10 @@ from functools import cached_property
 import numpy as np
 
 from nwbglm.epochs import Epochs, rounded
+from nwbglm.errors import RecordingError
 
+MOST_BINS = 500_000_000
+"""Six days at 1 ms."""
 SLACK = 1e-6
 """An interval that lacks less than this fraction of a bin holds the bin: its edges were rounded."""
 
@@ -40,6 +43,16 @@ class Grid:
     segments: Epochs
     bin: float
     partial: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no memory holds, before any bin is made."""
+        if len(self) > MOST_BINS:
+            raise RecordingError(
+                f"{float(self.segments.duration.sum()):g} s of epochs hold {len(self)} bins of {self.bin:g} s, and at "
+                f"most {MOST_BINS} are made",
+                where="bin",
+                mend="use a wider `bin` (5 ms to 50 ms are usual), or fewer epochs",
+            )
 
     @cached_property
     def sizes(self) -> np.ndarray:

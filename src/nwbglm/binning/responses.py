@@ -18,6 +18,7 @@ from nwbglm.binning.resampling import Blocks, gatherer
 from nwbglm.binning.sources import Source
 from nwbglm.epochs import Epochs, rounded
 from nwbglm.errors import RecordingError
+from nwbglm.recording.choose import with_margin
 from nwbglm.recording.model import Recording
 from nwbglm.recording.responses import Responders, find_responders
 from nwbglm.study.data import DataSettings, Signal
@@ -79,13 +80,14 @@ class SampleGrid(Grid):
 
 
 def grid_of(recording: Recording, settings: DataSettings, use: Epochs) -> Grid:
-    """Lay the bins of a recording: of equal width, or one a sample of the response.
+    """Lay the bins of a recording, over the epochs in use and their margin: of equal width, or one a sample.
 
     Raises
     ------
     RecordingError
         If samples are the bins, and the time between them is not the study's `bin`.
     """
+    use = with_margin(recording, settings, use)
     if settings.response is None or settings.response.resample != "samples":
         return Grid(use, settings.bin, settings.partial_bins == "keep")
     responders = find_responders(recording, settings.response)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
 
@@ -62,6 +63,49 @@ def _choose(recording: Recording, settings: DataSettings, name: str, above: tupl
         raise StudyError("there are no such epochs", where=field, mend=nearest(name, settings.epochs))
     selection = settings.epochs.get(name, EpochSelection())
     return choose_selection(recording, settings, selection, field, (*above, name))
+
+
+def with_margin(recording: Recording, settings: DataSettings, use: Epochs) -> Epochs:
+    """Add to the epochs in use the margin around them that the study asks for, where it was recorded.
+
+    Intervals whose margins meet become one: windows read across, as what lies between was recorded, too. Sweeps have
+    nothing between them; of other recordings it is known when they began and ended.
+
+    Parameters
+    ----------
+    recording
+        The file.
+    settings
+        The study's part about data.
+    use
+        The epochs in use, without overlaps.
+    """
+    margin = settings.epochs["use"].margin if "use" in settings.epochs else None
+    if margin is None or not len(use):
+        return use
+    margin = np.ceil(margin / settings.bin - 1e-6) * settings.bin  # so that the bins of an epoch begin where it does
+    low, high = recording_span(recording)
+    start, stop = np.minimum(use.start, np.maximum(use.start - margin, low)), np.minimum(use.stop + margin, high)
+    grown = replace(use, start=epochs.rounded(start), stop=epochs.rounded(np.maximum(stop, use.stop)))
+    if recording.sweeps is not None:
+        sweeps, _ = recording.intervals(recording.sweeps)
+        grown = epochs.intersect(grown, epochs.concatenate([sweeps, use]))
+    return epochs.merge_overlaps(grown)
+
+
+def recording_span(recording: Recording) -> tuple[float, float]:
+    """Find when the recording began and ended by its series and interval tables, s; infinite where neither says."""
+    lows, highs = [], []
+    for series in recording.series.values():
+        if not series.problem and series.samples > 1 and np.isfinite(series.timing.first):
+            lows.append(series.timing.first)
+            highs.append(series.timing.last + (series.timing.interval if np.isfinite(series.timing.interval) else 0.0))
+    for table in recording.tables.values():
+        intervals, _ = recording.intervals(table)
+        if len(intervals):
+            lows.append(float(intervals.start.min()))
+            highs.append(float(intervals.stop.max()))
+    return (min(lows), max(highs)) if lows else (-np.inf, np.inf)
 
 
 def choose_selection(

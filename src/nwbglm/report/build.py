@@ -44,6 +44,7 @@ def build_report(
     provenance: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     audit_pages: Mapping[str, str],
+    lost: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> dict[str, str]:
     """Build every file of the report.
 
@@ -61,6 +62,8 @@ def build_report(
         By figure: the SVG and the CSV.
     audit_pages
         By recording: the page of its audit.
+    lost
+        By session: what each term costs (see `nwbglm.lost.as_plain`).
     provenance
         By session: where its numbers come from (see `nwbglm.store.provenance`).
 
@@ -70,7 +73,7 @@ def build_report(
         Text by path, for exactly the paths of `report_files(study)`.
     """
     study = study if isinstance(study, Study) else read_study(dict(study), "study")
-    pages = _Pages(study, tables, audits, provenance or {})
+    pages = _Pages(study, tables, audits, provenance or {}, lost or {})
     files = {"index.html": pages.index(overall_figures, recovery_rows(figures))}
     for session in study.sessions:
         drawn = figures.get(session, {})
@@ -106,9 +109,10 @@ class _Pages:
         tables: Mapping[str, pd.DataFrame],
         audits: Mapping[str, Mapping[str, Any]],
         provenance: Mapping[str, Mapping[str, Any]],
+        lost: Mapping[str, Sequence[Mapping[str, Any]]],
     ):
         self.study, self.tables, self.audits = study, tables, audits
-        self.provenance = provenance
+        self.provenance, self.lost = provenance, lost
         self.environment = _environment()
 
     def _render(self, template: str, **values: Any) -> str:
@@ -185,6 +189,8 @@ class _Pages:
             session=session,
             reason=reason,
             recordings=[self._recording(name) for name in self.study.members(session)],
+            lost=html_table(lost_table(self.lost.get(session, ()))),
+            lost_lines=lost_lines(self.lost.get(session, ())),
             models=html_table(model_rows(self.study, mine["scores"])),
             troubles=html_table(trouble_rows(mine["scores"])),
             fits=html_table(fit_rows(mine["fits"])),
@@ -364,6 +370,31 @@ def trouble_rows(scores: pd.DataFrame) -> pd.DataFrame:
             score.label: rows[score.name],
         }
     )
+
+
+def lost_table(lost: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return what each term of a session costs, in rows."""
+    return pd.DataFrame(
+        [
+            {
+                "term": one["term"],
+                "rows to be fitted": one["fitted"],
+                "lost: window leaves the epochs": one["window"],
+                "lost: outside bounds or levels": one["outside"],
+                "lost: value missing": one["missing"],
+                "lost by this term alone": one["alone"],
+                "features that hardly vary": f"{one['constant'] + one['rare']} of {one['features']}"
+                if one["features"]
+                else "",
+            }
+            for one in lost
+        ]
+    )
+
+
+def lost_lines(lost: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what is much of what terms cost, with the mend."""
+    return [f"{one['term']}: {seen}. To mend it: {mend}." for one in lost for _, seen, mend in one["sentences"]]
 
 
 def finding_rows(audit: Mapping[str, Any]) -> pd.DataFrame:

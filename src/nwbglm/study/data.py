@@ -47,6 +47,11 @@ class EpochSelection(Part):
     within: str | None = Field(None, description="Keep only what lies in the epochs of this other name.")
     first: Duration | None = Field(None, description="Keep only this much from the start.")
     last: Duration | None = Field(None, description="Keep only this much before the end.")
+    margin: Duration | None = Field(
+        None,
+        description="Of `use`: also read this much before and after each interval, where it was recorded. Windows may "
+        "reach into it, as an onset term at a trial's start must; nothing in it is fitted or counted.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> EpochSelection:

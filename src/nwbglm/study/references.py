@@ -47,6 +47,8 @@ def _epochs(config: dict[str, Any]) -> Iterator[str]:
     if ("train" in epochs) != ("test" in epochs):
         yield "epochs: name both `train` and `test`, or neither"
     for name in epochs:
+        if name != "use" and "margin" in _mapping(epochs[name]):
+            yield f"epochs.{name}.margin: belongs to `use`, around which bins are made"
         seen, at = [name], _mapping(epochs[name]).get("within")
         while isinstance(at, str):
             if at not in epochs:
