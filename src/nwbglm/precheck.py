@@ -27,6 +27,7 @@ from nwbglm.features import analysis_rows, build_features
 from nwbglm.lost import lost_rows
 from nwbglm.recording.choose import choose_epochs, purposes
 from nwbglm.recording.model import Recording, open_recording
+from nwbglm.response import SPIKES
 from nwbglm.study import Study
 from nwbglm.study.cost import Taken
 from nwbglm.verdict import Finding
@@ -101,7 +102,7 @@ def _look_at_one(study: Study, name: str, path: str, end: float, looked: Looked)
     try:
         with open_recording(path, session=name, external=study.audit.external_links) as recording:
             takes: dict[str, Any] = {}
-            for finding in guarded(lambda: _look(recording, study, takes), "study"):
+            for finding in _look(recording, study, takes):
                 findings.append(finding)
                 if time.monotonic() > end:
                     looked.unseen[name] = "not looked at to the end: it takes long"
@@ -121,7 +122,7 @@ def _look_at_one(study: Study, name: str, path: str, end: float, looked: Looked)
 
 def _look(recording: Recording, study: Study, takes: dict[str, Any]) -> Iterator[Finding]:
     failed = False
-    for finding in find_in_study(recording, study.data, takes):
+    for finding in guarded(lambda: find_in_study(recording, study.data, takes), "study"):
         failed |= finding.level == "fail"
         yield finding
     if not failed:
@@ -166,7 +167,7 @@ def bins_without_spikes(recording: Recording, study: Study) -> xr.Dataset:
     signals = dict.fromkeys(signal for term in study.used_terms for signal in study.terms[term].signals)
     return xr.Dataset(
         {
-            "response": (("time", "unit"), np.broadcast_to(np.zeros(1, np.uint8), (len(grid), 1))),
+            "response": (("time", "unit"), np.broadcast_to(np.zeros(1, np.uint8), (len(grid), 1)), SPIKES),
             "segment": ("time", grid.segment),
             "in_epoch": (("purpose", "time"), np.stack(inside)),
             **{name: bin_named(recording, settings, grid, name) for name in signals},
