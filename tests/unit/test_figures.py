@@ -489,7 +489,7 @@ def test_every_coupling_term_is_drawn_and_tabulated(several):
     assert late.lag.max() == pytest.approx(0.2)
     itself = late.receiver.astype(str) == late.sender
     assert late[itself].log_gain.isna().all() and late[~itself].log_gain.notna().all()
-    assert [axes.get_title("left").split(";")[0] for axes in figure.axes] == ["early", "late"]
+    assert [axes.get_title("left").split("\n")[0] for axes in figure.axes] == ["early", "late"]
     lines = [axes.collections[1].get_segments() for axes in figure.axes]
     assert [len(each) for each in lines] == [9, 6]  # what was never fitted is not drawn
     check_figure(figure, table)
@@ -531,3 +531,39 @@ def test_truth_is_held_against_all_terms_of_an_input_together(several):
     assert set(table.quantity) == {truth_figure.OWN, truth_figure.COUPLING, "drive tuning (log gain)"}
     np.testing.assert_allclose(table.estimate, table.true, atol=1e-12)
     check_figure(figure, table)
+
+
+def test_a_product_of_two_signals_is_a_map(several):
+    figure, table = figures.draw_session("product-gain", **several)
+    found = filters(several["fits"]["m"], "gain")
+    x, y = found.value_0.values, found.value_1.values
+    row = table[(table.unit == 2) & np.isclose(table.value_0, x[30]) & np.isclose(table.value_1, y[60])]
+    assert row.log_gain.item() == pytest.approx(found.values[1, 30, 60])
+    mesh = figure.axes[0].collections[0]
+    at = table[table.unit == 1].pivot(index="value_1", columns="value_0", values="log_gain")
+    np.testing.assert_allclose(mesh.get_array().reshape(at.shape), at.values)
+    check_figure(figure, table)
+
+
+def test_a_product_with_a_condition_has_a_curve_for_each(several):
+    figure, table = figures.draw_session("product-mode", **several)
+    found = filters(several["fits"]["m"], "mode")
+    assert len(table) == found.size
+    for line, label in zip(figure.axes[2].lines[1:], (0, 1), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), found.values[2, label])
+        assert line.get_label() == str(label)
+    assert "product-gain" in figures.figures_of(several["study"])
+    assert "filters-bent" in figures.figures_of(several["study"]) and "filters-gain" not in figures.figures_of(
+        several["study"]
+    )
+    check_figure(figure, table)
+
+
+def test_a_polynomial_is_drawn_as_its_sum(several):
+    _, table = figures.draw_session("filters-bent", **several)
+    fit, powers = several["fits"]["m"], np.arange(1, 4)
+    mine = table[table.unit == 2]
+    x = np.interp(mine.value, mine.value.iloc[[0, -1]], [-1, 1])
+    coef = fit["coef"].sel(unit=2).values[(fit["term"] == "bent").values]
+    assert len(coef) == len(powers)
+    np.testing.assert_allclose(mine.log_gain, np.polynomial.legendre.legval(x, [0, *coef]), atol=1e-12)

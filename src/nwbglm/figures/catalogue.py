@@ -87,6 +87,12 @@ def _filters(study: Study) -> tuple[str, ...]:
     )
 
 
+def _products(study: Study) -> tuple[str, ...]:
+    """Products of two inputs; of several senders there would be a picture for each pair of units."""
+    terms = {name: study.terms[name] for name in study.used_terms}
+    return tuple(n for n, term in terms.items() if len(term.factors) == 2 and (term.own or not term.of_spikes))
+
+
 def _halves(study: Study) -> tuple[str, ...]:
     return WHOLE if any(model.halves and history_terms(study, name) for name, model in study.models.items()) else ()
 
@@ -181,6 +187,15 @@ FIGURES: dict[str, FigureSpec] = {
         ("fits",),
         "filters:draw_filters",
         _filters,
+    ),
+    "product": FigureSpec(
+        "Product: {subject}",
+        "What the two inputs add together, in units of the linear predictor: a map of both or, where one is a "
+        "condition, a curve for each of its levels (of the value itself: for its least, middle and largest value). "
+        "Good: smooth, alike between models; curves that lie on each other say that the condition changes nothing.",
+        ("tuning", "fits"),
+        "products:draw_product",
+        _products,
     ),
     "halves": FigureSpec(
         "History filters on both halves",

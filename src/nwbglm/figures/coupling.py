@@ -47,8 +47,8 @@ def draw_coupling(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
 def _scale_words(term: str, scales: tuple[float, float], values: np.ndarray) -> str:
     fitted = np.isfinite(values[np.eye(len(values), dtype=bool)]).any()
     text = f"half a cell: {scales[0]:.2g} log gain per spike"
-    text += f"; on the diagonal {scales[1]:.2g}" if fitted else "; the diagonal was not fitted"
-    return f"{term}; {text}" if term else text
+    text += f"; on the diagonal {scales[1]:.2g}" if fitted else "; diagonal not fitted"
+    return f"{term}\n{text}" if term else text
 
 
 def cell_scales(values: np.ndarray) -> tuple[float, float]:

@@ -197,6 +197,7 @@ class Categorical(Family):
     words = "one indicator a level"
     ordered = False
     plain = True
+    labels = True
 
     levels: tuple[Number, ...] | None = Field(None, description="The values to tell apart. Default: the session's.")
     full_rank: bool = Field(False, description="Leave out the first level: the others are differences from it.")

@@ -24,6 +24,8 @@ class Family(Part):
         alike. No default: each family says it.
     plain
         Whether the input itself is what coefficients multiply, so that there are no functions worth a picture.
+    labels
+        Whether the value is a label, so that it has levels and no range.
     closes
         Whether over values its last function neighbours its first; the signal must then be circular.
     """
@@ -31,6 +33,7 @@ class Family(Part):
     words: ClassVar[str]
     ordered: ClassVar[bool]
     plain: ClassVar[bool] = False
+    labels: ClassVar[bool] = False
     closes: ClassVar[bool] = False
 
     @property
