@@ -127,7 +127,8 @@ def _draw_margins(axes: Axes, stores: Stores, model: str, tuning: str | None, or
 
 def _finish(axes: Axes, figure: Figure, units: np.ndarray, apart: np.ndarray | None, title: str) -> None:
     count = len(units)
-    axes.set(xlim=(-1.15, count), ylim=(count, -1.15), aspect="equal")
+    before = -1.15 if apart is not None else -0.1  # room for tuning along the margins
+    axes.set(xlim=(before, count), ylim=(count, before), aspect="equal")
     axes.set_xticks(np.arange(count) + 0.5, [str(u) for u in units])
     axes.set_yticks(np.arange(count) + 0.5, [str(u) for u in units])
     axes.tick_params(length=0, labelsize=7)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nwbglm.store.archive import damaged, unreadable
 from nwbglm.whole import write_together
 
 
@@ -23,6 +22,8 @@ def read_figures(
 
 def _read_text(path: Path, end: str) -> str:
     """Read a text that was written whole: it ends as it should, with a line break."""
+    from nwbglm.store.archive import damaged, unreadable  # heavy; the Snakefile asks for names of figures alone
+
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
