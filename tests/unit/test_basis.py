@@ -10,6 +10,7 @@ import scipy.linalg
 
 from nwbglm import basis
 from nwbglm.basis import decays
+from nwbglm.digest import reach
 from nwbglm.errors import StudyError
 from nwbglm.report.methods import describe_term
 from nwbglm.study import Basis, Term
@@ -229,6 +230,11 @@ def test_both_sides_know_the_same_bases():
     assert set(SMALLEST) == set(Basis.families())
     assert set(basis.COMPUTED) == set(Basis.families().values())
     assert len(set(basis.COMPUTED.values())) == len(basis.COMPUTED)
+
+
+def test_the_digest_of_features_covers_every_basis(repository):
+    reached, _ = reach(repository / "scripts" / "build_features.py")
+    assert {(each.__module__, each.__name__) for each in basis.COMPUTED.values()} <= reached
 
 
 @pytest.mark.parametrize("kind", Basis.families())

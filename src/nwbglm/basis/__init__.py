@@ -1,15 +1,16 @@
 """Basis functions: what a coefficient multiplies, over the lags of a window or over the values of a signal.
 
-A basis is one class here, entered by `family.computes` for the class of its settings in `nwbglm.study.bases`; beside it
+A basis is one class here, which names as its `family` the class of its settings in `nwbglm.study.bases`; beside it
 stands the function that evaluates it. Nothing is normalised unless its name says so, so that features and coefficients
 equal those of NeMoS, which the tests run beside ours.
 """
 
 from .cosines import raised_cosine_linear, raised_cosine_log
 from .decays import orthogonal_exponentials
-from .family import COMPUTED, OverLags, OverValues, computed, positions
+from .family import OverLags, OverValues, positions
 from .harmonics import cosine, fourier, polynomial
 from .plain import categorical
+from .registry import COMPUTED, computed
 from .splines import bspline, cyclic_bspline, mspline, without_constant
 from .window import Kernel, kernel, window_bins
 

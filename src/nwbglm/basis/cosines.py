@@ -6,7 +6,7 @@ import numpy as np
 
 from nwbglm.study import bases
 
-from .family import OfPosition, computes, inside
+from .family import OfPosition, inside
 
 
 def raised_cosine_linear(x: np.ndarray, n: int, *, width: float = 2.0) -> np.ndarray:
@@ -64,18 +64,20 @@ def _bumps(x: np.ndarray, peaks: np.ndarray, width: float) -> np.ndarray:
     return 0.5 * (np.cos(np.clip(np.pi * (x[..., None] - peaks) / (spacing * width), -np.pi, np.pi)) + 1.0)
 
 
-@computes(bases.RaisedCosineLinear)
 class RaisedCosineLinear(OfPosition):
     """Raised cosines with evenly spaced peaks."""
+
+    family = bases.RaisedCosineLinear
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the functions at positions."""
         return raised_cosine_linear(x, self.settings.n, width=self.settings.width)
 
 
-@computes(bases.RaisedCosineLog)
 class RaisedCosineLog(OfPosition):
     """Raised cosines on a logarithmic axis."""
+
+    family = bases.RaisedCosineLog
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the functions at positions."""

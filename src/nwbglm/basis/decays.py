@@ -7,7 +7,7 @@ import numpy as np
 from nwbglm.errors import StudyError
 from nwbglm.study import bases
 
-from .family import OverLags, computes
+from .family import OverLags
 
 KEPT = 0.99  # least share of a Laguerre function's square that a window must hold
 
@@ -70,18 +70,20 @@ def discrete_laguerre(lags: int, n: int, pole: float) -> np.ndarray:
     return functions
 
 
-@computes(bases.OrthogonalExponentials)
 class OrthogonalExponentials(OverLags):
     """Exponential decays, made orthonormal."""
+
+    family = bases.OrthogonalExponentials
 
     def weights(self, lags: int, bin_width: float) -> np.ndarray:
         """Return what the bins of a window are weighed by."""
         return orthogonal_exponentials(np.arange(lags) * bin_width, self.settings.decay_times)
 
 
-@computes(bases.Laguerre)
 class Laguerre(OverLags):
     """Discrete Laguerre functions, of which the window must hold nearly all: cut off they are orthonormal no more."""
+
+    family = bases.Laguerre
 
     def weights(self, lags: int, bin_width: float) -> np.ndarray:
         """Return what the bins of a window are weighed by."""

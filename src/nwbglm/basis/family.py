@@ -1,4 +1,4 @@
-"""What computes a study's basis: a class a family, found by the class of its settings.
+"""What computes a study's basis: a class a family.
 
 A family over lags gives the weights of a window's bins, one over values is evaluated at values; most are functions of a
 position in [0, 1] and do both. Positions run from the first lag of a window (0) to its last (1), or over the bounds of
@@ -8,12 +8,11 @@ a value. Positions outside [0, 1] give NaN.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from nwbglm.study.bases import Basis
 from nwbglm.study.family import Family
 
 
@@ -24,7 +23,14 @@ class Computed:
     ----------
     settings
         The study's settings of this family.
+
+    Attributes
+    ----------
+    family
+        The class of these settings, on each class that computes one.
     """
+
+    family: ClassVar[type[Family]]
 
     def __init__(self, settings: Any):
         self.settings = settings
@@ -83,25 +89,6 @@ class OfPosition(OverLags, OverRange):
     def weights(self, lags: int, bin_width: float) -> np.ndarray:
         """Return what the bins of a window are weighed by (see `OverLags`)."""
         return self.at(np.linspace(0.0, 1.0, lags))
-
-
-COMPUTED: dict[type[Family], type[Computed]] = {}
-C = TypeVar("C", bound=type[Computed])
-
-
-def computes(family: type[Family]) -> Callable[[C], C]:
-    """Enter a class as the one that computes a family of the study."""
-
-    def enter(computed: C) -> C:
-        COMPUTED[family] = computed
-        return computed
-
-    return enter
-
-
-def computed(basis: Basis) -> Any:
-    """Return what computes a study's basis: an `OverLags`, an `OverValues`, or both."""
-    return COMPUTED[type(basis.settings)](basis.settings)
 
 
 def positions(value: np.ndarray, bounds: tuple[float, float], *, period: float | None = None) -> np.ndarray:

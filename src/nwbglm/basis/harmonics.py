@@ -6,7 +6,7 @@ import numpy as np
 
 from nwbglm.study import bases
 
-from .family import OfPosition, OverRange, computes, inside
+from .family import OfPosition, OverRange, inside
 
 
 def fourier(x: np.ndarray, n: int) -> np.ndarray:
@@ -69,27 +69,30 @@ def polynomial(x: np.ndarray, degree: int) -> np.ndarray:
     return np.polynomial.legendre.legvander(2.0 * inside(x) - 1.0, degree)[..., 1:]
 
 
-@computes(bases.Fourier)
 class Fourier(OfPosition):
     """Cosines and sines."""
+
+    family = bases.Fourier
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the functions at positions."""
         return fourier(x, self.settings.n)
 
 
-@computes(bases.Cosine)
 class Cosine(OverRange):
     """Half waves of a cosine."""
+
+    family = bases.Cosine
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the functions at positions."""
         return cosine(x, self.settings.n)
 
 
-@computes(bases.Polynomial)
 class Polynomial(OverRange):
     """Legendre polynomials."""
+
+    family = bases.Polynomial
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the functions at positions."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from nwbglm.study import bases
 
-from .family import OverLags, OverValues, computes
+from .family import OverLags, OverValues
 
 
 def categorical(value: np.ndarray, levels: np.ndarray) -> np.ndarray:
@@ -30,18 +30,20 @@ def categorical(value: np.ndarray, levels: np.ndarray) -> np.ndarray:
     return np.where(hit.any(axis=-1, keepdims=True), hit.astype(float), np.nan)
 
 
-@computes(bases.Lags)
 class Lags(OverLags):
     """One function a lag."""
+
+    family = bases.Lags
 
     def weights(self, lags: int, bin_width: float) -> np.ndarray:
         """Return what the bins of a window are weighed by."""
         return np.eye(lags)
 
 
-@computes(bases.Categorical)
 class Categorical(OverValues):
     """One column a level."""
+
+    family = bases.Categorical
 
     def bounds(self, known: np.ndarray, period: float | None) -> list[float]:
         """Return the levels."""
@@ -56,9 +58,10 @@ class Categorical(OverValues):
         return np.array(bounds)
 
 
-@computes(bases.Identity)
 class Identity(OverValues):
     """The value itself."""
+
+    family = bases.Identity
 
     def bounds(self, known: np.ndarray, period: float | None) -> list[float]:
         """Return none."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from nwbglm.study import bases
 
-from .family import OfPosition, computes, inside
+from .family import OfPosition, inside
 
 
 def bspline(x: np.ndarray, n: int, *, order: int = 4) -> np.ndarray:
@@ -137,30 +137,33 @@ class _Spline(OfPosition):
         return np.ones(self.settings.n)
 
 
-@computes(bases.BSpline)
 class BSpline(_Spline):
     """B-splines on clamped knots."""
+
+    family = bases.BSpline
 
     def full(self, x: np.ndarray) -> np.ndarray:
         """Return all functions at positions."""
         return bspline(x, self.settings.n, order=self.settings.order)
 
 
-@computes(bases.CyclicBSpline)
 class CyclicBSpline(_Spline):
     """B-splines that close over a period."""
+
+    family = bases.CyclicBSpline
 
     def full(self, x: np.ndarray) -> np.ndarray:
         """Return all functions at positions."""
         return cyclic_bspline(x, self.settings.n, order=self.settings.order)
 
 
-@computes(bases.MSpline)
 class MSpline(_Spline):
     """M-splines: over values they integrate to 1 in the signal's units, over lags with the window as the unit.
 
     Both as NeMoS has it.
     """
+
+    family = bases.MSpline
 
     def full(self, x: np.ndarray) -> np.ndarray:
         """Return all functions at positions."""

@@ -9,7 +9,7 @@ import numpy as np
 from nwbglm.errors import StudyError
 from nwbglm.study.bases import Basis
 
-from .family import computed
+from .registry import computed
 
 
 class Kernel(NamedTuple):
