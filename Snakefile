@@ -20,6 +20,7 @@ wildcard_constraints:
     session=one_of([*study.recordings, *study.join]),
     term=one_of(study.terms),
     model=one_of(study.models),
+    test=one_of(study.inference.tests),
     block=r"\d+-of-\d+",
 
 
@@ -41,6 +42,7 @@ include: "rules/recordings.smk"
 include: "rules/data.smk"
 include: "rules/features.smk"
 include: "rules/fits.smk"
+include: "rules/inference.smk"
 include: "rules/comparison.smk"
 include: "rules/report.smk"
 

@@ -13,12 +13,22 @@ rule compare_models:
             session=study.sessions,
             model=study.models,
         ),
+        tests=expand(
+            rules.test_term.output.test,
+            test=study.inference.tests,
+            session=study.sessions,
+            block=[
+                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
+            ],
+        ),
     output:
         scores="<results>/comparison/scores.parquet",
         pairs="<results>/comparison/pairs.parquet",
         units="<results>/comparison/units.parquet",
         sessions="<results>/comparison/sessions.parquet",
         fits="<results>/comparison/fits.parquet",
+        tests="<results>/comparison/tests.parquet",
+        population="<results>/comparison/population.parquet",
     log:
         "<results>/logs/compare_models.log",
     benchmark:
@@ -30,6 +40,7 @@ rule compare_models:
         mem_mb=memory(2000, 5),
         runtime=minutes(60),
     params:
+        fdr=study.inference.fdr.dump(),
         code=digest("compare_models"),
     script:
         "../scripts/compare_models.py"

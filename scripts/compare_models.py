@@ -9,14 +9,18 @@ if TYPE_CHECKING:
 
 with log.stage(snakemake, leave_out=False):
     from nwbglm.comparison import compare_models
+    from nwbglm.study.inference import FalseDiscoveries
     from nwbglm.verdict import read_plain
 
     binned, excluded = store.read_included(snakemake.input.binned)
     fits, excluded_later = store.read_included(snakemake.input.fits)
+    tests, _ = store.read_included(snakemake.input.tests)
     tables = compare_models(
         fits,
         binned=binned,
         audits=[read_plain(path) for path in snakemake.input.audits],
         excluded=excluded | excluded_later,
+        tests=tests,
+        fdr=FalseDiscoveries.model_validate(snakemake.params.fdr),
     )
     store.write_tables(tables, snakemake.output)

@@ -8,11 +8,14 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from nwbglm.study.inference import FalseDiscoveries
+
 from .cohort import describe_sessions, describe_units, joined_in
 from .common import POOLED, ROUNDING, concat, headline, primary
 from .paired import pair_models, unpaired
 from .scored import count_fits, merge_blocks, score_fit
 from .summaries import summarise_models, summarise_pairs
+from .tested import gather_tests
 
 __all__ = [
     "POOLED",
@@ -27,7 +30,7 @@ __all__ = [
     "unpaired",
 ]
 
-TABLES = ("scores", "pairs", "units", "sessions", "fits")
+TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population")
 
 
 def compare_models(
@@ -37,6 +40,8 @@ def compare_models(
     tuning: Sequence[xr.Dataset] = (),
     audits: Sequence[Mapping[str, Any]] = (),
     excluded: Mapping[str, str] | None = None,
+    tests: Sequence[xr.Dataset] = (),
+    fdr: FalseDiscoveries | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Gather every fit of a study into tables.
 
@@ -50,23 +55,29 @@ def compare_models(
         Audits of the recordings (plain data), for the numbers of units before selection.
     excluded
         Reason by session, for the sessions that were left out.
+    tests, fdr
+        Stores of kind ``tests``, and the correction over their units.
 
     Returns
     -------
     dict
         ``scores``: one row a session, unit, model, kind (in-sample, held-out, test) and fold (or ``pooled``);
         ``pairs``: paired differences between two models of a unit, per fold and pooled; ``units``; ``sessions``;
-        ``fits``: numbers of fits of each status, with their largest gap and gradient norm.
+        ``fits``: numbers of fits of each status, with their largest gap and gradient norm;
+        ``tests`` and ``population``: see `gather_tests`.
     """
     scores = concat([score_fit(fit) for fit in fits])
     terms = {str(fit.attrs["model"]): frozenset(map(str, fit.term.values)) for fit in fits}
     fit_rows = concat([count_fits(fit) for fit in fits])
     home = joined_in(binned)
     units = describe_units(scores, [store for store in binned if store.attrs["session"] not in home], tuning)
+    tested, population = gather_tests(tests, fdr or FalseDiscoveries())
     return {
         "scores": scores,
         "pairs": pair_models(scores, terms),
         "units": units,
         "sessions": describe_sessions(scores, units, binned, audits, excluded or {}, home),
         "fits": merge_blocks(fit_rows),
+        "tests": tested,
+        "population": population,
     }

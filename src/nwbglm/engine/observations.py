@@ -101,11 +101,14 @@ class Scale:
         ``(excess) -> value`` of largest likelihood.
     log_likelihood
         ``(loss, rows, saturated, value) -> nats``, from sums over rows of the loss, and minus that at ``mu = y``.
+    nats
+        ``(value) -> factor``: what a unit of loss is worth in nats.
     """
 
     name: str
     best: Callable = field(repr=False)
     log_likelihood: Callable = field(repr=False)
+    nats: Callable = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,6 +305,7 @@ VARIANCE = Scale(
     "variance",
     best=lambda excess: np.maximum(excess, LEAST_SCALE),
     log_likelihood=lambda loss, rows, saturated, v: -0.5 * rows * np.log(2 * np.pi * v) - loss / (2 * v),
+    nats=lambda v: 1 / (2 * v),
 )
 """Of Gaussian responses: the mean squared error."""
 
@@ -347,7 +351,7 @@ def _gamma_log_likelihood(loss, rows, saturated, dispersion):
     return rows * (k * np.log(k) - gammaln(k)) - k * loss + (k - 1) * log_y
 
 
-SHAPE = Scale("dispersion", best=_best_gamma_dispersion, log_likelihood=_gamma_log_likelihood)
+SHAPE = Scale("dispersion", best=_best_gamma_dispersion, log_likelihood=_gamma_log_likelihood, nats=lambda a: 1 / a)
 """1 / shape of Gamma responses: the square of their coefficient of variation."""
 
 GAMMA = Observations(

@@ -64,10 +64,10 @@ def shift_p_values(values: np.ndarray) -> Shifted:
 
 
 def correlation_time(series: np.ndarray, most: int | None = None) -> float:
-    """Return the correlation time of a series, in rows: half the sum of its autocorrelations over all lags.
+    """Return the correlation time of a series, in rows: the sum of its autocorrelations over all lags.
 
-    ``tau = 1/2 + sum_{k >= 1} rho_k`` up to the first lag at which ``rho`` is not above 0 (the estimate is noise
-    beyond; Geyer 1992). A series without variance has none (0).
+    ``tau = 1 + 2 sum_{k >= 1} rho_k`` up to the first lag at which ``rho`` is not above 0 (the estimate is noise
+    beyond; Geyer 1992): twice the time constant of an exponential. A series without variance has none (0).
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def _initial_sum(covariance: np.ndarray) -> float:
         return 0.0
     correlation = covariance / covariance[0]
     end = np.flatnonzero(correlation <= 0)
-    return float(0.5 + correlation[1 : end[0] if len(end) else None].sum())
+    return float(1.0 + 2.0 * correlation[1 : end[0] if len(end) else None].sum())
 
 
 def independent_stretches(rows: int, memory: float) -> float:
@@ -110,7 +110,7 @@ def independent_stretches(rows: int, memory: float) -> float:
     return rows / (2.0 * memory) if memory > 0 else float(rows)
 
 
-def random_shifts(rows: int, draws: int, least: int, seed: int | np.random.Generator) -> np.ndarray:
+def random_shifts(rows: int, draws: int, least: int, seed: int | list[int]) -> np.ndarray:
     """Return circular shifts, uniform between `least` and ``rows - least``.
 
     Parameters

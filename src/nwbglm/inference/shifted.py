@@ -41,6 +41,7 @@ def circular_test(
     *,
     penalty: np.ndarray | None = None,
     shifts: np.ndarray,
+    circle: np.ndarray | None = None,
 ) -> TermTest:
     """Test a term against circular shifts of its rows.
 
@@ -54,12 +55,19 @@ def circular_test(
         Derivative of the log-likelihood by the linear predictor, and its expected curvature, at that model's fit.
     penalty : (q, q) or None
         Second derivative of the rest's summed penalty.
-    shifts : (n,)
-        Of `nulls.random_shifts`: the same for all units of a session.
+    shifts : (n,), or (n, recordings)
+        Of `circular_shifts`: the same for all units of a session.
+    circle : (T,) int or None
+        The recording of each row, where several are joined: each is a circle of its own, with shifts of its own.
     """
     prepared = prepare_rest(rest, residual, weight, penalty)
     statistic, rank = score_statistic(term, prepared)
-    draws, ranks = shifted_statistics(term, prepared, shifts)
+    if shifts.ndim == 1:
+        draws, ranks = shifted_statistics(term, prepared, shifts)
+    else:
+        assert circle is not None  # what such shifts are of
+        found = [score_statistic(_moved(term, circle, each), prepared) for each in shifts]
+        draws, ranks = np.array([value for value, _ in found]), np.array([rank for _, rank in found])
     p = float(draw_p_value(statistic, draws))
     return TermTest(
         statistic, draws, p, p, 1.0 / (len(shifts) + 1), stretches(term, residual), int((ranks != rank).sum())
@@ -67,7 +75,13 @@ def circular_test(
 
 
 def linear_test(
-    term: np.ndarray, rest: np.ndarray, residual: np.ndarray, weight: np.ndarray, *, shifts: np.ndarray | None = None
+    term: np.ndarray,
+    rest: np.ndarray,
+    residual: np.ndarray,
+    weight: np.ndarray,
+    *,
+    penalty: np.ndarray | None = None,
+    shifts: np.ndarray | None = None,
 ) -> TermTest:
     """Test a term against linear shifts of its rows, on the central half of the rows.
 
@@ -77,13 +91,15 @@ def linear_test(
     rest : (T, q)
     residual, weight : (T,)
         At the fit of the model without the term *to the central half* (rows outside are not used).
+    penalty : (q, q) or None
+        Second derivative of the rest's summed penalty there.
     shifts : (2N + 1,)
         Of `nulls.linear_shifts`; default all.
     """
     rows = len(term)
     shifts = linear_shifts(rows) if shifts is None else shifts
     centre = central_rows(rows)
-    prepared = prepare_rest(rest, np.where(centre, residual, 0.0), np.where(centre, weight, 0.0))
+    prepared = prepare_rest(rest, np.where(centre, residual, 0.0), np.where(centre, weight, 0.0), penalty)
     values, ranks = shifted_statistics(term, prepared, shifts)  # inside the centre no shift reaches round the circle
     middle = len(shifts) // 2
     p, conservative = shift_p_values(values)
@@ -96,6 +112,15 @@ def linear_test(
         stretches(term, residual) / 2,
         int((ranks != ranks[middle]).sum()),
     )
+
+
+def _moved(term: np.ndarray, circle: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Return the term's rows, those of each circle moved round it by its shift."""
+    moved = np.empty_like(term)
+    for number, shift in enumerate(shifts):
+        mine = np.flatnonzero(circle == number)
+        moved[mine] = term[np.roll(mine, shift)]
+    return moved
 
 
 def central_rows(rows: int) -> np.ndarray:
@@ -114,7 +139,7 @@ def stretches(term: np.ndarray, residual: np.ndarray) -> float:
     return independent_stretches(len(residual), correlation_time(term))
 
 
-def circular_shifts(rows: int, draws: int, term: np.ndarray, gap: int, seed: int) -> np.ndarray:
+def circular_shifts(rows: int, draws: int, term: np.ndarray, gap: int, seed: int | list[int]) -> np.ndarray:
     """Return random circular shifts at least the term's memory, or the folds' gap, away from the data.
 
     The least shift is kept below a quarter of the rows, so that a slow term still has shifts to draw from.

@@ -46,12 +46,15 @@ class Simulated(NamedTuple):
     """(T,)"""
 
 
-def slow(random: np.random.Generator, rows: int, memory: float) -> np.ndarray:
-    """Return a stationary first-order process of unit variance with autocorrelation ``exp(-lag / memory)``."""
+def slow(random: np.random.Generator, rows: int, memory: float, columns: int | None = None) -> np.ndarray:
+    """Return stationary first-order processes of unit variance with autocorrelation ``exp(-lag / memory)``.
+
+    Of shape (rows,), or (rows, columns) where a number of columns is given.
+    """
     a = np.exp(-1.0 / memory)
-    noise = random.normal(size=rows) * np.sqrt(1 - a * a)
+    noise = random.normal(size=rows if columns is None else (rows, columns)) * np.sqrt(1 - a * a)
     noise[0] /= np.sqrt(1 - a * a)
-    return lfilter([1], [1, -a], noise)
+    return lfilter([1], [1, -a], noise, axis=0)
 
 
 def path(random: np.random.Generator, rows: int, kind: str, memory: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nwbglm.figures.catalogue import figures_of, overall_figures_of
 from nwbglm.study import Study
 
-COMPARISON_TABLES = ("scores", "pairs", "units", "sessions", "fits")
+COMPARISON_TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population")
 
 
 def session_page(session: str) -> str:

@@ -68,6 +68,19 @@ CONTRACTS: dict[str, Contract] = {
         },
         optional={"half_coef": ("unit", "half", "feature"), "half_intercept": ("unit", "half")},
     ),
+    "tests": Contract(
+        variables={
+            "statistic": ("unit",),
+            "p": ("unit",),
+            "p_conservative": ("unit",),
+            "floor": ("unit",),
+            "stretches": ("unit",),
+            "rank_changes": ("unit",),
+            "held_out_gain": ("unit",),
+            "null": ("unit", "draw"),
+        },
+        attributes=("test", "term", "model", "null", "drift", "block"),
+    ),
     "predictions": Contract(variables={"rate": ("time", "unit"), "heldout_rate": ("time", "unit"), "row": ("time",)}),
 }
 

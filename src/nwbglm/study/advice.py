@@ -19,7 +19,26 @@ def advice(study: Study) -> list[str]:
     study
         A valid study.
     """
-    return [*_drift(study)]
+    return [*_drift(study), *_tests(study)]
+
+
+def _tests(study: Study) -> list[str]:
+    """Find tests whose null does not hold, or whose draws cannot resolve anything."""
+    found = []
+    for name, test in study.inference.tests.items():
+        here = f"inference.tests.{name}"
+        if test.null == "circular" and not study.rest_has_drift(name):
+            found.append(
+                f"{here}: model '{test.model}' has no term of time beside '{test.term}', and a circular shift then "
+                "takes drift for an effect; add a term of a signal {of: time}, or use null: linear"
+            )
+        floor = 1 / (test.draws + 1)
+        if floor > study.inference.fdr.level / 20:
+            found.append(
+                f"{here}.draws: with {test.draws} draws no p value lies below {floor:.3g}, which a correction over "
+                "some 20 units cannot use; use 999 or more"
+            )
+    return found
 
 
 def _drift(study: Study) -> list[str]:

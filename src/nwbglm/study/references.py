@@ -36,6 +36,7 @@ def reference_mistakes(config: dict[str, Any]) -> list[str]:
         *_terms(config),
         *_models(config),
         *_fits(config),
+        *_tests(config),
         *response_mistakes(config),
     ]
 
@@ -130,6 +131,20 @@ def _models(config: dict[str, Any]) -> Iterator[str]:
                 yield f"{prefix}[{i}]: there is no term '{term}'; {nearest(term, terms)}"
             elif term in listed[:i]:
                 yield f"{prefix}[{i}]: '{term}' is there twice"
+
+
+def _tests(config: dict[str, Any]) -> Iterator[str]:
+    models = _mapping(config.get("models"))
+    for name, test in _mapping(_mapping(config.get("inference")).get("tests")).items():
+        term, model = _mapping(test).get("term"), _mapping(test).get("model")
+        if isinstance(model, str) and model not in models:
+            yield f"inference.tests.{name}.model: there is no model '{model}'; {nearest(model, models)}"
+        elif isinstance(model, str) and isinstance(term, str):
+            entry = models[model]
+            terms = _list(entry.get("terms") if isinstance(entry, dict) else entry)
+            if term not in terms:
+                listed = f"its terms: {', '.join(map(str, terms))}" if terms else "it has no terms"
+                yield f"inference.tests.{name}.term: model '{model}' has no term '{term}'; {listed}"
 
 
 def _unchosen(config: dict[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from .base import Name, Part, mistakes_error, nearest, validate
 from .cost import Limits, cost_of, too_much
 from .data import DataSettings
 from .fitting import Fit, Model
+from .inference import Inference
 from .loading import read_yaml
 from .patterns import expand_patterns
 from .quantities import AnyDuration, Duration, Seed, UnitId
@@ -145,6 +146,7 @@ class Study(DataSettings):
     terms: dict[Name, Term] = Field({}, description="What may drive a unit, by a name of your own.")
     models: dict[Name, Model] = Field(min_length=1, description="Lists of terms, by a name of your own.")
     fit: Fit = Field(Fit(), description="How all models are fitted and scored.")
+    inference: Inference = Field(Inference(), description="What is tested.")
     unit_blocks: Annotated[int, Field(ge=1, le=10_000)] = Field(
         1, description="Split each session's units over this many jobs."
     )
@@ -187,6 +189,12 @@ class Study(DataSettings):
     def used_terms(self) -> tuple[str, ...]:
         """The terms that some model uses, in the study's order."""
         return tuple(name for name in self.terms if any(name in model.terms for model in self.models.values()))
+
+    def rest_has_drift(self, test: str) -> bool:
+        """Whether the rest of a tested model has a term of time itself, which takes the response's slow drift."""
+        tested = self.inference.tests[test]
+        rest = [term for term in self.models[tested.model].terms if term != tested.term]
+        return any(self.signals[name].of == "time" for term in rest for name in self.terms[term].signals)
 
     def model_settings(self, name: str) -> Model:
         """Return a model with `fit`'s penalty where it names none."""

@@ -1,0 +1,38 @@
+"""Test a term of a model for one block of a session's units."""
+
+from typing import TYPE_CHECKING
+
+from nwbglm import log, store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake):
+    from nwbglm.engine import cache  # after the threads are set
+    from nwbglm.inference.stage import test_term
+    from nwbglm.study import Fit, Model
+    from nwbglm.study.inference import TermTest
+
+    cache.enable(log.compile_cache())
+    binned = store.read(snakemake.input.binned, "binned")
+    found = test_term(
+        binned,
+        store.read(snakemake.input.folds, "folds"),
+        [store.read(path, "features") for path in snakemake.input.features],
+        store.read(snakemake.input.fit[0], "fits"),
+        test=TermTest.model_validate(snakemake.params.test),
+        name=snakemake.wildcards.test,
+        model=Model.model_validate(snakemake.params.model),
+        fit=Fit.model_validate(snakemake.params.fit),
+        drift=snakemake.params.drift,
+        block=snakemake.wildcards.block,
+        seed=snakemake.params.seed,
+    )
+    store.write_derived(
+        found,
+        snakemake.output.test,
+        "tests",
+        of=binned,
+        settings={"test": snakemake.params.test, "model": snakemake.params.model, "fit": snakemake.params.fit},
+        code=snakemake.params.code,
+    )

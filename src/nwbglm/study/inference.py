@@ -1,0 +1,46 @@
+"""The study's part about inference: tests of terms, and the correction for many of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Name, Part
+
+
+class TermTest(Part):
+    """Does a term add anything to the rest of a model? Its feature rows are moved in time against everything else."""
+
+    term: Name = Field(description="The term that is tested.")
+    model: Name = Field(description="A model that has it; the model's other terms are the rest.")
+    null: Literal["auto", "circular", "linear"] = Field(
+        "auto",
+        description="circular: all rows, moved round the circle of each recording; it needs a drift term in the rest "
+        "(`of: time`). linear: the central half of the rows, the term slid over a quarter to each side; it holds "
+        "where the term or the response is stationary, with less power. auto: circular where the rest has a drift "
+        "term, else linear.",
+    )
+    draws: Annotated[int, Field(ge=19, le=100_000)] = Field(
+        999, description="Shifts of the null. The least p value is 1 / (draws + 1)."
+    )
+
+
+class FalseDiscoveries(Part):
+    """Which of many tests are called significant."""
+
+    level: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="Accepted share of false discoveries.")
+    method: Literal["bh", "by"] = Field(
+        "bh",
+        description="bh: Benjamini & Hochberg 1995, for tests of positive dependence (units that share a covariate). "
+        "by: Benjamini & Yekutieli 2001, for any dependence.",
+    )
+
+
+class Inference(Part):
+    """What is tested. Nothing here changes a fit."""
+
+    tests: dict[Name, TermTest] = Field({}, description="Tests of terms, by a name of your own.")
+    fdr: FalseDiscoveries = Field(
+        FalseDiscoveries(), description="Correction over the units of all sessions, for each test by itself."
+    )
