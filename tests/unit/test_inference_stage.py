@@ -10,8 +10,8 @@ from nwbglm.comparison.tested import _as_if_data, gather_tests
 from nwbglm.engine.fit import fit_splits, predict
 from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
-from nwbglm.inference.simulated import bumps, slow
 from nwbglm.inference import stage
+from nwbglm.inference.simulated import bumps, slow
 from nwbglm.study import Fit, Model, read_study
 from nwbglm.study.advice import advice
 from nwbglm.study.inference import FalseDiscoveries, TermTest
@@ -35,13 +35,14 @@ def session(seed=0, gain=0.0, rows=ROWS, units=4, **more):
 def terms(monkeypatch):
     more = {
         "drift": {"of": "time_itself", "basis": {"polynomial": {"degree": 5}}},
+        "drifts": {"of": "time_itself", "basis": {"polynomial": {"degree": 20}}},
         "short": {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 2, "window": "500 ms"}}},
         "pairs": {"of": "other spikes", "basis": {"raised_cosine_log": {"n": 2, "window": "500 ms"}}},
     }
     monkeypatch.setattr(small_sessions, "TERMS", small_sessions.TERMS | more)
 
 
-def tested(binned, terms, term="drive", fit=None, block="0-of-1", drift=True, seed=0, **test):
+def run(binned, terms, term="drive", fit=None, block="0-of-1", drift=True, seed=0, **test):
     stages = Stages(binned, terms, pieces=40)
     settings = NONE | (fit or {})
     fits = stages.fit(*terms, fit=settings, block=block)
@@ -52,7 +53,7 @@ def tested(binned, terms, term="drive", fit=None, block="0-of-1", drift=True, se
 
 
 def test_the_effect_is_found_and_nothing_else():
-    found = tested(session(gain=0.5), ("drive", "drift", "short"), draws=199)
+    found = run(session(gain=0.5), ("drive", "drift", "short"), draws=199)
     assert found.attrs["null"] == "circular"
     assert (found["p"].values[:2] == 1 / 200).all() and (found["p"].values[2:] > 0.01).all()
     assert (found["held_out_gain"].values[:2] > 0.02).all()
@@ -70,7 +71,7 @@ def test_the_statistic_is_near_twice_the_gain_of_a_refit(observations):
         values = values + noise if observations == "gaussian" else np.exp(0.3 * noise) * (1 + values)
         binned["response"] = (("time", "unit"), values, {"kind": "continuous", "name": "dF/F", "units": ""})
     settings = NONE | {"observations": observations}
-    found = tested(binned, ("drive", "drift"), fit=settings, draws=19)
+    found = run(binned, ("drive", "drift"), fit=settings, draws=19)
     stages = Stages(binned, ("drive", "drift"))
     full, rest = stages.fit("drive", "drift", fit=settings), stages.fit("drift", fit=settings)
     gain = 2 * (full["log_likelihood"] - rest["log_likelihood"]).values
@@ -82,7 +83,7 @@ def test_every_draw_is_what_a_refit_with_moved_rows_says():
     binned = session(seed=5, gain=0.1, rows=1200, units=2)
     terms = ("drive", "drift", "short")
     stages = Stages(binned, terms, pieces=40)
-    found = tested(binned, terms, draws=39)
+    found = run(binned, terms, draws=39)
     kept = stages.folds["final"].values & stages.folds["shared"].values
     rest = {u: np.concatenate([stages.design("drift"), stages.design("short", u)], axis=1)[kept] for u in (1, 2)}
     term, rows = stages.design("drive")[kept], np.ones((1, int(kept.sum())), bool)
@@ -104,7 +105,7 @@ def test_every_draw_is_what_a_refit_with_moved_rows_says():
 
 def test_a_linear_shift_refits_the_rest_to_the_central_rows():
     binned = session(gain=0.6, seed=1)
-    found = tested(binned, ("drive", "short"), drift=False, draws=80)
+    found = run(binned, ("drive", "short"), drift=False, draws=80)
     assert found.attrs["null"] == "linear" and found.sizes["draw"] == 80
     assert (found["p"].values[:2] <= 2 / 81).all()
     assert (found["p_conservative"] >= found["p"]).all()
@@ -126,16 +127,16 @@ def test_a_linear_shift_refits_the_rest_to_the_central_rows():
 
 def test_blocks_of_units_share_their_draws():
     binned = session(gain=0.3)
-    whole = tested(binned, ("drive", "drift"), draws=49)
-    parts = [tested(binned, ("drive", "drift"), draws=49, block=f"{b}-of-2") for b in (0, 1)]
+    whole = run(binned, ("drive", "drift"), draws=49)
+    parts = [run(binned, ("drive", "drift"), draws=49, block=f"{b}-of-2") for b in (0, 1)]
     together = xr.concat(parts, "unit").sortby("unit")
     np.testing.assert_allclose(together["null"], whole["null"], rtol=1e-5)
-    other = tested(binned, ("drive", "drift"), draws=49, seed=1)
+    other = run(binned, ("drive", "drift"), draws=49, seed=1)
     assert not np.allclose(other["null"], whole["null"])
 
 
 def test_couplings_are_tested_without_the_unit_itself():
-    found = tested(session(), ("pairs", "drift"), term="pairs", draws=49)
+    found = run(session(), ("pairs", "drift"), term="pairs", draws=49)
     assert np.isfinite(found["p"]).all() and (found["rank_changes"] == 0).all()
 
 
@@ -152,7 +153,7 @@ def test_a_silent_unit_is_not_tested_and_harms_nobody():
     counts = binned["response"].values.copy()
     counts[:, 3] = 0
     binned["response"] = (binned["response"].dims, counts, binned["response"].attrs)
-    found = tested(binned, ("drive", "drift"), draws=49)
+    found = run(binned, ("drive", "drift"), draws=49)
     assert np.isnan(found["p"].values[3]) and np.isfinite(found["p"].values[:3]).all()
     tests, population = gather_tests([found], FalseDiscoveries())
     assert tests.warning[3].startswith("not tested") and population.units.item() == 3
@@ -160,7 +161,7 @@ def test_a_silent_unit_is_not_tested_and_harms_nobody():
 
 def test_too_few_rows_are_said():
     with pytest.raises(ProblemError, match="too few to shift"):
-        tested(session(rows=60), ("drive",), fit={"folds": {"blocks": 0}})
+        run(session(rows=60), ("drive",), fit={"folds": {"blocks": 0}})
 
 
 def test_populations_take_every_draw_for_the_data():
@@ -182,7 +183,7 @@ def test_unrelated_slow_covariates_are_not_called_effects():
     counts = random.poisson(0.3 * np.exp(0.5 * drift - 0.125))
     time = (np.arange(rows) + 0.5) / rows
     binned = binned_session(counts, bin_width=0.1, drive=arousal, time_itself=time)
-    found = tested(binned, ("drive", "drift"), draws=999)
+    found = run(binned, ("drive", "drifts"), draws=999)
     tests, population = gather_tests([found], FalseDiscoveries())
     assert not tests.significant.any()
     assert tests.warning.str.contains("independent stretches: a shift null can hardly decide here").all()

@@ -30,7 +30,12 @@ def empty(workflow):
 def test_jobs_multiply_over_sessions_terms_models_and_blocks(empty, sessions, blocks):
     empty.write(recordings=sources(empty.folder, *"abc"[:sessions]), unit_blocks=blocks)
     expected = {name: count * sessions for name, count in STAGES.items()}
-    expected |= {"build_features": 3 * sessions, "fit_model": 3 * sessions * blocks, "predict_rates": 3 * sessions}
+    expected |= {
+        "test_term": sessions * blocks,
+        "build_features": 3 * sessions,
+        "fit_model": 3 * sessions * blocks,
+        "predict_rates": 3 * sessions,
+    }
     plan = empty.plan()
     assert plan == expected | ONCE
     assert cost_of(load_study(empty.folder / "study.yaml")).jobs == sum(plan.values())
@@ -50,7 +55,7 @@ def test_a_pattern_makes_a_session_a_file(empty):
 
 
 def test_unused_terms_cost_nothing(empty):
-    empty.write(recordings=sources(empty.folder, "a"), models={"constant": []})
+    empty.write(recordings=sources(empty.folder, "a"), models={"constant": []}, inference={})
     assert "build_features" not in empty.plan()
 
 

@@ -131,6 +131,8 @@ class _Pages:
             glance=at_a_glance(self.study, self.tables),
             sessions=html_table(self._session_rows(), raw=("session",)),
             models=html_table(model_rows(self.study, scores)),
+            tests=html_table(population_rows(self.study, self.tables["population"], self.tables["tests"])),
+            tested_units=html_table(test_rows(self.tables["tests"])),
             apart=[reason for _, _, reason in unpaired(scores)],
             pairs=html_table(pair_rows(pairs, self.study.seed)),
             figures=drawn,
@@ -326,6 +328,52 @@ def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def population_rows(study: Study, population: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each test and session, how many units the term is significant in, and what chance would give."""
+    rows = []
+    for line in population.itertuples():
+        test = study.inference.tests[line.test]
+        mine = tests[(tests.test == line.test) & (tests.session == line.session)]
+        chance = f"{number(line.null_median)} ({number(line.null_low)} to {number(line.null_high)})"
+        rows.append(
+            {
+                "test": line.test,
+                "term": test.term,
+                "in": test.model,
+                "session": line.session,
+                "null": mine.null.iloc[0],
+                "units": line.units,
+                f"significant ({study.inference.fdr.method.upper()} {study.inference.fdr.level:g})": line.significant,
+                "p ≤ 0.05 alone": line.alone,
+                "of these by chance": chance if pd.notna(line.null_median) else "",
+                "population p": number(line.p, 2),
+                "held-out gain (median)": number(mine.held_out_gain.median(), 3),
+                "independent stretches": number(line.stretches, 2),
+                "to be said": _said_of(line, mine),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _said_of(line: Any, tests: pd.DataFrame) -> str:
+    """Collect what stands between the tests of a session and a conclusion, each thing once with its number of units."""
+    words = [part for warning in tests.warning for part in warning.split("; ") if part]
+    said = [f"{word} ({words.count(word)} units)" for word in dict.fromkeys(words)]
+    if line.least > 1:
+        said.append(f"with so many draws the correction accepts {line.least} units together, or none")
+    return "; ".join(said)
+
+
+def test_rows(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return the tests of units as they are shown, smallest p first."""
+    columns = {
+        "test": "test", "session": "session", "unit": "unit", "term": "term", "p": "p", "p_bh": "p (BH)",
+        "p_by": "p (BY)", "held_out_gain": "held-out gain", "statistic": "statistic",
+        "null_median": "its null's median", "null_q95": "95 % of the null", "draws": "draws", "stretches": "independent stretches", "warning": "to be said",
+    }  # fmt: skip
+    return tests.sort_values(["test", "p"], kind="stable")[list(columns)].rename(columns=columns)
 
 
 def fit_rows(fits: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ INPUTS = {
 
 def paragraphs(study: Study) -> list[str]:
     """Write what was done: data, models, fits, scores; one paragraph each."""
-    return [_data(study), _models(study), _fits(study), _scores(study)]
+    return [text for text in (_data(study), _models(study), _fits(study), _scores(study), _tests(study)) if text]
 
 
 def duration(seconds: float) -> str:
@@ -167,6 +167,38 @@ def _fits(study: Study) -> str:
         )
     rows = {"shared": "the rows that every compared model can use", "own": "all rows that the model itself can use"}
     return text + f"Fitted and scored: {_grouped({name: rows[fit.rows] for name, fit in settings.items()})}."
+
+
+def _tests(study: Study) -> str:
+    """Say which terms were tested, against which null, and what it assumes."""
+    tests = study.inference.tests
+    if not tests:
+        return ""
+    parts, kinds = [], set()
+    for name, test in tests.items():
+        kind = test.null if test.null != "auto" else "circular" if study.rest_has_drift(name) else "linear"
+        kinds.add(kind)
+        parts.append(f"'{test.term}' in '{test.model}' ({kind} shifts, {test.draws} draws)")
+    text = (
+        f"Terms tested: {listed(parts)}. A term's feature rows were moved in time against the response and the rest of "
+        "its model, which stayed together, with the same shifts for all units of a session; the statistic is Rao's "
+        "score statistic of the term beside the fitted rest, the p value its rank among those of the moved rows. "
+    )
+    if "circular" in kinds:
+        text += (
+            "Circular shifts assume that the term, and what the rest leaves over, are stationary with memories short "
+            "beside the recording; Harris (2020) warns of them for drifting signals, while later simulations of "
+            "stationary ones find them among the best: a term of time in the rest takes the drift. "
+        )
+    if "linear" in kinds:
+        text += (
+            "Linear shifts use the central half of the rows and assume that the term or the response is stationary "
+            "(Harris 2020). "
+        )
+    method = {"bh": "Benjamini and Hochberg (1995)", "by": "Benjamini and Yekutieli (2001)"}[study.inference.fdr.method]
+    return text + (
+        f"P values were corrected over the units of all sessions by {method} at {study.inference.fdr.level:g}. "
+    )
 
 
 def _grouped(words: dict[str, str]) -> str:
