@@ -22,9 +22,7 @@ rule test_term:
             block=wildcards.block,
         ),
     output:
-        test=ensure(
-            "<results>/tests/{test}/{session}.{block}.zarr.zip", non_empty=True
-        ),
+        test=ensure("<results>/tests/{test}/{session}.{block}.zarr.zip", non_empty=True),
     log:
         "<results>/logs/test_term/{test}/{session}.{block}.log",
     benchmark:
