@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ def _units(store: xr.Dataset) -> pd.DataFrame:
     return table
 
 
-def _warning(row) -> str:
+def _warning(row: Any) -> str:
     """Say what stands between a p value and a conclusion."""
     said = []
     if not np.isfinite(row.p):

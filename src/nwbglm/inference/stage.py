@@ -112,7 +112,9 @@ def test_term(
     )  # fmt: skip
 
 
-def _rows(binned, folds, features, model, settings, units) -> tuple[Rows, np.ndarray]:
+def _rows(
+    binned: xr.Dataset, folds: xr.Dataset, features: Sequence[xr.Dataset], model: Model, settings: Fit, units: list[int]
+) -> tuple[Rows, np.ndarray]:
     """Return the rows of the final fit, and where they lie among the rows of the folds store (bool)."""
     stores = pick_terms(features, model.terms)
     kept, unit_kept = kept_rows(binned, folds, stores, settings.rows)
@@ -128,7 +130,17 @@ def _rows(binned, folds, features, model, settings, units) -> tuple[Rows, np.nda
 
 
 def _each_unit(
-    term_design, rest_design, rest, rows, settings, units, binned, null, test, folds, random
+    term_design: Design,
+    rest_design: Design,
+    rest: xr.Dataset,
+    rows: Rows,
+    settings: Fit,
+    units: list[int],
+    binned: xr.Dataset,
+    null: str,
+    test: TermTest,
+    folds: xr.Dataset,
+    random: list[int],
 ) -> Iterator[Result]:
     """Test one unit after the other, with the same shifts."""
     observations = MODELS[settings.observations]
@@ -173,7 +185,16 @@ class _Fit(NamedTuple):
     dispersion: float
 
 
-def _refit(x, y, exposure, inside, strength, penalty: Penalty, observations: Observations, settings: Fit) -> _Fit:
+def _refit(
+    x: np.ndarray,
+    y: np.ndarray,
+    exposure: np.ndarray,
+    inside: np.ndarray,
+    strength: float,
+    penalty: Penalty,
+    observations: Observations,
+    settings: Fit,
+) -> _Fit:
     """Fit the rest to some rows, at the strength that all rows chose."""
     found = fit_splits(
         x, y[:, None], inside[None], np.zeros((1, len(y)), bool), strengths=(strength,), penalty=penalty,
@@ -182,7 +203,9 @@ def _refit(x, y, exposure, inside, strength, penalty: Penalty, observations: Obs
     return _Fit(found.coef[0, 0, 0], float(found.intercept[0, 0, 0]), float(found.dispersion[0, 0, 0]))
 
 
-def _score(x, y, exposure, at: _Fit, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
+def _score(
+    x: np.ndarray, y: np.ndarray, exposure: np.ndarray, at: _Fit, observations: Observations
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the derivative of each row's log-likelihood by the linear predictor, and its expected curvature."""
     if not np.isfinite(at.intercept):
         return np.zeros(len(y)), np.zeros(len(y))

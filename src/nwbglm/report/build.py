@@ -371,7 +371,8 @@ def test_rows(tests: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "test": "test", "session": "session", "unit": "unit", "term": "term", "p": "p", "p_bh": "p (BH)",
         "p_by": "p (BY)", "held_out_gain": "held-out gain", "statistic": "statistic",
-        "null_median": "its null's median", "null_q95": "95 % of the null", "draws": "draws", "stretches": "independent stretches", "warning": "to be said",
+        "null_median": "its null's median", "null_q95": "95 % of the null", "draws": "draws",
+        "stretches": "independent stretches", "warning": "to be said",
     }  # fmt: skip
     return tests.sort_values(["test", "p"], kind="stable")[list(columns)].rename(columns=columns)
 
