@@ -382,7 +382,9 @@ def compute_filters(fits: xr.Dataset, term: str, *, of: str = "coef") -> xr.Data
     return filters(fits, term, of=of)
 
 
-def predict_rates(fits: xr.Dataset, data: xr.Dataset | xr.DataArray | ArrayLike) -> xr.DataArray:
+def predict_rates(
+    fits: xr.Dataset, data: xr.Dataset | xr.DataArray | ArrayLike, *, match: Mapping[int, int] | str | None = None
+) -> xr.DataArray:
     """Predict rates on any recording, or for any rows of a matrix.
 
     Parameters
@@ -392,6 +394,9 @@ def predict_rates(fits: xr.Dataset, data: xr.Dataset | xr.DataArray | ArrayLike)
     data
         A ``binned`` store with the signals and units that the model needs (not necessarily the one it was fitted to);
         for fits of a matrix, another one with the same columns.
+    match
+        Where spikes drive the model and the recording is of another session: its unit for each unit of the fit, by
+        id, or ``by id`` if equal ids are the same neurons.
 
     Returns
     -------
@@ -420,7 +425,7 @@ def predict_rates(fits: xr.Dataset, data: xr.Dataset | xr.DataArray | ArrayLike)
     if isinstance(data, xr.Dataset):
         from nwbglm.fits.predict import predict_recording
 
-        return predict_recording(fits, data)
+        return predict_recording(fits, data, match=match)
     import json
 
     from nwbglm.engine.fit import predict
@@ -457,7 +462,8 @@ def simulate_spikes(fits: xr.Dataset, binned: xr.Dataset, *, draws: int = 1, see
     -------
     xarray.Dataset
         ``response (draw, time, unit)``; ``valid (time)``; ``ran_away (draw)``: when a rate first passed what a
-        neuron can do, s, NaN where none did.
+        neuron can do, s, NaN where none did; ``rate (draw, unit)`` and ``fitted_rate (unit)``, Hz, and where the first
+        is far above the second, ``too_fast (draw, unit)``; loop gains.
 
     Raises
     ------

@@ -135,6 +135,20 @@ def test_more_features_than_rows():
     assert (fits.status[:, 0, 1] == Status.ok).all()
 
 
+@pytest.mark.parametrize(("offset", "kind"), [(1e12, np.float64), (1e8, np.float32)])
+def test_what_is_nearly_constant_is_named(offset, kind):
+    X, y = population(features=6, units=2)
+    X = X.astype(kind)
+    X[:, 2] = (offset + 1e-10 * offset * np.arange(len(X)) / len(X)).astype(kind)
+    if kind is np.float32:
+        X[::2, 2] = np.nextafter(X[::2, 2], np.float32(np.inf))
+    everything, mask = np.ones((1, len(X)), bool), np.ones((6, 2), bool)
+    mask[2, 1] = False
+    fits = fit_splits(X, y, everything, ~everything, strengths=(0.0, 1e-3), penalty=RIDGE, mask=mask)
+    assert (fits.coef[..., 2] == 0).all()
+    assert (fits.status[0] == Status.unresolved).all() and (fits.status[1] == Status.ok).all()
+
+
 def test_too_few_iterations_are_not_converged():
     X, y = population(features=40, units=2)
     everything = np.ones((1, len(X)), bool)

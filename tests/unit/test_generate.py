@@ -160,3 +160,22 @@ def test_a_silent_unit_stays_silent(stages):
     made = simulate(fits, silent, seed=0)
     assert made["response"].values[..., 1].sum() == 0
     assert json.loads(fits.attrs["terms"]) == ["heading"]
+
+
+def test_a_run_that_no_limit_stops_is_told_by_its_rates(caplog):
+    """One unit whose volleys feed themselves: far below 1 at the mean rate, yet it leaves the data's regime."""
+    rng = np.random.default_rng(0)
+    binned = binned_session(rng.poisson(0.002, (20_000, 1)))
+    fits = Stages(binned, ["history"]).fit("history", penalty={"ridge": {"strength": 1e-3}})
+    unstable = with_coefficients(fits, np.array([[3.0, 3.0, 3.0]]), np.log([0.002]))
+    assert loop_gain(unstable) < 0.5
+    with caplog.at_level(logging.WARNING):
+        made = simulate(unstable, binned, draws=2, seed=0, limit=100.0)
+    assert made["too_fast"].values.all()
+    assert (made["loop_gain_reached"].values > made.attrs["loop_gain"]).all()
+    assert "times as often as in the data in 2 of 2" in caplog.text
+    np.testing.assert_allclose(made["rate"].values, made["response"].values.mean(axis=1) / 0.01)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        assert not simulate(fits, binned, draws=2, seed=0)["too_fast"].values.any()
+    assert not caplog.text

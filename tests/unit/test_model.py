@@ -221,7 +221,7 @@ def test_group_lasso_drops_whole_groups(stages, groups):
 
 
 def test_bernoulli_refuses_counts_above_one(stages):
-    with pytest.raises(ProblemError, match=r"are 0 or 1, and a bin holds [2-9]"):
+    with pytest.raises(ProblemError, match=r"are 0 or 1, and a bin of unit .* holds [2-9]"):
         stages.fit("coupling", observations="bernoulli")
 
 

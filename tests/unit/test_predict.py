@@ -8,6 +8,7 @@ from small_sessions import Stages, head_direction_session
 from nwbglm import store
 from nwbglm.errors import ProblemError
 from nwbglm.fits import predict as module
+from nwbglm.fits.matching import BY_ID
 from nwbglm.fits.predict import predict_rates, predict_recording
 from nwbglm.study import Window
 from nwbglm.tuning import tuning_curve
@@ -150,3 +151,54 @@ def test_a_stored_fit_predicts_another_recording_with_its_own_bounds(stages):
         predict_recording(fits, other.drop_vars("drive"))
     alone = Stages(stages.binned, ["heading"]).fit("heading")
     assert predict_recording(alone, other.isel(unit=[0])).shape == (500, 3)
+
+
+def of_session(binned: xr.Dataset, name: str) -> xr.Dataset:
+    return binned.assign_attrs(session=name)
+
+
+def test_units_of_another_session_are_not_the_models_because_ids_agree(stages):
+    fits = Stages(stages.binned, ["coupling"]).fit("coupling")
+    other = head_direction_session(rows=500, seed=9)
+    same = predict_recording(fits, other).values
+    elsewhere = of_session(other, "another mouse")
+    with pytest.raises(ProblemError, match=r"units of 'another mouse' bear the same ids does not make them the same"):
+        predict_recording(fits, elsewhere)
+    np.testing.assert_array_equal(predict_recording(fits, elsewhere, match=BY_ID).values, same)
+    renamed = elsewhere.assign_coords(unit=[70, 80, 90]).isel(unit=[2, 0, 1])
+    mapped = predict_recording(fits, renamed, match={1: 70, 2: 80, 3: 90})
+    np.testing.assert_array_equal(mapped.values, same)
+    assert mapped["unit"].values.tolist() == [1, 2, 3]
+
+
+def test_a_joined_session_knows_the_ids_of_its_recordings(stages):
+    fits = Stages(of_session(stages.binned, "b"), ["history"]).fit("history")
+    other = head_direction_session(rows=500, seed=9)
+    ids = [[11, 12, 13], [1, 2, 3]]
+    joined = of_session(other, "a and b").assign_coords(unit=ids[0], recording=["a", "b"])
+    joined["unit_of_recording"] = (("recording", "unit"), ids)
+    np.testing.assert_array_equal(
+        predict_recording(fits, joined).values, predict_recording(fits, of_session(other, "b"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("match", "words"),
+    [
+        ({1: 1, 2: 2}, "match names no unit for 3"),
+        ({1: 1, 2: 2, 3: 2}, "match names one unit for several"),
+        ({1: 1, 2: 2, 3: 8}, "match names units that the recording does not have: 8"),
+        ("by name", "match is 'by name'"),
+    ],
+)
+def test_a_match_that_is_none_is_refused(stages, match, words):
+    fits = Stages(stages.binned, ["coupling"]).fit("coupling")
+    with pytest.raises(ProblemError, match=words):
+        predict_recording(fits, of_session(stages.binned, "another"), match=match)
+
+
+def test_models_of_signals_predict_any_session(stages):
+    fits = Stages(stages.binned, ["heading"]).fit("heading")
+    other = head_direction_session(rows=500, seed=9)
+    here, there = (predict_recording(fits, of_session(other, name)) for name in ("small", "another"))
+    np.testing.assert_array_equal(here, there)

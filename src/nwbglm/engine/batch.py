@@ -48,6 +48,7 @@ class Batch:
         intercept = solution.theta[:, -1] - coef @ problem.mean
         status = np.full(len(fits.unit), Status.ok, np.uint8)
         status[find_rank_deficient(problem, fits)] = Status.rank_deficient
+        status[(problem.allowed & problem.unresolved).any(axis=1)[fits.unit]] = Status.unresolved
         status[~solution.converged] = Status.not_converged
         status[find_separable(problem, fits, solution.theta)] = Status.separable
         always = self.always[:, self.train]

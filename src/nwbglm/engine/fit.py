@@ -23,6 +23,7 @@ from .result import SplitFits
 from .smooth.solvers import works_mixed
 from .solve import solve
 from .status import Status
+from .tolerance import SUMMED, Tolerance
 
 __all__ = ["SplitFits", "Status", "fit_splits", "predict"]
 
@@ -40,6 +41,7 @@ def fit_splits(
     mask: np.ndarray | None = None,
     dtype: str = "float64",
     gap: float = 1e-10,
+    summed_gap: float = SUMMED,
     max_iterations: int = 500,
     memory: float | None = None,
 ) -> SplitFits:
@@ -66,7 +68,9 @@ def fit_splits(
     dtype
         ``float64``, or ``float32`` for the passes over the data (sums stay in float64).
     gap
-        Distance from the least objective that is good enough.
+        Distance from the least objective, per row, that is good enough.
+    summed_gap
+        The same in the sum over the training rows; both must hold (see `tolerance`). Passes in float32 cannot tell.
     max_iterations
         Steps after which a fit is given up.
     memory
@@ -94,7 +98,9 @@ def fit_splits(
             memory=memory,
         )  # fmt: skip
         batch = Batch(problem, index[:splits], index[splits : 2 * splits], path)
-        solution, fits = solve(problem, batch.fits, int(index[-1]), gap=gap, max_iterations=max_iterations)
+        solution, fits = solve(
+            problem, batch.fits, int(index[-1]), gap=Tolerance(gap, summed_gap), max_iterations=max_iterations
+        )
         return batch.collect(fits, solution)
 
 

@@ -11,11 +11,12 @@ from .data.problem import Problem
 from .dispersion import alternate
 from .objective import Fits, Solution
 from .smooth.solvers import solve_smooth
+from .tolerance import Tolerance
 
 __all__ = ["solve"]
 
 
-def solve(problem: Problem, fits: Fits, union: int, *, gap: float, max_iterations: int) -> tuple[Solution, Fits]:
+def solve(problem: Problem, fits: Fits, union: int, *, gap: Tolerance, max_iterations: int) -> tuple[Solution, Fits]:
     """Minimise all objectives; return the solution, and the fits with the dispersion that was found.
 
     Parameters
@@ -24,7 +25,9 @@ def solve(problem: Problem, fits: Fits, union: int, *, gap: float, max_iteration
         What to fit.
     union
         The set of all rows that any split trains on.
-    gap, max_iterations
+    gap
+        How near to the minimum is good enough.
+    max_iterations
         As in `fit_splits`.
     """
     if not len(fits.unit):
@@ -34,7 +37,7 @@ def solve(problem: Problem, fits: Fits, union: int, *, gap: float, max_iteration
 
 
 def _solve(
-    problem: Problem, fits: Fits, start: np.ndarray | None, *, union: int, gap: float, max_iterations: int
+    problem: Problem, fits: Fits, start: np.ndarray | None, *, union: int, gap: Tolerance, max_iterations: int
 ) -> Solution:
     """Minimise all objectives at given dispersions."""
     if problem.absolute is None:

@@ -17,7 +17,9 @@ class Status(IntEnum):
     infimum, which nothing attains: within a few gaps by Newton, but only within about 1e-7 by quasi-Newton, whose
     estimate of the gap cannot tell how far a flat direction still falls.
     ``rank_deficient``: the training rows do not determine all coefficients and no penalty does; the rates are
-    right, the coefficients one choice among many. ``not_converged``: stopped before the gap was met.
+    right, the coefficients one choice among many. ``not_converged``: stopped before the gap was met. ``unresolved``: a
+    feature varies by less than 1e-9 of its mean (or a few roundings, where features are in single precision), so that
+    it cannot be told from a constant; its coefficient is 0, as if it were one.
     """
 
     ok = 0
@@ -25,3 +27,4 @@ class Status(IntEnum):
     separable = 2
     rank_deficient = 3
     not_converged = 4
+    unresolved = 5

@@ -111,13 +111,13 @@ def fit_arrays(
     matrix = X.values[used]
     responses = Responses(y.values[used], None if exposure is None else exposure[used], y["unit"].values)
     refuse_impossible(columns, responses.counts, splits, settings, f"model {name}")
-    _, deviation, varies = scale_of_features(matrix, np.flatnonzero(splits.train[splits.final]))
+    scale = scale_of_features(matrix, np.flatnonzero(splits.train[splits.final]))
     units = list(range(len(responses.ids)))
     group = Group(
         units,
         lambda: matrix,
-        resolve_penalty(settings.penalty, deviation, columns),
-        np.repeat(varies[:, None], len(units), axis=1),
+        resolve_penalty(settings.penalty, scale.sd, columns),
+        np.repeat(scale.varies[:, None], len(units), axis=1),
         None,
         settings.memory,
     )

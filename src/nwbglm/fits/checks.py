@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from nwbglm.engine.data.panels import FeatureScale
 from nwbglm.engine.observations import MODELS
 from nwbglm.engine.penalties import ColumnsOfX
 from nwbglm.errors import ProblemError
@@ -87,13 +88,13 @@ def report_silent_units(counts: np.ndarray, ids: np.ndarray, splits: Splits, whe
             log.warning("%s: unit %s has no spikes in the training rows of fold %s", where, unit, ", ".join(silent))
 
 
-def report_constant_features(varies: np.ndarray, design: Design, unit: object, where: str) -> None:
+def report_constant_features(scale: FeatureScale, design: Design, unit: object, where: str) -> None:
     """Log the terms and inputs whose features do not vary on the fitted rows: their coefficients stay 0.
 
     Parameters
     ----------
-    varies
-        Whether each feature does, shape (features,).
+    scale
+        How each feature varies.
     design
         Names the columns.
     unit
@@ -102,8 +103,13 @@ def report_constant_features(varies: np.ndarray, design: Design, unit: object, w
         Session and model.
     """
     labels = design.labels
-    for term, sender in dict.fromkeys(zip(labels["term"][~varies], labels["input"][~varies], strict=True)):
-        of = f"unit {unit}" if sender == OWN else str(sender)
-        columns = (labels["term"] == term) & (labels["input"] == sender)
-        share = "" if not varies[columns].any() else f"{(~varies[columns]).sum()} of {columns.sum()} "
-        log.warning("%s: %sfeatures of term %s from %s do not vary in the fitted rows", where, share, term, of)
+    constant = ~scale.varies & ~scale.unresolved
+    for which, words in (
+        (constant, "do not vary in the fitted rows"),
+        (scale.unresolved, "vary too little to be told from a constant: subtract an offset from the signal"),
+    ):
+        for term, sender in dict.fromkeys(zip(labels["term"][which], labels["input"][which], strict=True)):
+            of = f"unit {unit}" if sender == OWN else str(sender)
+            columns = (labels["term"] == term) & (labels["input"] == sender)
+            share = "" if which[columns].all() else f"{which[columns].sum()} of {columns.sum()} "
+            log.warning("%s: %sfeatures of term %s from %s %s", where, share, term, of, words)

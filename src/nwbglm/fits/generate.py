@@ -1,8 +1,9 @@
 """Simulate fitted models: draw the spikes that they predict, feeding each unit's spikes back where the model does.
 
 A coupled model is a dynamical system. With an exponential link, excitation that is a little too strong runs away: each
-spike brings more than one other. `loop_gain` says beforehand whether that is to be expected, to first order; `simulate`
-watches for it and says when it happened.
+spike brings more than one other. `loop_gain` says beforehand whether that is to be expected, but only to first order
+and at the mean rates of the data: one that is far below 1 there may be above it at the rates that a volley reaches. So
+`simulate` looks at the rates that it draws, and says which are none of a neuron, or none of these neurons.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from nwbglm.study import Fit, Term
 log = logging.getLogger(__name__)
 
 RUNAWAY = 1000.0  # Hz: above this no neuron fires
+EXCESS = 3.0  # times the rate of the data: a model of largest likelihood has their mean rate, so this is another regime
+UNLIKELY = 6.0  # standard deviations of a Poisson count that the excess must be as well
 ROWS = 65536  # rows whose features are in memory at once
 
 
@@ -104,7 +107,7 @@ def spectral_radius(rate: np.ndarray, weights: np.ndarray) -> float:
     float
         The gain; infinite where a filter overflows.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # 0 x infinity
         gain = rate[:, None] * np.expm1(weights).sum(axis=0).T
     return float(np.abs(np.linalg.eigvals(gain)).max()) if np.isfinite(gain).all() else float("inf")
 
@@ -137,7 +140,9 @@ def simulate(
     xr.Dataset
         ``response (draw, time, unit)``; ``valid (time)``: whether all signals are known (elsewhere only the spikes
         drive); ``ran_away (draw)``: time since the first bin, s, at which a rate first passed the limit, NaN where none
-        did; attribute ``loop_gain``.
+        did; ``rate (draw, unit)``: mean, Hz; ``fitted_rate (unit)``: of the data that the model was fitted to, Hz;
+        ``too_fast (draw, unit)``: whether the mean is more than three times as high as there; ``loop_gain_reached
+        (draw)``: the loop gain at the rates of the simulation; attribute ``loop_gain``: at those of the data.
 
     Raises
     ------
@@ -169,28 +174,73 @@ def simulate(
         counts, above = _simulate(keys, drive, weights, reset, top, dispersion, settings.observations)
     over = np.any(np.asarray(above), axis=2)
     ran_away = np.where(over.any(axis=1), over.argmax(axis=1) * bin_width, np.nan)
-    gain = loop_gain(fits)
-    if np.isfinite(ran_away).any():
-        log.warning(
-            "model %s ran away in %d of %d simulations, first after %.3g s (above %g Hz); its loop gain is %.3g",
-            fits.attrs["model"], np.isfinite(ran_away).sum(), draws, np.nanmin(ran_away), limit, gain,
-        )  # fmt: skip
-    return xr.Dataset(
+    drawn = np.asarray(counts).mean(axis=1)
+    found = xr.Dataset(
         {
             "response": (("draw", "time", "unit"), counts.astype(np.uint32)),
             "valid": ("time", valid),
             "ran_away": ("draw", ran_away, {"units": "s"}),
+            "rate": (("draw", "unit"), drawn / bin_width, {"units": "Hz"}),
+            "fitted_rate": ("unit", mean_count(fits) / bin_width, {"units": "Hz"}),
+            "too_fast": (("draw", "unit"), faster_than_data(drawn, mean_count(fits), len(segment))),
+            "loop_gain_reached": ("draw", np.array([spectral_radius(one, weights) for one in drawn])),
         },
         coords={"time": binned["time"].values, "unit": fits["unit"].values},
-        attrs={"model": fits.attrs["model"], "seed": seed, "loop_gain": gain, "limit": limit},
+        attrs={
+            "model": fits.attrs["model"],
+            "seed": seed,
+            "loop_gain": spectral_radius(mean_count(fits), weights),
+            "limit": limit,
+        },
     )
+    _report(found)
+    return found
+
+
+def faster_than_data(drawn: np.ndarray, fitted: np.ndarray, bins: int) -> np.ndarray:
+    """Return which units fire far more than the data that their model was fitted to, shape (draws, unit).
+
+    Parameters
+    ----------
+    drawn, fitted
+        Mean counts per bin, shapes (draws, unit) and (unit,).
+    bins
+        That were drawn.
+    """
+    expected = fitted * bins
+    return drawn * bins > np.maximum(EXCESS * expected, expected + UNLIKELY * np.sqrt(expected + 1))
+
+
+def _report(made: xr.Dataset) -> None:
+    """Log simulations that no neuron, or none of these neurons, would make."""
+    ran_away, too_fast = made["ran_away"].values, made["too_fast"].values
+    model, draws = made.attrs["model"], len(ran_away)
+    gains = f"its loop gain is {made.attrs['loop_gain']:.3g} at the rates of the data, up to "
+    gains += f"{made['loop_gain_reached'].values.max():.3g} at those of the simulations"
+    if np.isfinite(ran_away).any():
+        log.warning(
+            "model %s ran away in %d of %d simulations, first after %.3g s (above %g Hz); %s",
+            model, np.isfinite(ran_away).sum(), draws, np.nanmin(ran_away), made.attrs["limit"], gains,
+        )  # fmt: skip
+    if too_fast.any():
+        draw, unit = np.unravel_index(np.argmax(np.where(too_fast, made["rate"].values, -1.0)), too_fast.shape)
+        log.warning(
+            "model %s: units fire more than %g times as often as in the data in %d of %d simulations, such as unit %s "
+            "at %.3g Hz instead of %.3g Hz; %s",
+            model, EXCESS, too_fast.any(axis=1).sum(), draws, made["unit"].values[unit],
+            made["rate"].values[draw, unit], made["fitted_rate"].values[unit], gains,
+        )  # fmt: skip
+
+
+def mean_count(fits: xr.Dataset) -> np.ndarray:
+    """Return the units' mean counts per bin in the rows that they were fitted to (unit,); 0 without rows."""
+    spikes, rows = fits["spikes"].values.astype(float), fits["rows"].values
+    return np.divide(spikes, rows, out=np.zeros(len(rows)), where=rows > 0)
 
 
 def loop_gain(fits: xr.Dataset) -> float:
     """Return the loop gain of a fitted model at its units' mean rates (see `spectral_radius`)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rate = np.nan_to_num(fits["spikes"].values / fits["rows"].values)
-    return spectral_radius(rate, feedback(fits))
+    return spectral_radius(mean_count(fits), feedback(fits))
 
 
 def feedback(fits: xr.Dataset) -> np.ndarray:

@@ -178,11 +178,11 @@ def _groups(
     for group in [[unit] for unit in units] if design.own else [list(units)]:
         ids = responses.ids[group]
         make = partial(features, ids[0])
-        _, deviation, varies = scale_of_features(make(), final)
-        report_constant_features(varies, design, ids[0], where)
+        scale = scale_of_features(make(), final)
+        report_constant_features(scale, design, ids[0], where)
         mask = design.mask(ids)
-        usable = np.repeat(varies[:, None], len(ids), axis=1)
-        penalty = resolve_penalty(settings.penalty, deviation, design)
+        usable = np.repeat(scale.varies[:, None], len(ids), axis=1)
+        penalty = resolve_penalty(settings.penalty, scale.sd, design)
         yield Group(group, make, penalty, usable if mask is None else usable & mask, mask, memory)
 
 
@@ -201,6 +201,7 @@ def fit_groups(groups: Sequence[Group], responses: Responses, splits: Splits, se
             mask=group.mask,
             dtype=settings.precision,
             gap=settings.tolerance,
+            summed_gap=settings.summed_tolerance,
             memory=group.memory,
         )
         for group in groups

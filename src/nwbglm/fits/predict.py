@@ -16,7 +16,8 @@ from nwbglm.features import build_features
 from nwbglm.study import Fit, Term, Window
 from nwbglm.tuning import value_index
 
-from .design import OWN, Design, pick_terms
+from .design import Design, pick_terms
+from .matching import Match, match_units
 from .rows import FeatureRows
 
 FEATURE_BYTES = 64 * 2**20  # features that are in memory at once
@@ -72,7 +73,7 @@ def predict_rates(
     return dataset.merge(xr.merge([curve.dataset() for curve in curves.values()]) if curves else xr.Dataset())
 
 
-def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
+def predict_recording(fits: xr.Dataset, binned: xr.Dataset, *, match: Match = None) -> xr.DataArray:
     """Predict rates on any recording from a store of fits alone.
 
     The features are made anew from the terms, bases and bounds that the store holds.
@@ -83,6 +84,9 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
         A ``fits`` store.
     binned
         A recording with the fit's bin, the signals of its terms and, where terms are of spikes, its units.
+    match
+        Which units of another session are those of the fit, where terms are of spikes (see `match_units`): an id
+        alone says nothing there.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset) -> xr.DataArray:
     """
     _refuse_other_recordings(fits, binned)
     facts = response.of(fits)
+    binned = match_units(fits, binned, match)
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
     everywhere = binned.assign(in_epoch=binned["in_epoch"].copy(data=np.ones(binned["in_epoch"].shape, bool)))
     stores = tuple(
@@ -136,7 +141,7 @@ def _known(stores: Sequence[xr.Dataset], units: np.ndarray) -> np.ndarray:
 
 
 def _refuse_other_recordings(fits: xr.Dataset, binned: xr.Dataset) -> None:
-    """Raise `ProblemError` where a recording lacks the bin, a signal or a unit that a model needs."""
+    """Raise `ProblemError` where a recording lacks the bin or a signal that a model needs."""
     where = f"model {fits.attrs['model']}, session {binned.attrs.get('session', '')}"
     if abs(float(binned.attrs["bin"]) - float(fits.attrs["bin"])) > 1e-9:
         raise ProblemError(
@@ -153,15 +158,10 @@ def _refuse_other_recordings(fits: xr.Dataset, binned: xr.Dataset) -> None:
     terms = [Term.model_validate_json(entry["term"]) for entry in json.loads(fits.attrs["term_settings"]).values()]
     missing = [signal for term in terms for signal in term.signals if signal not in binned]
     if missing:
-        raise ProblemError(f"the recording has no signal {', '.join(missing)}", where=where)
-    needed = {str(sender) for sender in fits["input"].values} - {OWN} - {of for term in terms for of in term.signals}
-    if any(term.own for term in terms):
-        needed |= {str(unit) for unit in fits["unit"].values}
-    lost = sorted(needed - {str(unit) for unit in binned["unit"].values}) if any(t.of_spikes for t in terms) else []
-    if lost:
-        what = "spikes" if response.of(fits).counts else "responses"
         raise ProblemError(
-            f"the model needs the {what} of units that the recording does not have: {', '.join(lost)}", where=where
+            f"the recording has no signal {', '.join(missing)}",
+            where=where,
+            mend="bin it with the signals of the model's terms",
         )
 
 

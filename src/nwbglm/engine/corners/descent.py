@@ -87,17 +87,18 @@ class Descent:
         norm = subgradient_norm(self.problem, self.sets.blocks, self.fits.strength, self.theta, self.gradient)
         return Solution(self.theta, self.smooth + self.absolute, self.gap, norm, self.iterations, self.converged)
 
-    def run(self, *, gap: float, max_iterations: int) -> None:
-        """Descend until each fit is done."""
+    def run(self, *, gap: np.ndarray, max_iterations: int) -> None:
+        """Descend until each fit is within its gap (n,) of the minimum."""
+        gap = REDUCED_GAP * gap
         active = np.arange(len(self.theta))
         before = np.zeros(len(active))
         for turn in range(max_iterations + 1):
             still = self._prepare(active)
             if turn in OWN_HESSIAN_AFTER:
                 self._take_own(active[~still])
-            step, predicted = self._steps(active, still, REDUCED_GAP * gap)
+            step, predicted = self._steps(active, still, gap[active])
             self.gap[active] = predicted
-            done = (predicted <= REDUCED_GAP * gap) & self.precise[active]
+            done = (predicted <= gap[active]) & self.precise[active]
             self.converged[active] = done
             active, step, predicted = active[~done], step[~done], predicted[~done]
             if not len(active) or turn == max_iterations:
@@ -162,7 +163,7 @@ class Descent:
                 self._take_own(np.array([c]))
         return self.model[c]
 
-    def _steps(self, active: np.ndarray, still: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    def _steps(self, active: np.ndarray, still: np.ndarray, tolerance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the steps (n, P) to the minima of the models, and how far these lie below (n,)."""
         step, predicted = np.zeros((len(active), self.problem.width)), np.zeros(len(active))
         for i in np.flatnonzero(~still):
@@ -173,7 +174,7 @@ class Descent:
             members, norms = self.sets.members[row], self.sets.norms[row]
             mine = norms._replace(weight=self.fits.strength[c] * norms.weight)
             at = self.theta[c, members]
-            best, predicted[i] = minimise(self._model(c), self.gradient[c, members], at, mine, 0.01 * tolerance)
+            best, predicted[i] = minimise(self._model(c), self.gradient[c, members], at, mine, 0.01 * tolerance[i])
             step[i, members] = best - at
         return step, predicted
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..data.problem import Problem
 from ..objective import Fits, Point, Solution, evaluate, null_point
+from ..tolerance import Tolerance
 from .descent import Descent
 from .screening import Blocks
 from .working_set import WorkingSets, divide_rows
@@ -36,7 +37,7 @@ class Proximal:
         As in `solve`.
     """
 
-    def __init__(self, problem: Problem, union: int, *, gap: float, max_iterations: int):
+    def __init__(self, problem: Problem, union: int, *, gap: Tolerance, max_iterations: int):
         self.problem, self.union, self.gap, self.max_iterations = problem, union, gap, max_iterations
         self.blocks = Blocks.of_problem(problem)
         self.parts, self.shares = divide_rows(problem, union)
@@ -100,7 +101,7 @@ class _Walk:
 
     def _descend(self, fits, point, precise, following=None) -> Descent:
         descent = Descent(self.problem, fits, point, precise, self.sets, following)
-        descent.run(gap=self.solver.gap, max_iterations=self.solver.max_iterations)
+        descent.run(gap=self.solver.gap.of(self.problem, fits), max_iterations=self.solver.max_iterations)
         return descent
 
     def _split(self, some: np.ndarray, reference: Point | None) -> None:

@@ -77,7 +77,7 @@ def build_problem(
     """
     used = np.flatnonzero(masks.any(axis=0))
     refuse_responses(y, exposure, used, observations)
-    mean, sd, varies = scale_of_features(X, np.flatnonzero(fitted))
+    mean, sd, varies, unresolved = scale_of_features(X, np.flatnonzero(fitted))
     to_standard = np.ones(padded_width(len(mean)))
     own = penalty.feature_scale(sd)
     to_standard[: len(mean)], sd = own / sd, own
@@ -93,7 +93,7 @@ def build_problem(
     problem = Problem(
         panels=panels, observations=observations, dtype=dtype, features=len(mean), mean=mean, sd=sd,
         standard=None if form.standardised else _standard(mean, sd, width), **coefficients, to_standard=to_standard,
-        slots=slots, fast=None, used=used, responses=y, shares=exposure, **sums.result(),
+        slots=slots, fast=None, used=used, unresolved=unresolved, responses=y, shares=exposure, **sums.result(),
     )  # fmt: skip
     if not mixed:
         return problem

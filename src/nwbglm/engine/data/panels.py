@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -38,8 +38,32 @@ SCANNED_BYTES = 64 * 2**20
 """Features that are made or read at once where they are not in memory."""
 
 
-def scale_of_features(X, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, standard deviation (1 where constant) and whether each feature varies, over the rows.
+LEAST_VARIATION, ROUNDINGS = 1e-9, 4
+"""Standard deviation, relative to the mean, from which a feature varies: coefficients in raw units need as many digits
+of their intercept. And at least so many roundings of the numbers that features come in."""
+
+
+class FeatureScale(NamedTuple):
+    """How features vary over rows.
+
+    Attributes
+    ----------
+    mean, sd : (p,)
+        Mean, and standard deviation, 1 where a feature does not vary.
+    varies : (p,) bool
+        Whether a feature can be told from a constant.
+    unresolved : (p,) bool
+        Features that cannot, and are none: they differ between rows, by less than working precision resolves.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    varies: np.ndarray
+    unresolved: np.ndarray
+
+
+def scale_of_features(X, rows: np.ndarray) -> FeatureScale:
+    """Return how each feature varies over the rows.
 
     Sums are taken around the mean of the first rows, so that large offsets cost no digits.
     """
@@ -58,8 +82,14 @@ def scale_of_features(X, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     shift = total / count
     mean = centre + shift
     sd = np.sqrt(np.maximum(square / count - shift**2, 0.0))
-    varies = sd > 1e-9 * np.abs(mean)
-    return mean, np.where(varies, sd, 1.0), varies
+    least = max(LEAST_VARIATION, ROUNDINGS * np.finfo(first.dtype).eps if first.dtype.kind == "f" else 0.0)
+    varies = sd > least * np.abs(mean)
+    unresolved = np.zeros(len(varies), bool)
+    suspects = np.flatnonzero(~varies & (square > 0))
+    for i in range(0, len(rows) if len(suspects) else 0, step):
+        part = take_rows(X, rows[i : i + step])[:, suspects]
+        unresolved[suspects] |= (part != first[:1, suspects]).any(axis=0)
+    return FeatureScale(mean, np.where(varies, sd, 1.0), varies, unresolved)
 
 
 @dataclass(frozen=True, eq=False)

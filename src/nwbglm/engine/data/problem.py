@@ -50,6 +50,8 @@ class Problem:
         Coefficients that move: features that the unit may use and that vary, and the intercept.
     allowed : (U, p) bool
         Features that each unit may use.
+    unresolved : (p,) bool
+        Features that cannot be told from constants, and are none.
     quadratic : (P, P)
         The quadratic part of the penalty.
     absolute : (P,) or None
@@ -87,6 +89,7 @@ class Problem:
     standard: tuple[np.ndarray, np.ndarray] | None
     usable: np.ndarray
     allowed: np.ndarray
+    unresolved: np.ndarray
     quadratic: np.ndarray
     absolute: np.ndarray | None
     groups: np.ndarray
@@ -193,9 +196,9 @@ class Problem:
     def _each_panel(self, kernel, theta, unit, mask, alpha, stride, chunk=None, **options):
         """Run a kernel on every panel with rows of the fits' sets; yield tuples of device arrays.
 
-        A panel is there for all fits, ``chunk`` of which are worked on at once.
+        A panel is there for all fits, ``chunk`` of which are worked on at once; no more than are compiled for.
         """
-        step = chunk or max(len(theta), 1)
+        step = chunk or FIT_BUCKETS[-1]
         chunks = [slice(i, i + step) for i in range(0, max(len(theta), 1), step)]
         padded = [_padded(theta[some], unit[some], mask[some], alpha[some], self.dtype) for some in chunks]
         wanted = np.unique(mask)

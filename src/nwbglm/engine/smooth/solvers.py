@@ -13,6 +13,7 @@ import numpy as np
 from ..certify import free_coefficients
 from ..data.problem import Problem, padded_width
 from ..objective import Fits, Solution, mean_response, null_point
+from ..tolerance import NEWTON_SHARE, Tolerance
 from .lbfgs import Memory, QuasiNewtonDirections
 from .metric import factorise
 from .newton import NewtonDirections
@@ -51,7 +52,7 @@ def works_mixed(features: int, dtype: str) -> bool:
 
 
 def solve_smooth(
-    problem: Problem, fits: Fits, union: int, start: np.ndarray | None, *, gap: float, max_iterations: int
+    problem: Problem, fits: Fits, union: int, start: np.ndarray | None, *, gap: Tolerance, max_iterations: int
 ) -> Solution:
     """Minimise smooth objectives: first each unit and strength on all rows (``union``), then each split from there.
 
@@ -63,7 +64,9 @@ def solve_smooth(
         The set of all rows that any split trains on.
     start : (n, P) or None
         First points, where they are known.
-    gap, max_iterations
+    gap
+        How near to the minimum is good enough.
+    max_iterations
         As in `fit_splits`.
     """
     result = Solution.empty(len(fits.unit), problem.width)
@@ -105,6 +108,7 @@ class _Newton:
     def solve(self, fits, start, *, gap, max_iterations, inherit=None) -> Solution:
         """Fit fits from these points."""
         directions = NewtonDirections(self.problem)
+        gap = gap.of(self.problem, fits, NEWTON_SHARE)
         return descend(self.problem, fits, start, directions, gap=gap, max_iterations=max_iterations)
 
 
@@ -162,7 +166,7 @@ class _QuasiNewton:
 
     def solve(self, fits, start, *, gap, max_iterations, inherit=None) -> Solution:
         """Fit fits from these points; ``inherit`` names, for each, a fit of the last call to learn from."""
-        target = QUASI_NEWTON_GAP * gap
+        target = QUASI_NEWTON_GAP * gap.of(self.problem, fits)
         # where the likelihood may be flat, an old curvature leads far astray
         flat = free_coefficients(self.problem, fits.strength)
         if inherit is not None:
@@ -170,14 +174,14 @@ class _QuasiNewton:
         patience = np.minimum(max_iterations, QUASI_NEWTON_STEPS)
         spent = np.zeros(len(start), int)
         if self.problem.fast is not None:
-            near = self._descend(self.fast, fits, start, max(target, FLOAT32_GAP), patience, inherit)
+            near = self._descend(self.fast, fits, start, np.maximum(target, FLOAT32_GAP), patience, inherit)
             start, spent = near.theta, near.iterations
             inherit = np.where(flat, -1, np.arange(len(start)))
         found = self._descend(self.problem, fits, start, target, np.maximum(patience - spent, 1), inherit)
         found = found._replace(iterations=found.iterations + spent)
         return self._rescue(fits, found, target, max_iterations)
 
-    def _rescue(self, fits: Fits, found: Solution, target: float, max_iterations: int) -> Solution:
+    def _rescue(self, fits: Fits, found: Solution, target: np.ndarray, max_iterations: int) -> Solution:
         """Finish by exact Newton, dear but sure, what the metric cannot, or whose gap it cannot tell."""
         rows = self.problem.rows
         thin = rows[fits.unit, fits.mask] < THIN * rows[fits.unit].max(axis=1)
@@ -188,7 +192,7 @@ class _QuasiNewton:
             spent = found.iterations[some]
             part = descend(
                 self.problem, fits.take(some), found.theta[some], directions,
-                gap=target, max_iterations=max_iterations - spent,
+                gap=target[some], max_iterations=max_iterations - spent,
             )  # fmt: skip
             found.put(some, part._replace(iterations=part.iterations + spent))
         return found
