@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -235,8 +236,9 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
         fold[final] = assign_folds(kept, row[final], segment[final], settings, rng, where)
         names = [str(number) for number in range(int(fold.max(initial=-1)) + 1)]
     lost = lost_rows(binned, features, fitted)
-    _report_purged(fold, final, row, segment, gap, where)
     names, test, train = _masks(fold, names, final, tested, row, segment, gap)
+    cross = np.array([name != TEST for name in names], bool)
+    purged = _purged(train[cross], test[cross], final, gap, where)
     _check(test, train & shared, shared, names, binned)
     dataset = xr.Dataset(
         {
@@ -259,7 +261,7 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
             "scheme": json.dumps(settings.dump()),
             "gap": gap * float(binned.attrs["bin"]),
             "seed": seed,
-            "lost": json.dumps(as_plain(lost)),
+            "lost": json.dumps({"terms": as_plain(lost), "gap": purged}),
         },
     )
     for line in lost_sentences(dataset):
@@ -270,26 +272,27 @@ def split_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], settings: Fol
 def lost_sentences(folds: xr.Dataset) -> list[str]:
     """Say what is much of what a session's terms cost, one line each (see `nwbglm.lost`)."""
     session = folds.attrs.get("session", "")
-    return [
+    lost = json.loads(folds.attrs["lost"])
+    lines = [
         f"session {session}, term {one['term']}: {seen} -> {mend}"
-        for one in json.loads(folds.attrs["lost"])
+        for one in lost["terms"]
         for _, seen, mend in one["sentences"]
     ]
+    return [*lines, lost["gap"]["sentence"]] if lost["gap"]["sentence"] else lines
 
 
-def _report_purged(
-    fold: np.ndarray, final: np.ndarray, row: np.ndarray, segment: np.ndarray, gap: int, where: str
-) -> None:
-    """Log what share of the training rows the gap takes, where it is much: many short pieces, long windows."""
-    tested = fold == 0
-    trained = int((final & ~tested).sum())
-    lost = int((final & near(tested, row, segment, gap) & ~tested).sum())
-    if trained and lost > MUCH_PURGED * trained:
-        log.warning(
-            "%s: the gap of %d bins around the tested pieces takes %.0f %% of the training rows; use fewer pieces, or "
-            "shorter windows",
-            where, gap, 100 * lost / trained,
-        )  # fmt: skip
+def _purged(train: np.ndarray, test: np.ndarray, final: np.ndarray, gap: int, where: str) -> dict[str, Any]:
+    """Count what the gap takes of a fold's training rows, on average, and say it where it is much."""
+    training = (final & ~test).sum(axis=1)
+    lost = (final & ~test & ~train).sum(axis=1)
+    plain: dict[str, Any] = {"rows": float(lost.mean()) if len(lost) else 0.0}
+    plain["of"] = float(training.mean()) if len(training) else 0.0
+    much = plain["rows"] > MUCH_PURGED * plain["of"]
+    seen = (
+        f"{where}: the gap of {gap} bins around the tested pieces takes {plain['rows'] / max(plain['of'], 1):.0%} of "
+        "the training rows -> use fewer pieces, or shorter windows"
+    )
+    return plain | {"sentence": seen if much else ""}
 
 
 def gap_bins(features: Sequence[xr.Dataset], folds: Folds, bin_width: float) -> int:

@@ -12,6 +12,7 @@ from nwbglm.crossval import lost_sentences, split_rows
 from nwbglm.errors import StudyError
 from nwbglm.features import analysis_rows, build_features
 from nwbglm.recording import open_recording
+from nwbglm.report.build import lost_lines, lost_table
 from nwbglm.study import Folds, Term, read_study
 
 
@@ -73,7 +74,7 @@ def test_a_window_that_left_the_trial_no_longer_does(path):
     for use, lost in (({}, 0.5), ({"margin": "500 ms"}, 30 / 900)):
         data = binned(path, **use)
         folds = split_rows(data, [build_features(data, onset(), name="past")], Folds(blocks=3, cut="epochs"), seed=0)
-        (told,) = json.loads(folds.attrs["lost"])
+        (told,) = json.loads(folds.attrs["lost"])["terms"]
         assert told["window"] / told["fitted"] == pytest.approx(lost)
         assert (told["window"] == told["alone"]) and told["outside"] == told["missing"] == 0
         lines = lost_sentences(folds)
@@ -104,3 +105,22 @@ def test_only_use_has_a_margin():
     }
     with pytest.raises(StudyError, match=r"epochs\.fit\.margin: belongs to `use`"):
         read_study(study)
+
+
+def test_the_session_s_page_says_what_terms_and_the_gap_cost(path):
+    data = binned(path)
+    made = [build_features(data, onset(), name="past")]
+    many = Folds.model_validate({"blocks": 3, "pieces": 30, "gap": "300 ms"})
+    folds = split_rows(data, made, many, seed=0)
+    lost = json.loads(folds.attrs["lost"])
+    (row,) = lost_table(lost).to_dict("records")
+    assert row["rows to be fitted"] == 900 and row["lost: window leaves the epochs"] == 450
+    first, second = lost_lines(lost)
+    assert first.startswith("past: its window reaches 0.5 s") and "margin: 0.5 s" in first
+    assert "the gap of 30 bins around the tested pieces takes" in second
+    short = split_rows(data, made, Folds.model_validate({"blocks": 3, "pieces": 6, "gap": "10 ms"}), seed=0)
+    lost = json.loads(short.attrs["lost"])
+    trained = short["train"].values.sum() / 3
+    assert lost["gap"]["rows"] + trained == pytest.approx(lost["gap"]["of"]) and lost["gap"]["sentence"] == ""
+    assert "The gap around the tested pieces takes" in lost_lines(lost)[-1]
+    assert lost_lines({"terms": [], "gap": {"rows": 0, "of": 9, "sentence": ""}}) == []

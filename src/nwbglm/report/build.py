@@ -44,7 +44,7 @@ def build_report(
     provenance: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     audit_pages: Mapping[str, str],
-    lost: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    lost: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, str]:
     """Build every file of the report.
 
@@ -63,7 +63,7 @@ def build_report(
     audit_pages
         By recording: the page of its audit.
     lost
-        By session: what each term costs (see `nwbglm.lost.as_plain`).
+        By session: what its terms and the gap of its folds cost (a ``folds`` store's attribute `lost`).
     provenance
         By session: where its numbers come from (see `nwbglm.store.provenance`).
 
@@ -109,7 +109,7 @@ class _Pages:
         tables: Mapping[str, pd.DataFrame],
         audits: Mapping[str, Mapping[str, Any]],
         provenance: Mapping[str, Mapping[str, Any]],
-        lost: Mapping[str, Sequence[Mapping[str, Any]]],
+        lost: Mapping[str, Mapping[str, Any]],
     ):
         self.study, self.tables, self.audits = study, tables, audits
         self.provenance, self.lost = provenance, lost
@@ -191,8 +191,8 @@ class _Pages:
             session=session,
             reason=reason,
             recordings=[self._recording(name) for name in self.study.members(session)],
-            lost=html_table(lost_table(self.lost.get(session, ()))),
-            lost_lines=lost_lines(self.lost.get(session, ())),
+            lost=html_table(lost_table(self.lost.get(session, NOTHING_LOST))),
+            lost_lines=lost_lines(self.lost.get(session, NOTHING_LOST)),
             models=html_table(model_rows(self.study, mine["scores"])),
             troubles=html_table(trouble_rows(mine["scores"])),
             fits=html_table(fit_rows(mine["fits"])),
@@ -251,6 +251,7 @@ def at_a_glance(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[tuple[
     return out
 
 
+NOTHING_LOST: dict[str, Any] = {"terms": (), "gap": {"rows": 0, "of": 0, "sentence": ""}}
 KINDS = {"test": "test epochs", "held-out": "held out (folds)", "in-sample": "in-sample"}
 
 
@@ -421,7 +422,7 @@ def trouble_rows(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def lost_table(lost: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def lost_table(lost: Mapping[str, Any]) -> pd.DataFrame:
     """Return what each term of a session costs, in rows."""
     return pd.DataFrame(
         [
@@ -436,14 +437,24 @@ def lost_table(lost: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 if one["features"]
                 else "",
             }
-            for one in lost
+            for one in lost["terms"]
         ]
     )
 
 
-def lost_lines(lost: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say what is much of what terms cost, with the mend."""
-    return [f"{one['term']}: {seen}. To mend it: {mend}." for one in lost for _, seen, mend in one["sentences"]]
+def lost_lines(lost: Mapping[str, Any]) -> list[str]:
+    """Say what is much of what terms and the gap cost, with the mend."""
+    lines = [
+        f"{one['term']}: {seen}. To mend it: {mend}." for one in lost["terms"] for _, seen, mend in one["sentences"]
+    ]
+    gap = lost["gap"]
+    if gap["sentence"]:
+        lines.append(gap["sentence"])
+    elif gap["rows"]:
+        lines.append(
+            f"The gap around the tested pieces takes {gap['rows']:.0f} of {gap['of']:.0f} training rows a fold."
+        )
+    return lines
 
 
 def finding_rows(audit: Mapping[str, Any]) -> pd.DataFrame:
