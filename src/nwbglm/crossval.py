@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 TEST = "test"
 HALVES = ("half0", "half1")
-MUCH_PURGED = 0.25
+MUCH_PURGED = 0.2
 """Share of a fold's training rows that the gap may take without a word."""
 
 # ---------------------------------------------------------------- compute

@@ -110,14 +110,14 @@ def test_only_use_has_a_margin():
 def test_the_session_s_page_says_what_terms_and_the_gap_cost(path):
     data = binned(path)
     made = [build_features(data, onset(), name="past")]
-    many = Folds.model_validate({"blocks": 3, "pieces": 30, "gap": "300 ms"})
+    many = Folds.model_validate({"blocks": 3, "pieces": 18, "gap": "240 ms"})
     folds = split_rows(data, made, many, seed=0)
     lost = json.loads(folds.attrs["lost"])
     (row,) = lost_table(lost).to_dict("records")
     assert row["rows to be fitted"] == 900 and row["lost: window leaves the epochs"] == 450
     first, second = lost_lines(lost)
     assert first.startswith("past: its window reaches 0.5 s") and "margin: 0.5 s" in first
-    assert "the gap of 30 bins around the tested pieces takes" in second
+    assert "the gap of 24 bins around the tested pieces takes" in second
     short = split_rows(data, made, Folds.model_validate({"blocks": 3, "pieces": 6, "gap": "10 ms"}), seed=0)
     lost = json.loads(short.attrs["lost"])
     trained = short["train"].values.sum() / 3
