@@ -223,3 +223,35 @@ def test_random_effects_selection():
     assert found.protected[0] == pytest.approx(0.6404329, abs=1e-6)
     drawn = selection._exceedance(np.array([3.0, 2.0, 1.0]), 200_000, 1)
     assert drawn.sum() == pytest.approx(1) and drawn[0] > drawn[1] > drawn[2]
+
+
+def test_each_level_is_resampled_within_the_one_above():
+    """The variance of a two-level bootstrap mean, by its formula."""
+    random = np.random.default_rng(2)
+    tree = [random.normal(k, 1.0, size=1 + 2 * k) for k in range(6)]
+    found = levels._resampled(tree, 40_000, np.random.default_rng(0))
+    medians = [levels._resampled(part, 40_000, np.random.default_rng(1)) for part in tree]
+    within, centres = np.mean([m.var() for m in medians]), np.array([m.mean() for m in medians])
+    assert found.mean() == pytest.approx(centres.mean(), abs=0.02)
+    assert found.var() == pytest.approx((centres.var() + within) / 6, rel=0.03)
+    three = levels._resampled([tree[:3], tree[3:]], 40_000, np.random.default_rng(0))
+    assert three.mean() == pytest.approx(centres.mean(), abs=0.03) and three.var() > found.var()
+
+
+def test_the_interval_is_that_of_the_number_of_top_level_units():
+    random = np.random.default_rng(0)
+    values, session = random.normal(size=120), np.repeat(np.arange(12), 10)
+    assert levels.estimate(values, [session]).method == "hierarchical"
+    assert levels.estimate(values[:30], [session[:30]]).method == "t"
+    assert levels.estimate(values[:10], [session[:10]]) == (
+        pytest.approx(np.median(values[:10])),
+        *[pytest.approx(np.nan, nan_ok=True)] * 2,
+        "none",
+        1,
+    )
+    animal = session // 4
+    by_animal = levels.estimate(values, [animal, session])
+    assert (by_animal.method, by_animal.top) == ("t", 3)
+    medians = np.array([np.median(values[session == k]) for k in range(12)])
+    assert by_animal.value == pytest.approx(medians.reshape(3, 4).mean())
+    assert levels.sign_flip_p_value(np.array([1.0, 2, 3, 4])) == 2 / 16

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import stats
 
 FEW = 10
+STEP = 7919  # a prime: apart from a draw's own index by more than any two places of a session
 
 
 class Estimate(NamedTuple):
@@ -80,10 +81,7 @@ def hierarchical_interval(tree: list, level: float = 0.95, draws: int = 2000, se
     level, draws, seed
         Of the interval and of the bootstrap.
     """
-    random = np.random.default_rng(seed)
-    means = [
-        np.mean([_resampled(tree[k], random) for k in random.integers(len(tree), size=len(tree))]) for _ in range(draws)
-    ]
+    means = _resampled(tree, draws, np.random.default_rng(seed))
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -162,7 +160,13 @@ def _centre(branch: list | np.ndarray) -> float:
     return float(np.mean([_centre(part) for part in branch]))
 
 
-def _resampled(branch: list | np.ndarray, random: np.random.Generator) -> float:
+def _resampled(branch: list | np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
+    """Return the centre of a branch in each of many draws (draws,), each level resampled within the one above."""
     if isinstance(branch, np.ndarray):
-        return float(np.median(branch[random.integers(len(branch), size=len(branch))]))
-    return float(np.mean([_resampled(branch[k], random) for k in random.integers(len(branch), size=len(branch))]))
+        picks = random.integers(len(branch), size=(draws, len(branch)))
+        return np.median(branch[picks], axis=1)
+    parts = np.stack([_resampled(part, draws, random) for part in branch])
+    picks = random.integers(len(branch), size=(draws, len(branch)))
+    # a part that is drawn twice is resampled twice: each place takes another of its draws
+    place = (np.arange(draws)[:, None] + STEP * np.arange(len(branch))) % draws
+    return parts[picks, place].mean(axis=1)
