@@ -48,6 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--seconds", type=float, default=60.0, help="how long to look at recordings (default: 60)")
     check.set_defaults(run=_check)
 
+    calibrate = commands.add_parser(
+        "calibrate", help="hold the tests of terms to their word, on simulated recordings of a study's shape"
+    )
+    calibrate.add_argument("--repeats", type=int, default=20, help="recordings of a kind (default 20; use 200)")
+    calibrate.add_argument("--rows", type=int, default=6000, help="bins of a recording (default 6000)")
+    calibrate.add_argument("--rate", type=float, default=0.3, help="spikes a bin (default 0.3)")
+    calibrate.add_argument("--draws", type=int, default=99, help="draws of each null (default 99)")
+    calibrate.add_argument("--seed", type=int, default=0)
+    calibrate.set_defaults(run=_calibrate)
+
     schema = commands.add_parser("schema", help="print the study file's JSON Schema, for completion in editors")
     schema.set_defaults(run=_schema)
 
@@ -117,6 +127,20 @@ def _check_data(study: Study, seconds: float, where: str) -> int:
         if lines := too_much(cost, study.limits):
             raise mistakes_error(lines, where)
     return int(looked.failed)
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from nwbglm.inference.calibrate import calibration_text, rejections
+
+    if arguments.repeats < 1 or arguments.rows < 200 or arguments.draws < 19 or not arguments.rate > 0:
+        print("give at least 1 repeat, 200 rows, 19 draws, and a rate above 0", file=sys.stderr)
+        return 1
+    print("Share of tests with p <= 0.05: a size where nothing drives the unit, else a power\n")
+    table = rejections(
+        repeats=arguments.repeats, rows=arguments.rows, rate=arguments.rate, draws=arguments.draws, seed=arguments.seed
+    )
+    print(calibration_text(table))
+    return 0
 
 
 def _schema(arguments: argparse.Namespace) -> None:

@@ -250,7 +250,7 @@ OVERALL: dict[str, FigureSpec] = {
         "Held-out bits per spike (in-sample ones where nothing is held out) of the first model minus the second, "
         "one point a unit; bar: the mean over sessions of their units' medians, below it its 95 % interval where there "
         "are two sessions or more (t below ten, hierarchical bootstrap from ten on). It speaks of sessions like these, "
-        "not of single units. Good: an interval that excludes 0.",
+        "not of single units. Good: sessions that agree with one another.",
         ("pairs",),
         "overall:draw_differences",
         lambda study: WHOLE if len(study.models) > 1 else (),

@@ -7,17 +7,38 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from nwbglm.engine.fit import fit_splits
+
 from .nulls import draw_p_value, linear_shifts
 from .score_test import prepare_rest, score_statistic
 from .shifted import central_rows, circular_shifts, circular_test, linear_test
 from .simulated import SCENARIOS, Scenario, bumps, cosines, draw_covariate, simulate_unit
 
+RESULT = ("scenario", "null", "drift", "gain", "repeats", "rejected", "standard_error")
+
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """``fit(features (T, q), count (T,), rows (T,) bool) -> expected counts (T,)`` by unpenalised Poisson regression."""
 
 
+def fit_by_engine(features: np.ndarray, count: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Fit a unit with the product's engine, without a penalty (see `Fit`)."""
+    found = fit_splits(features, count[:, None], rows[None], np.zeros((1, len(count)), bool))
+    with np.errstate(over="ignore"):  # far outside the rows that were fitted; nobody looks there
+        return np.exp(features @ found.coef[0, 0, 0] + found.intercept[0, 0, 0])
+
+
+def calibration_text(table: pd.DataFrame) -> str:
+    """Write what `rejections` found: a line a null, a column a scenario."""
+    wide = table.assign(null=table.null + np.where(table.drift, " + drift term", ""))
+    order = list(dict.fromkeys(wide.null))
+    shown = wide.pivot(index="null", columns="scenario", values="rejected")
+    shown = shown.loc[order, list(dict.fromkeys(wide.scenario))]
+    error = table.standard_error.max()
+    return f"{shown.round(3).to_string()}\n\n{int(table.repeats.iloc[0])} repeats, standard error at most {error:.3f}"
+
+
 def rejections(
-    fit: Fit,
+    fit: Fit = fit_by_engine,
     *,
     scenarios: Sequence[Scenario] = SCENARIOS,
     repeats: int = 200,
@@ -75,7 +96,7 @@ def rejections(
             }
             for (null, drift), hits in found.items()
         ]
-    return pd.DataFrame(out)
+    return pd.DataFrame(out, columns=list(RESULT))
 
 
 def _p_values(
