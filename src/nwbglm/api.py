@@ -426,22 +426,9 @@ def predict_rates(
         from nwbglm.fits.predict import predict_recording
 
         return predict_recording(fits, data, match=match)
-    import json
+    from nwbglm.fits.arrays import predict_arrays
 
-    from nwbglm.engine.fit import predict
-    from nwbglm.engine.observations import MODELS
-    from nwbglm.response import of as response_of
-
-    matrix, facts = _matrix(data), response_of(fits)
-    model = MODELS[json.loads(fits.attrs["settings"])["observations"]]
-    expected = predict(matrix.values, fits["coef"].values, fits["intercept"].values, observations=model)
-    return xr.DataArray(
-        expected / facts.per,
-        dims=("time", "unit"),
-        coords={"time": matrix["time"].values, "unit": fits["unit"].values},
-        name="rate",
-        attrs={"units": facts.rate_units, "model": fits.attrs["model"]},
-    )
+    return predict_arrays(fits, _matrix(data))
 
 
 def simulate_spikes(fits: xr.Dataset, binned: xr.Dataset, *, draws: int = 1, seed: int = 0) -> xr.Dataset:

@@ -242,6 +242,18 @@ def test_neighbours_are_smoothed_where_columns_say_that_they_are_neighbours(feat
         nwbglm.fit(*problem(100), penalty=smooth)
 
 
+def test_continuous_responses_have_their_own_units_and_scores():
+    x, _ = problem(400)
+    y = x @ [1.0, -2.0, 0.0] + 0.5 + 0.1 * np.random.default_rng(1).normal(size=400)
+    fits = nwbglm.fit(x, y, observations="gaussian")
+    theirs = np.linalg.lstsq(np.column_stack([x, np.ones(400)]), y, rcond=None)[0]
+    np.testing.assert_allclose([*fits.coef[0].values, fits.intercept[0].item()], theirs, atol=1e-8)
+    assert np.isnan(fits.bits_per_spike).all() and (fits.bits_per_bin > 3).all()
+    predicted = nwbglm.predict_rates(fits, x)
+    assert predicted.attrs["units"] != "Hz"
+    np.testing.assert_allclose(predicted[:, 0], x @ theirs[:3] + theirs[3], atol=1e-8)
+
+
 def test_shapes_that_do_not_fit_are_said():
     x, y = problem(100)
     with pytest.raises(TypeError, match="matrix"):
@@ -250,3 +262,5 @@ def test_shapes_that_do_not_fit_are_said():
         nwbglm.fit(x, y[None])
     with pytest.raises(ProblemError, match="rows"):
         nwbglm.fit(x[:50], y)
+    with pytest.raises(ProblemError, match="2 columns"):
+        nwbglm.predict_rates(nwbglm.fit(x, y), x[:, :2])

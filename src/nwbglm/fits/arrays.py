@@ -10,6 +10,8 @@ import xarray as xr
 
 from nwbglm.crossval import split_rows
 from nwbglm.engine.data.panels import scale_of_features
+from nwbglm.engine.fit import predict
+from nwbglm.engine.observations import MODELS
 from nwbglm.engine.penalties import second_difference
 from nwbglm.errors import ProblemError
 from nwbglm.response import CONTINUOUS, about
@@ -17,6 +19,7 @@ from nwbglm.study import OBSERVATION_MODELS, Fit, Model
 
 from .checks import refuse_impossible
 from .model import Group, Responses, fit_groups, resolve_penalty, tell_fits
+from .predict import label_rates
 from .record import assemble
 from .splits import plan_splits
 
@@ -102,8 +105,10 @@ def fit_arrays(
         {"bin": bin, "session": ""},
     )
     known = np.isfinite(X.values).all(axis=1) & np.isfinite(y.values).all(axis=1)
-    term = xr.Dataset({"valid": ("time", known)}, {"term": ("feature", [name])}, {"window": history})
-    folds = split_rows(binned, [term], settings.folds, seed=seed)
+    cut = settings.folds
+    if cut.gap == "auto":
+        cut = cut.model_copy(update={"gap": history + bin})
+    folds = split_rows(binned, [], cut, seed=seed)
     splits = plan_splits(folds, known, halves=model.halves, nested=settings.nested)
     used = np.any(np.concatenate([splits.train, splits.test]), axis=0)
     splits = splits._replace(train=splits.train[:, used], test=splits.test[:, used])
@@ -140,3 +145,16 @@ def fit_arrays(
         fold_gap=float(folds.attrs["gap"]),
         seed=seed,
     )
+
+
+def predict_arrays(fits: xr.Dataset, X: xr.DataArray) -> xr.DataArray:
+    """Predict rates (time, unit), or means of a continuous response, for rows (time, feature) of a matrix."""
+    if X.sizes["feature"] != fits.sizes["feature"]:
+        raise ProblemError(
+            f"a matrix of {X.sizes['feature']} columns, and a fit of {fits.sizes['feature']}",
+            where=f"model {fits.attrs['model']}",
+            mend="give the columns that were fitted, in their order; for features of a recording, its binned store",
+        )
+    model = MODELS[json.loads(fits.attrs["settings"])["observations"]]
+    expected = predict(X.values, fits["coef"].values, fits["intercept"].values, observations=model)
+    return label_rates(expected, fits, X["time"].values)

@@ -100,7 +100,6 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset, *, match: Match = No
         Where the recording lacks what the model needs.
     """
     _refuse_other_recordings(fits, binned)
-    facts = response.of(fits)
     binned = match_units(fits, binned, match)
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
     everywhere = binned.assign(in_epoch=binned["in_epoch"].copy(data=np.ones(binned["in_epoch"].shape, bool)))
@@ -122,10 +121,16 @@ def predict_recording(fits: xr.Dataset, binned: xr.Dataset, *, match: Match = No
             rate[here, group] = predict(part, coef[group], intercept[group], observations=MODELS[settings.observations])
     rate[~valid] = np.nan
     rate[np.broadcast_to(~_known(stores, fits["unit"].values), rate.shape)] = np.nan
+    return label_rates(rate, fits, binned["time"].values)
+
+
+def label_rates(expected: np.ndarray, fits: xr.Dataset, time: np.ndarray) -> xr.DataArray:
+    """Name the axes of expected responses per bin (time, unit), and turn them into rates where they are counts."""
+    facts = response.of(fits)
     return xr.DataArray(
-        rate / facts.per,
+        expected / facts.per,
         dims=("time", "unit"),
-        coords={"time": binned["time"].values, "unit": fits["unit"].values},
+        coords={"time": time, "unit": fits["unit"].values},
         name="rate",
         attrs={"units": facts.rate_units, "model": fits.attrs["model"]},
     )
