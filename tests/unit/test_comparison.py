@@ -10,6 +10,7 @@ import xarray as xr
 from synthetic_stores import head_direction_session
 
 from nwbglm import comparison, scores, store
+from nwbglm.comparison.common import quantiles
 
 LOG2 = np.log(2)
 
@@ -248,3 +249,12 @@ def test_every_score_of_the_registry_is_in_the_tables(tables):
         assert f"{score.name}_median" in comparison.summarise_models(tables["scores"])
     held_out = tables["scores"].query("kind == 'held-out'")
     assert held_out.aic.isna().all() and held_out.bic.isna().all()
+
+
+def test_quantiles_know_infinite_scores():
+    at = [0.5, 0.25, 0.75]
+    finite = pd.Series([3.0, 1.0, np.nan, 2.5, 7.0, 9.0])
+    np.testing.assert_allclose(quantiles(finite, at), finite.quantile(at))
+    assert quantiles(pd.Series([-np.inf, -np.inf, 1.0, 2.0]), at) == [-np.inf, -np.inf, 1.25]
+    assert quantiles(pd.Series([1.0, np.inf]), [0.0, 0.5, 1.0]) == [1.0, np.inf, np.inf]
+    assert np.isnan(quantiles(pd.Series([np.nan]), at)).all()

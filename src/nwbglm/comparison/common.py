@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from nwbglm.scores import Score, by_name
@@ -51,3 +54,20 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
         return test
     held_out = scores[(scores.kind == "held-out") & (scores.fold == POOLED)]
     return held_out if len(held_out) else scores[(scores.kind == "in-sample") & (scores.fold == POOLED)]
+
+
+def quantiles(values: pd.Series, at: Sequence[float]) -> list[float]:
+    """Return quantiles of what is known, between neighbours in proportion; infinite where one of them is.
+
+    A unit that spikes only where it was not trained has a held-out score of minus infinity, which is a score.
+    """
+    known = np.sort(values.dropna().to_numpy(float))
+    if not len(known):
+        return [np.nan] * len(at)
+    place = np.asarray(at) * (len(known) - 1)
+    low, share = np.floor(place).astype(int), place - np.floor(place)
+    below, above = known[low], known[np.minimum(low + 1, len(known) - 1)]
+    found = np.where(np.isneginf(below) | (share == 0), below, above)
+    finite = np.isfinite(below) & np.isfinite(above)
+    found[finite] = below[finite] + share[finite] * (above[finite] - below[finite])
+    return found.tolist()

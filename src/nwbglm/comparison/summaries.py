@@ -7,7 +7,7 @@ import pandas as pd
 from nwbglm.inference.levels import estimate
 from nwbglm.scores import SCORES
 
-from .common import POOLED, ROUNDING, headline, primary
+from .common import POOLED, ROUNDING, headline, primary, quantiles
 
 
 def summarise_models(scores: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def summarise_models(scores: pd.DataFrame) -> pd.DataFrame:
             "positive": int((part[primary(part).name] > ROUNDING).sum()),
         }
         for name in names:
-            quartiles = part[name].quantile([0.5, 0.25, 0.75]).to_numpy()
+            quartiles = quantiles(part[name], [0.5, 0.25, 0.75])
             line |= dict(zip((f"{name}_median", f"{name}_q25", f"{name}_q75"), quartiles, strict=True))
         out.append(line)
     return pd.DataFrame(out)
