@@ -19,6 +19,15 @@ SPIKES = {"kind": COUNT, "name": "spike count", "units": "spikes"}
 """Attributes of a response that is spikes, counted."""
 
 
+NO_UNIT = ("", "n.a.", "na", "n/a", "none", "unknown", "a.u.", "no unit", "arbitrary", "unitless", "dimensionless")
+"""How files say that values have no unit."""
+
+
+def plain_unit(unit: str) -> str:
+    """Return a unit as axes show it: empty where the file says that there is none."""
+    return "" if unit.strip().lower() in NO_UNIT else unit
+
+
 def about(kind: str, name: str, units: str) -> dict[str, str]:
     """Return the attributes of a response.
 

@@ -108,6 +108,10 @@ def describe_sessions(
 
 
 def _units_in_file(audit: Mapping[str, Any]) -> float:
+    takes = audit.get("takes")
+    response = takes.get("response") if isinstance(takes, Mapping) else None
+    if isinstance(response, Mapping):
+        return float(response["of"])
     units = audit.get("contents", {}).get("units") if isinstance(audit.get("contents"), Mapping) else None
     count = units.get("count") if isinstance(units, Mapping) else len(units) if isinstance(units, list) else units
     return float(count) if isinstance(count, (int, float)) else np.nan

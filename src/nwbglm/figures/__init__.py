@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .catalogue import FIGURES, OVERALL, FigureSpec, figures_of, overall_figures_of, split_name, title_of
+from .catalogue import FIGURES, OVERALL, FigureSpec, figures_of, overall_figures_of, split_name, title_of, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,7 @@ __all__ = [
     "save",
     "split_name",
     "title_of",
+    "words_of",
 ]
 
 

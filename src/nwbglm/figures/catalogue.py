@@ -30,6 +30,8 @@ class FigureSpec:
         ``module:function`` below `nwbglm.figures`.
     subjects
         The subjects it has in a study; none where it does not apply.
+    continuous
+        Heading and caption where the response is continuous; None where both hold for it, too.
     """
 
     title: str
@@ -37,6 +39,7 @@ class FigureSpec:
     needs: tuple[str, ...]
     draw: str
     subjects: Callable[[Study], tuple[str, ...]]
+    continuous: tuple[str, str] | None = None
 
 
 def _always(study: Study) -> tuple[str, ...]:
@@ -136,6 +139,13 @@ FIGURES: dict[str, FigureSpec] = {
         _DATA,
         "rates:draw_rates",
         _always,
+        (
+            "The response of an example unit",
+            "The signals, the unit's response (black) and what the models predict of it, as they were fitted. "
+            "Predictions are held out: each stretch is predicted by a fit that never saw it. Below, three stretches "
+            "around large values, larger. Thin upright lines part segments that are not neighbours in time. Good: a "
+            "model's line follows the black one in time and height.",
+        ),
     ),
     "tuning": FigureSpec(
         "Tuning: {subject}",
@@ -145,6 +155,12 @@ FIGURES: dict[str, FigureSpec] = {
         _DATA,
         "tuning:draw_tuning",
         _tunings,
+        (
+            "Tuning: {subject}",
+            "Black: mean response of each unit by value; grey: confidence limits of that mean, each visit of a value "
+            "taken as one sample. Colours: the mean of the models' held-out predictions on the rows that were fitted. "
+            "Good: a model that explains the tuning lies on the black line; its rows may be fewer than the data's.",
+        ),
     ),
     "map": FigureSpec(
         "Map: {subject}",
@@ -153,6 +169,12 @@ FIGURES: dict[str, FigureSpec] = {
         ("tuning",),
         "tuning:draw_map",
         _maps,
+        (
+            "Map: {subject}",
+            "Mean response of each unit by two signals together, dark is high, each unit from its own least to its "
+            "largest mean (in the title); white: never visited. Good: fields that are compact and lie where there is "
+            "enough data.",
+        ),
     ),
     "population": FigureSpec(
         "The population by preferred {subject}",
@@ -162,6 +184,12 @@ FIGURES: dict[str, FigureSpec] = {
         _DATA,
         "population:draw_population",
         _circular_tunings,
+        (
+            "The population by preferred {subject}",
+            "Units in the order of their preferred value, from bottom to top. Left: tuning; right: the same units in "
+            "time, below the signal itself. Top: data; below: held-out predictions, each unit from its 1st to its 99th "
+            "percentile. Good: the band of activity follows the signal in the predictions, too.",
+        ),
     ),
     "basis": FigureSpec(
         "Basis functions",
@@ -178,6 +206,12 @@ FIGURES: dict[str, FigureSpec] = {
         ("binned", "features"),
         "terms:draw_features",
         _shown_features,
+        (
+            "Features: {subject}",
+            "What the model is given for the example unit, around its largest value and where it varies most. Top: the "
+            "input; the shaded window is what predicts the bin at the line. Below: the features over time (each scaled "
+            "to its range). Good: every feature answers the input, later functions later.",
+        ),
     ),
     "filters": FigureSpec(
         "Filters: {subject}",
@@ -187,6 +221,12 @@ FIGURES: dict[str, FigureSpec] = {
         ("fits",),
         "filters:draw_filters",
         _filters,
+        (
+            "Filters: {subject}",
+            "The fitted sum of basis functions of each unit: what is added to the response (Gaussian models) or to "
+            "its logarithm (Gamma models), per unit of input over lags, or at a value. Colours: models that use the "
+            "term. Good: smooth, alike between models.",
+        ),
     ),
     "product": FigureSpec(
         "Product: {subject}",
@@ -247,7 +287,7 @@ OVERALL: dict[str, FigureSpec] = {
     ),
     "differences": FigureSpec(
         "Paired differences between models",
-        "Held-out bits per spike (in-sample ones where nothing is held out) of the first model minus the second, "
+        "Held-out score (in-sample where nothing is held out) of the first model minus the second, "
         "one point a unit; bar: the mean over sessions of their units' medians, below it its 95 % interval where there "
         "are two sessions or more (t below ten, hierarchical bootstrap from ten on). It speaks of sessions like these, "
         "not of single units. Good: sessions that agree with one another.",
@@ -282,7 +322,14 @@ def split_name(name: str) -> tuple[str, str]:
     return family, subject
 
 
-def title_of(name: str, registry: Mapping[str, FigureSpec] = FIGURES) -> str:
-    """Return the heading of a figure."""
+def title_of(name: str, registry: Mapping[str, FigureSpec] = FIGURES, *, continuous: bool = False) -> str:
+    """Return the heading of a figure; `continuous` says whether the study's response is."""
+    return words_of(name, registry, continuous=continuous)[0]
+
+
+def words_of(name: str, registry: Mapping[str, FigureSpec] = FIGURES, *, continuous: bool = False) -> tuple[str, str]:
+    """Return the heading and the caption of a figure; `continuous` says whether the study's response is."""
     family, subject = split_name(name)
-    return registry[family].title.format(subject=subject)
+    spec = registry[family]
+    title, caption = spec.continuous if continuous and spec.continuous is not None else (spec.title, spec.caption)
+    return title.format(subject=subject), caption

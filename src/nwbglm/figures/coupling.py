@@ -30,25 +30,30 @@ def draw_coupling(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     apart, name = _distances(stores, order)
     size = float(np.clip(0.42 * (len(units) + 1) + 1.2, 4, 11))
     figure = Figure(figsize=(size + 0.8, size * len(terms)))
-    tables = []
+    tables, per = [], f"{_lower(stores.gain([subject]))} per {stores.response.one}"
     for axes, term in zip(figure.subplots(len(terms), squeeze=False)[:, 0], terms, strict=True):
         found = filters(fit, term)
         values = found.sel(sender=units).values[order][:, order]
         scales = cell_scales(values)
         _draw_cells(axes, _log_lags(found["lag"].values), values, apart, scales)
         _draw_margins(axes, stores, subject, name, order)
-        _finish(axes, figure, units[order], apart, _scale_words(term if len(terms) > 1 else "", scales, values))
+        _finish(axes, figure, units[order], apart, _scale_words(term if len(terms) > 1 else "", scales, values, per))
         table = filter_table({subject: found})
         table.insert(1, "term", term)
         tables.append(table)
     return figure, _with_distance(pd.concat(tables, ignore_index=True), stores, name)
 
 
-def _scale_words(term: str, scales: tuple[float, float], values: np.ndarray) -> str:
+def _scale_words(term: str, scales: tuple[float, float], values: np.ndarray, per: str) -> str:
     fitted = np.isfinite(values[np.eye(len(values), dtype=bool)]).any()
-    text = f"half a cell: {scales[0]:.2g} log gain per spike"
+    text = f"half a cell: {scales[0]:.2g} {per}"
     text += f"; on the diagonal {scales[1]:.2g}" if fitted else "; diagonal not fitted"
     return f"{term}\n{text}" if term else text
+
+
+def _lower(words: str) -> str:
+    """Return the name of an axis as it stands within a sentence; names of responses stay as they are."""
+    return words[0].lower() + words[1:] if words in ("Log gain", "Linear predictor", "Spikes per bin") else words
 
 
 def cell_scales(values: np.ndarray) -> tuple[float, float]:
@@ -118,8 +123,10 @@ def _draw_margins(axes: Axes, stores: Stores, model: str, tuning: str | None, or
     for rates, color in curves:
         x = np.linspace(0.08, 0.92, rates.shape[1])
         for i, rate in enumerate(rates):
-            top = np.nanmax(np.where(np.isfinite(curves[0][0][i]), curves[0][0][i], 0)) or 1.0
-            y = np.clip(rate / top, 0, 1.2) * 0.75
+            data = curves[0][0][i][np.isfinite(curves[0][0][i])]
+            low = 0.0 if stores.response.counts else data.min(initial=np.inf)
+            height = data.max(initial=0.0 if stores.response.counts else -np.inf) - low
+            y = np.clip((rate - low) / (height if np.isfinite(height) and height > 0 else 1.0), 0, 1.2) * 0.75
             lines += [np.column_stack([i + x, -0.1 - y]), np.column_stack([x - 1.1, i + 0.9 - y])]
             colors += [color, color]
     axes.add_collection(LineCollection(lines, colors=colors, linewidths=0.8))

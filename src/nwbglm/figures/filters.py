@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from nwbglm.filters import filters, tabulate
 
 from .catalogue import history_terms
-from .session import Stores
+from .session import Stores, signal_label
 from .style import FAINT, INK, QUIET, NothingToDraw, grid
 
 
@@ -33,8 +33,7 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         axes.set_title(f"unit {units[position]}")
         axes.set_ylim(limits)
     of = stores.study.terms[subject].inputs
-    units_of = first[axis].attrs["units"]
-    figure.supxlabel("Time since the input (s)" if axis == "lag" else f"{of} ({units_of})", fontsize=9)
+    figure.supxlabel("Time since the input (s)" if axis == "lag" else signal_label(of, first[axis].attrs), fontsize=9)
     gain = stores.gain(found)
     figure.supylabel(f"{gain} per unit of input" if axis == "lag" else gain, fontsize=9)
     if single:
@@ -82,8 +81,8 @@ def draw_halves(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         left.plot(part.lag, part.log_gain, label=label, **style, **weight)
     left.set(
         title=f"unit {stores.example}",
-        xlabel="Time since the unit's own spike (s)",
-        ylabel=f"{stores.gain(curves.model.unique())} per spike",
+        xlabel=f"Time since the unit's own {'spike' if stores.response.counts else 'value'} (s)",
+        ylabel=f"{stores.gain(curves.model.unique())} per {stores.response.one}",
     )
     left.legend()
     agreement = half_agreement(curves)

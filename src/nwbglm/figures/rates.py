@@ -1,4 +1,4 @@
-"""The example unit in time: signals, spikes, smoothed rate, and what the models predict."""
+"""The example unit in time: signals, spikes and smoothed rate (or a continuous response), and what models predict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .session import Stores, interrupt, segment_breaks, smooth, time_axis
+from .session import Stores, interrupt, segment_breaks, signal_label, smooth, time_axis
 from .style import FAINT, INK, QUIET, NothingToDraw
 
 ZOOMS = 3
@@ -24,6 +24,7 @@ class Traces(NamedTuple):
     label: str
     breaks: np.ndarray
     signals: dict[str, str]  # column -> axis label
+    data: str  # column
     rates: dict[str, tuple[str, str]]  # model -> (column, label)
 
 
@@ -33,7 +34,7 @@ def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     heights = [0.8] * len(traces.signals) + [1.6, 1.6]
     figure = Figure(figsize=(9, 1.15 * sum(heights) + 0.4))
     layout = figure.add_gridspec(len(heights), ZOOMS, height_ratios=heights)
-    zooms = busy_moments(traces.table.rate_data.to_numpy(), traces.breaks)
+    zooms = busy_moments(traces.table[traces.data].to_numpy(), traces.breaks)
     top = [figure.add_subplot(layout[i, :]) for i in range(len(traces.signals))]
     for axes, (column, label) in zip(top, traces.signals.items(), strict=True):
         _draw_signal(axes, traces, column, label)
@@ -44,14 +45,14 @@ def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     main.set_title(f"unit {stores.example}")
     for axes in (*top, main):
         axes.vlines(traces.x[traces.breaks], 0, 1, transform=axes.get_xaxis_transform(), color=FAINT, linewidth=0.8)
-    main.set_ylabel("Rate (Hz)")
+    main.set_ylabel(stores.response.label)
     figure.legend(*main.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     for position, (first, last) in enumerate(zooms):
         axes = figure.add_subplot(layout[-1, position])
         _draw_lines(axes, stores, traces, slice(first, last))
         main.axvspan(traces.x[first], traces.x[last - 1], color=QUIET, alpha=0.12, linewidth=0)
         axes.set_xlabel(traces.label)
-    figure.axes[-len(zooms)].set_ylabel("Rate (Hz)")
+    figure.axes[-len(zooms)].set_ylabel(stores.response.label)
     return figure, traces.table
 
 
@@ -63,31 +64,34 @@ def collect(stores: Stores, unit: int) -> Traces:
         raise NothingToDraw("The figures' window holds no bin of this session.")
     breaks = segment_breaks(rows, part.segment.values)
     settings = stores.study.figures.smooth
-    counts = part.response.sel(unit=unit).values.astype(float)
+    values, counted = part.response.sel(unit=unit).values.astype(float), stores.response.counts
+    what = "rate" if counted else "response"
 
     def smoothed(values: np.ndarray) -> np.ndarray:
-        return smooth(values, breaks, settings.std / stores.bin, settings.size_factor)
+        # a continuous response has no need of it: it is shown as it was fitted
+        return smooth(values, breaks, settings.std / stores.bin, settings.size_factor) if counted else values
 
     table = pd.DataFrame({"time": part.time.values, "segment": part.segment.values})
     signals = {}
     for name in stores.study.signals:
         table[name] = part[name].values
-        signals[name] = f"{name}\n({part[name].attrs.get('units', '')})"
-    table["spikes"] = counts
-    table["rate_data"] = smoothed(counts / stores.bin)
+        signals[name] = signal_label(name, part[name].attrs, "\n")
+    if counted:
+        table["spikes"] = values
+    table[f"{what}_data"] = smoothed(values / stores.response.per)
     rates = {}
     for model, prediction in stores.predictions.items():
         mine = prediction.sel(unit=unit)
-        table[f"rate_{model}"] = smoothed(mine.rate.values.astype(float))
-        table[f"heldout_rate_{model}"] = smoothed(mine.heldout_rate.values.astype(float))
+        table[f"{what}_{model}"] = smoothed(mine.rate.values.astype(float))
+        table[f"heldout_{what}_{model}"] = smoothed(mine.heldout_rate.values.astype(float))
         held_out = np.isfinite(mine.heldout_rate.values).any()
-        rates[model] = (f"heldout_rate_{model}", model) if held_out else (f"rate_{model}", f"{model} (in-sample)")
-    return Traces(table, *time_axis(part.time.values, breaks, stores.bin), breaks, signals, rates)
+        rates[model] = (f"heldout_{what}_{model}", model) if held_out else (f"{what}_{model}", f"{model} (in-sample)")
+    return Traces(table, *time_axis(part.time.values, breaks, stores.bin), breaks, signals, f"{what}_data", rates)
 
 
 def busy_moments(rate: np.ndarray, breaks: np.ndarray, share: float = 0.1) -> list[tuple[int, int]]:
     """Return, for each third of the window, the rows around its highest rate, within one segment."""
-    rate = np.nan_to_num(rate)
+    rate = np.where(np.isfinite(rate), rate, np.nanmin(rate) if np.isfinite(rate).any() else 0.0)
     width = max(10, int(len(rate) * share))
     ends = np.concatenate([[0], breaks, [len(rate)]])
     out = []
@@ -140,15 +144,31 @@ def _draw_lines(axes: Axes, stores: Stores, traces: Traces, part: slice) -> None
     first = part.start or 0
     breaks = traces.breaks[(traces.breaks > first) & (traces.breaks < first + len(table))] - first
     time = traces.x[part]
-    draw_line(axes, time, table.rate_data.to_numpy(), breaks, color=INK, linewidth=1.4, label="data")
+    draw_line(axes, time, table[traces.data].to_numpy(), breaks, color=INK, linewidth=1.4, label="data")
     for model, (column, label) in traces.rates.items():
         draw_line(axes, time, table[column].to_numpy(), breaks, label=label, **stores.styles[model])
-    axes.set_ylim(0, _top(table, [column for column, _ in traces.rates.values()]))
     axes.set_xlim(time[0], time[-1] + 1e-9)
+    columns = [column for column, _ in traces.rates.values()]
+    if not stores.response.counts:
+        axes.set_ylim(data_limits(table[traces.data].to_numpy(float), table[columns].to_numpy(float)))
+        return
+    axes.set_ylim(0, _top(table, columns))
     spikes = time[table.spikes.to_numpy() > 0]
     # the raster stands under the axis, so that it hides no line
     draw_ticks(axes, spikes, -0.09, -0.02, linewidth=0.5, transform=axes.get_xaxis_transform(), clip_on=False)
     axes.tick_params(axis="x", pad=9)
+
+
+def data_limits(data: np.ndarray, lines: np.ndarray) -> tuple[float, float]:
+    """Return limits that hold the data, and other lines as far as they stay within one more range of it."""
+    known = data[np.isfinite(data)]
+    if not known.size:
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    span = (high - low) or abs(high) or 1.0
+    others = np.clip(lines[np.isfinite(lines)], low - span, high + span)
+    low, high = float(others.min(initial=low)), float(others.max(initial=high))
+    return low - 0.05 * span, high + 0.05 * span
 
 
 def _top(table: pd.DataFrame, columns: list[str]) -> float:

@@ -13,7 +13,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from nwbglm import response
 from nwbglm.binning.smoothing import smooth as smooth_bins
+from nwbglm.response import Facts
 from nwbglm.study import OBSERVATION_MODELS, Study
 
 from .catalogue import FIGURES, split_name
@@ -75,7 +77,10 @@ class Stores:
 
     @cached_property
     def example(self) -> int:
-        """The unit of figures that show one: the study's, or the first by preferred value, or the busiest."""
+        """The unit of figures that show one: the study's, or the first by preferred value, or the busiest.
+
+        Of a continuous response that is the one that varies most.
+        """
         units = self.binned.unit.values
         if not units.size:
             raise NothingToDraw("No unit of this session passed the selection.")
@@ -85,7 +90,18 @@ class Stores:
         for name in self.study.tuning:
             if self.circular(name) and "tuning" in self.single:
                 return int(units[np.argsort(self.tuning[f"preferred_{name}"].values, kind="stable")[0]])
-        return int(units[np.argmax(self.binned.response.sum("time").values)])
+        values = self.binned.response
+        busy = values.sum("time") if self.response.counts else values.std("time").fillna(0.0)
+        return int(units[np.argmax(busy.values)])
+
+    @cached_property
+    def response(self) -> Facts:
+        """What the units do: counts, or a continuous response, with its words for axes."""
+        known = [self.single[kind] for kind in ("binned", "tuning") if kind in self.single]
+        for store in (*known, *self.predictions.values(), *self.fits.values()):
+            if "response" in store or "response" in store.attrs:
+                return response.of(store)
+        return response.of(xr.Dataset(attrs={"bin": self.study.bin}))
 
     def circular(self, tuning: str) -> bool:
         """Whether a tuning is to a circular signal."""
@@ -99,9 +115,12 @@ class Stores:
         return period
 
     def gain(self, models: Iterable[str]) -> str:
-        """Name what a filter of these models adds to: the log rate, or another link's linear predictor."""
+        """Name what a filter of these models adds to: the log rate, the response itself, or a linear predictor."""
         used = {self.study.fit.of_model(self.study.models[model]).observations for model in models}
-        return "Log gain" if {OBSERVATION_MODELS[name].link for name in used} <= {"log"} else "Linear predictor"
+        links = {OBSERVATION_MODELS[name].link for name in used}
+        if links <= {"identity"}:
+            return "Spikes per bin" if self.response.counts else self.response.label
+        return "Log gain" if links <= {"log"} else "Linear predictor"
 
     def order(self, tuning: str | None = None) -> np.ndarray:
         """Return the units' positions sorted by preferred value of a tuning (the first circular one by default)."""
@@ -178,6 +197,12 @@ def draw_session(
             return getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(stores, subject)
         except NothingToDraw as reason:
             return say(str(reason))
+
+
+def signal_label(name: str, attrs: Mapping[str, Any], between: str = " ") -> str:
+    """Return what an axis of a signal is called: its name, and its units where it has any."""
+    units = response.plain_unit(str(attrs.get("units", "")))
+    return f"{name}{between}({units})" if units else name
 
 
 def segment_breaks(rows: np.ndarray, segment: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from nwbglm.filters import Table, tables_of_features
 
-from .session import Stores
+from .session import Stores, signal_label
 from .style import COLORS, FAINT, INK, NothingToDraw, grid
 
 FEW = 12  # up to so many features are drawn as lines, more as an image
@@ -69,9 +69,10 @@ def draw_features(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     source, label = _input(stores, subject, store)
     past, ahead = (round(float(store.attrs.get(key, 0.0)) / stores.bin) for key in ("window", "ahead"))
     counts = stores.binned.response.sel(unit=stores.example).values[store.row.values]
-    moments = find_moments(counts, store, past + ahead)
+    moments = (find_moments if stores.response.counts else find_rises)(counts, store, past + ahead)
     if not moments:
-        raise NothingToDraw(f"The example unit {stores.example} has no spike with full features of {subject}.")
+        what = "spike" if stores.response.counts else "value"
+        raise NothingToDraw(f"The example unit {stores.example} has no {what} with full features of {subject}.")
     figure = Figure(figsize=(9, 4.6))
     axes = figure.subplots(2, len(moments), squeeze=False, height_ratios=[1, 2], sharex="col")
     parts = []
@@ -99,9 +100,9 @@ def _columns(store: xr.Dataset, unit: str | None) -> np.ndarray:
 def _input(stores: Stores, subject: str, store: xr.Dataset) -> tuple[np.ndarray, str]:
     term = stores.study.terms[subject]
     if term.of_spikes:
-        return stores.binned.response.sel(unit=stores.example).values.astype(float), "Spikes per bin"
+        return stores.binned.response.sel(unit=stores.example).values.astype(float), stores.response.input_label
     signal = term.signals[0]
-    return stores.binned[signal].values, f"{signal} ({stores.binned[signal].attrs.get('units', '')})"
+    return stores.binned[signal].values, signal_label(signal, stores.binned[signal].attrs)
 
 
 def find_moments(counts: np.ndarray, store: xr.Dataset, window: int) -> dict[str, tuple[int, int]]:
@@ -121,14 +122,7 @@ def find_moments(counts: np.ndarray, store: xr.Dataset, window: int) -> dict[str
     dict
         First and last position by title: the spike after the longest silence, and the stretch with the most spikes.
     """
-    length = int(2.5 * window) + 1
-    rows = store.row.values
-    if len(rows) <= length:
-        length = len(rows)
-    whole = (rows[length - 1 :] - rows[: len(rows) - length + 1] == length - 1) & store.valid.values[
-        : len(rows) - length + 1
-    ]
-    starts = np.flatnonzero(whole)
+    length, starts, whole = _whole_stretches(store, window)
     spikes = np.flatnonzero(counts > 0)
     if not starts.size or not spikes.size:
         return {}
@@ -143,6 +137,38 @@ def find_moments(counts: np.ndarray, store: xr.Dataset, window: int) -> dict[str
             break
     moments["busiest stretch"] = (busy, busy + length)
     return moments
+
+
+def find_rises(values: np.ndarray, store: xr.Dataset, window: int) -> dict[str, tuple[int, int]]:
+    """Find the stretches that the features figure shows of a continuous response (see `find_moments`).
+
+    Returns
+    -------
+    dict
+        First and last position by title: around the largest value, and the stretch that varies most.
+    """
+    length, starts, _ = _whole_stretches(store, window)
+    known = np.where(np.isfinite(values), values, np.nanmin(values) if np.isfinite(values).any() else 0.0)
+    if not starts.size or not np.ptp(known):
+        return {}
+    centred = known - known.mean()
+    sums, squares = (np.concatenate([[0.0], np.cumsum(part)]) for part in (centred, centred**2))
+    spread = (squares[starts + length] - squares[starts]) - (sums[starts + length] - sums[starts]) ** 2 / length
+    peak = int(starts[np.argmin(np.abs(starts + length // 2 - int(np.argmax(known))))])
+    busy = int(starts[np.argmax(spread)])
+    return {"around the largest value": (peak, peak + length), "where it varies most": (busy, busy + length)}
+
+
+def _whole_stretches(store: xr.Dataset, window: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return the length of a stretch in rows, the rows where one can begin, and whether each row is such a one."""
+    length = int(2.5 * window) + 1
+    rows = store.row.values
+    if len(rows) <= length:
+        length = len(rows)
+    whole = (rows[length - 1 :] - rows[: len(rows) - length + 1] == length - 1) & store.valid.values[
+        : len(rows) - length + 1
+    ]
+    return length, np.flatnonzero(whole), whole
 
 
 def _draw_input(axes: Axes, time: np.ndarray, values: np.ndarray, window: tuple[int, int], title: str) -> None:

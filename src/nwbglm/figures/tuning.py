@@ -8,7 +8,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .session import Stores
+from .rates import data_limits
+from .session import Stores, signal_label
 from .style import FAINT, INK, NothingToDraw, grid
 
 
@@ -57,8 +58,11 @@ def _draw_unit(axes: Axes, stores: Stores, curve: pd.DataFrame) -> None:
             axes.plot(curve.value, held_out, label=model, **stores.styles[model])
         elif in_sample is not None:
             axes.plot(curve.value, in_sample, label=f"{model} (in-sample)", **stores.styles[model])
-    top = _highest(curve)
-    axes.set_ylim(0, 1.1 * top)
+    if stores.response.counts:
+        axes.set_ylim(0, 1.1 * _highest(curve))
+    else:
+        models = [column for column in curve if column.startswith(("rate_", "heldout_rate_"))]
+        axes.set_ylim(data_limits(curve.rate.to_numpy(), curve[["low", "high", *models]].to_numpy(float)))
 
 
 def _highest(curve: pd.DataFrame) -> float:
@@ -86,15 +90,13 @@ def mark_circle(axes: Axes, attrs: dict) -> None:
 
 def value_label(stores: Stores, subject: str) -> str:
     """Return the axis label of a tuning's value: the signal and its units."""
-    units = stores.tuning[f"value_{subject}"].attrs.get("units", "")
-    signal = stores.study.tuning[subject].of
-    return f"{signal} ({units})" if units else signal
+    return signal_label(stores.study.tuning[subject].of, stores.tuning[f"value_{subject}"].attrs)
 
 
 def _label_outside(figure: Figure, panels: list[Axes], stores: Stores, subject: str) -> None:
     on = stores.tuning[f"rate_{subject}"].attrs.get("sampled_on", "bins")
     figure.supxlabel(f"{value_label(stores, subject)}, data sampled on {on}", fontsize=9)
-    figure.supylabel("Rate (Hz)", fontsize=9)
+    figure.supylabel(stores.response.label, fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     if len(panels) == 1:
         panels[0].legend(handles, labels, loc="upper left")
@@ -110,12 +112,11 @@ def draw_map(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     x, y = (rate[f"{axis}_{subject}"].values for axis in "xy")
     figure, panels = grid(rate.sizes["unit"], 5, width=9, height=1.9)
     for axes, unit, values in zip(panels, rate.unit.values, rate.values, strict=True):
-        axes.pcolormesh(x, y, values.T, cmap="Greys", vmin=0, shading="nearest", rasterized=True)
+        low = 0 if stores.response.counts else None
+        axes.pcolormesh(x, y, values.T, cmap="Greys", vmin=low, shading="nearest", rasterized=True)
         top = np.nanmax(values) if np.isfinite(values).any() else np.nan
-        axes.set_title(f"unit {unit} · {top:.3g} Hz")
-    names = [
-        f"{name} ({rate[f'{axis}_{subject}'].attrs.get('units', '')})" for name, axis in _map_axes(stores, subject)
-    ]
+        axes.set_title(f"unit {unit} · {top:.3g} {stores.response.rate_units}".rstrip())
+    names = [signal_label(name, rate[f"{axis}_{subject}"].attrs) for name, axis in _map_axes(stores, subject)]
     figure.supxlabel(names[0], fontsize=9)
     figure.supylabel(names[1], fontsize=9)
     occupancy = xr.broadcast(stores.tuning[f"map_occupancy_{subject}"], rate)[0].transpose(*rate.dims)

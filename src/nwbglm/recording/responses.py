@@ -20,11 +20,11 @@ from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
 from nwbglm.recording.sweeps import SIDES
 from nwbglm.recording.tables import Table
+from nwbglm.response import plain_unit
 from nwbglm.study.responses import Response
 
 LISTED = 12
 """Series that a message names."""
-NO_UNIT = ("", "n.a.", "na", "n/a", "none", "unknown", "a.u.", "no unit", "arbitrary")
 
 
 class Place(NamedTuple):
@@ -74,8 +74,7 @@ class Responders:
     @property
     def units(self) -> str:
         """Units of the values, empty where the file says that they have none."""
-        unit = self.settings.units or self.series[0].unit
-        return "" if unit.strip().lower() in NO_UNIT else unit
+        return plain_unit(self.settings.units or self.series[0].unit)
 
     @cached_property
     def places(self) -> tuple[Place, ...]:

@@ -14,10 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from nwbglm.comparison import POOLED, ROUNDING, headline, primary, summarise_models, summarise_pairs, unpaired
-from nwbglm.figures import FIGURES, OVERALL, figures_of, overall_figures_of, split_name, title_of
+from nwbglm.figures import FIGURES, OVERALL, figures_of, overall_figures_of, words_of
 from nwbglm.figures.catalogue import FigureSpec
 from nwbglm.figures.style import csv_text
-from nwbglm.scores import SCORES, Score, by_name
+from nwbglm.scores import PROBABILITY, SCORES, Score, by_name
 from nwbglm.study import Study, read_study
 
 from . import paths
@@ -124,7 +124,8 @@ class _Pages:
     def index(self, overall: Mapping[str, tuple[str, str]], recovered: pd.DataFrame) -> str:
         scores, pairs, fits = (self.tables[name] for name in ("scores", "pairs", "fits"))
         drawn = [
-            _drawn(name, overall[name], OVERALL, paths.overall_table(name)) for name in overall_figures_of(self.study)
+            _drawn(name, overall[name], OVERALL, paths.overall_table(name), continuous=self.continuous)
+            for name in overall_figures_of(self.study)
         ]
         return self._render(
             "index.html.j2",
@@ -176,13 +177,18 @@ class _Pages:
     def _findings(self, recording: str) -> Sequence[Mapping[str, Any]]:
         return self.audits.get(recording, {}).get("findings", [])
 
+    @property
+    def continuous(self) -> bool:
+        """Whether the study explains a continuous response."""
+        return self.study.response is not None
+
     def session(self, session: str, drawn: Mapping[str, tuple[str, str]]) -> str:
         tables = self.tables
         reason = _reason(tables["sessions"], session)
         units = tables["units"]
         mine = {name: _of_session(tables[name], session) for name in ("scores", "fits", "units")}
         figures = [
-            _drawn(name, drawn[name], FIGURES, f"../{paths.session_table(session, name)}")
+            _drawn(name, drawn[name], FIGURES, f"../{paths.session_table(session, name)}", continuous=self.continuous)
             for name in figures_of(self.study)
             if name in drawn
         ]
@@ -226,10 +232,12 @@ def _reason(sessions: pd.DataFrame, session: str) -> str:
     return "" if bool(mine.included.iloc[0]) else str(mine.reason.iloc[0])
 
 
-def _drawn(name: str, texts: tuple[str, str], registry: Mapping[str, FigureSpec], table: str) -> Drawn:
-    title = title_of(name, registry)
+def _drawn(
+    name: str, texts: tuple[str, str], registry: Mapping[str, FigureSpec], table: str, *, continuous: bool
+) -> Drawn:
+    title, caption = words_of(name, registry, continuous=continuous)
     svg = inline_svg(texts[0], prefix=name, label=title)
-    return Drawn(name, title, registry[split_name(name)[0]].caption, svg, table)
+    return Drawn(name, title, caption, svg, table)
 
 
 # ------------------------------------------------------------------------------------------------ what tables show
@@ -405,7 +413,7 @@ def trouble_rows(scores: pd.DataFrame) -> pd.DataFrame:
     if not len(scores):
         return scores
     rows = scores[(scores.fold == POOLED) | (scores.kind == "test")]
-    score = primary(rows)
+    score, counted = primary(rows), (rows.measure == PROBABILITY).any()
     rows = rows[(rows.status != "ok") | ((rows.at_edge | rows.at_bound) & (rows.kind == "in-sample"))]
     return pd.DataFrame(
         {
@@ -416,7 +424,7 @@ def trouble_rows(scores: pd.DataFrame) -> pd.DataFrame:
             "status": rows.status,
             "strength at the path's edge": rows.at_edge.map({True: "yes", False: ""}),
             "dispersion on its bound": rows.at_bound.map({True: "yes", False: ""}),
-            "spikes": rows.spikes,
+            **({"spikes": rows.spikes} if counted else {}),
             score.label: rows[score.name],
         }
     )
@@ -488,6 +496,14 @@ def taken_lines(audit: Mapping[str, Any]) -> list[str]:
     for purpose, epochs in audit.get("takes", {}).get("epochs", {}).items():
         labels = f" ({', '.join(map(str, epochs['labels']))})" if epochs.get("labels") else ""
         lines.append(f"Epochs '{purpose}': {epochs['intervals']} intervals, {number(epochs['seconds'])} s{labels}.")
+    response = audit.get("takes", {}).get("response")
+    if response:
+        units = f" ({response['units']})" if response["units"] else ""
+        lines.append(f"Response: {response['name']}{units} of {response['source']}.")
+        lines.append(
+            f"Units taken ({response['selected']} of {response['of']}): {', '.join(map(str, response['ids']))}."
+        )
+        return lines
     every = audit.get("contents", {}).get("units", {}).get("ids", [])
     chosen = audit.get("takes", {}).get("units", {}).get("ids", [])
     if chosen:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from nwbglm.scores import SCORES
 from nwbglm.study import OBSERVATION_MODELS, EpochSelection, Folds, Signal, Study
 from nwbglm.study.data import Blank
-from nwbglm.study.terms import ALL_SPIKES, OWN_SPIKES, Factor, Term
+from nwbglm.study.terms import Factor, Term
 
 INPUTS = {
-    OWN_SPIKES: "the unit's own spikes",
-    ALL_SPIKES: "the spikes of all analysed units, its own included",
-    "other spikes": "the spikes of all other analysed units",
+    "own": "the unit's own {}",
+    "all": "the {} of all analysed units, its own included",
+    "other": "the {} of all other analysed units",
 }
 
 
@@ -37,7 +37,7 @@ def _data(study: Study) -> str:
         f"were fitted as one session, '{name}'. "
         for name, join in study.join.items()
     )
-    text += f"Spikes were counted in bins of {duration(study.bin)}"
+    text += _response(study)
     chosen = [f"where {study.units.where}" if study.units.where else "", _ids(study.units.ids)]
     chosen = [part for part in chosen if part]
     text += f", for units {' and '.join(chosen)}." if chosen else ", for all units."
@@ -51,12 +51,29 @@ def _data(study: Study) -> str:
         text += f" Bins observed for less than {study.min_exposure:g} of their width were left out."
     for name, signal in study.signals.items():
         text += f" The signal '{name}' is {_signal(signal)}."
+    what = "rate" if study.response is None else "mean response"
     for name, tuning in study.tuning.items():
         where = "at the signal's own samples" if tuning.at == "samples" else "on the study's bins"
-        text += f" Tuning '{name}': rate by {tuning.of} in {tuning.bins} bins, {where}, over '{tuning.epochs}'."
+        text += f" Tuning '{name}': {what} by {tuning.of} in {tuning.bins} bins, {where}, over '{tuning.epochs}'."
     for name, entry in study.maps.items():
-        text += f" Map '{name}': rate by {' and '.join(entry.of)}, over '{entry.epochs}'."
+        text += f" Map '{name}': {what} by {' and '.join(entry.of)}, over '{entry.epochs}'."
     return text
+
+
+def _response(study: Study) -> str:
+    """Say what is explained, and how it comes to the bins."""
+    response = study.response
+    if response is None:
+        return f"Spikes were counted in bins of {duration(study.bin)}"
+    brought = {
+        "mean": f"averaged in bins of {duration(study.bin)}",
+        "interpolate": f"interpolated at the centres of bins of {duration(study.bin)}",
+        "hold": f"taken from the last sample before the centres of bins of {duration(study.bin)}",
+        "samples": f"taken sample by sample (nominally {duration(study.bin)} apart; a gap ends a stretch)",
+    }[response.resample]
+    name = f" ({response.name})" if response.name else ""
+    units = f", in {response.units}" if response.units else ""
+    return f"The response is continuous: {response.source}{name}{units}, one unit a column or series, {brought}"
 
 
 def _ids(ids: tuple[int, ...] | None) -> str:
@@ -124,7 +141,7 @@ def describe_term(term: Term) -> str:
 
 def _factor(factor: Factor) -> str:
     words = factor.basis.settings.describe()
-    source = INPUTS.get(factor.of, factor.of)
+    source = INPUTS[factor.senders].format(factor.of.split()[1]) if factor.senders else factor.of
     if not factor.basis.window:
         return f"{source} now, through {words}"
     place = {"causal": "the last", "anticausal": "the next", "acausal": "the surrounding"}[factor.basis.direction]
@@ -132,13 +149,17 @@ def _factor(factor: Factor) -> str:
 
 
 def _models(study: Study) -> str:
+    constant = "a constant rate" if study.response is None else "a constant"
     terms = "; ".join(f"'{name}': {describe_term(study.terms[name])}" for name in study.used_terms)
     models = "; ".join(
-        f"'{name}': {' + '.join(model.terms) if model.terms else 'a constant rate'}"
-        for name, model in study.models.items()
+        f"'{name}': {' + '.join(model.terms) if model.terms else constant}" for name, model in study.models.items()
     )
-    text = "Each model predicts the log (or other link, see below) of a unit's expected count in a bin as an intercept "
-    text += "plus the sum of its terms. "
+    links = {OBSERVATION_MODELS[study.fit.of_model(model).observations].link for model in study.models.values()}
+    of = "expected count" if study.response is None else "expected response"
+    through = (
+        "" if links == {"identity"} else "log of the " if links == {"log"} else "log (or other link, see below) of the "
+    )
+    text = f"Each model predicts the {through}{of} of a unit in a bin as an intercept plus the sum of its terms. "
     return text + (f"Terms: {terms}. " if terms else "") + f"Models: {models}."
 
 

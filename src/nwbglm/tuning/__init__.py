@@ -76,7 +76,7 @@ def tune_units(binned: xr.Dataset, settings: DataSettings, recordings: Sequence[
     curves = [_tune(name, tuning, binned, settings, recordings) for name, tuning in settings.tuning.items()]
     maps = [_map(name, entry, binned) for name, entry in settings.maps.items()]
     merged = xr.merge([labels, *curves, *maps], combine_attrs="drop_conflicts", compat="override", join="exact")
-    return merged.assign_attrs(session=binned.attrs.get("session", ""))
+    return merged.assign_attrs(session=binned.attrs.get("session", ""), **response.carried(binned))
 
 
 def _tune(
