@@ -53,8 +53,9 @@ def take_response(
     lowest = np.nanmin(values) if np.isfinite(values).any() else np.nan
     if lowest <= 0:
         below = int((np.nanmin(np.where(np.isfinite(values), values, np.inf), axis=0) <= 0).sum())
-        seen = f"{below} of {len(rows)} units have values of 0 or below (down to {lowest:.4g} {columns.units.units})"
-        yield Finding("response-not-positive", "pass", "response", seen.rstrip(), "Gaussian models only, not Gamma")
+        least = f"{lowest:.4g} {columns.units.units}".rstrip()
+        seen = f"{below} of {len(rows)} units have values of 0 or below (down to {least})"
+        yield Finding("response-not-positive", "pass", "response", seen, "Gaussian models only, not Gamma")
 
 
 def _empty(values: np.ndarray, ids: np.ndarray, columns: ResponseColumns) -> Iterator[Finding]:

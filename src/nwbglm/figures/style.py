@@ -119,11 +119,13 @@ def save(
 def robust_limits(values: np.ndarray) -> tuple[float, float]:
     """Return limits for an axis of scores (bits per spike, pseudo-R2): one diverging fit must not flatten the others.
 
-    The limits hold all values up to three times the size that a quarter of them exceed, at least 1 and at most 10:
-    honest scores are of the order of 1, while a diverging fit has been seen to reach -5e35.
+    The limits hold all values up to three times the median size (of what is not 0), at least 1 and at most 10: honest
+    scores are of the order of 1, while a diverging fit has been seen to reach -5e35.
     """
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 0.0
-    reach = float(np.clip(3 * np.quantile(np.abs(finite), 0.75), 1.0, 10.0))
+    sizes = np.abs(finite)
+    sizes = sizes[sizes > 1e-2] if (sizes > 1e-2).any() else sizes
+    reach = float(np.clip(3 * np.median(sizes), 1.0, 10.0))
     return float(max(finite.min(), -reach)), float(min(finite.max(), reach))
