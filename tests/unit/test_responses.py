@@ -21,6 +21,7 @@ from nwbglm.study import DataSettings, read_study
 from nwbglm.tuning import tune_units
 from nwbglm.tuning.curves import mean_limits
 
+
 def settings(**more) -> DataSettings:
     plain = {"bin": "100 ms", "epochs": {"use": {"intervals": [["0 s", "60 s"]]}}, "response": "dff"}
     return DataSettings.model_validate(plain | more)
@@ -111,7 +112,9 @@ def test_units_are_chosen_by_what_the_file_and_the_bins_say(tmp_path):
     assert kept["unit"].values.tolist() == [2]
     with pytest.raises(StudyError, match="known here: .*mean.*sd"):
         binned(path, response="acquisition/roi_*", units={"where": "rate > 1"})
-    with pytest.raises(RecordingError, match=r"no series matches[\s\S]*known here: acquisition/roi_1, acquisition/roi_10"):
+    with pytest.raises(
+        RecordingError, match=r"no series matches[\s\S]*known here: acquisition/roi_1, acquisition/roi_10"
+    ):
         binned(path, response="acquisition/Activity_*")
     with pytest.raises(RecordingError, match=r"the file has no units[\s\S]*response: acquisition/roi"):
         binned(path, response=None)

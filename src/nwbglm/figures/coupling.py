@@ -53,7 +53,7 @@ def _scale_words(term: str, scales: tuple[float, float], values: np.ndarray, per
 
 def _lower(words: str) -> str:
     """Return the name of an axis as it stands within a sentence; names of responses stay as they are."""
-    return words[0].lower() + words[1:] if words in ("Log gain", "Linear predictor", "Spikes per bin") else words
+    return words[0].lower() + words[1:] if words in ("Log gain", "Linear predictor") else words
 
 
 def cell_scales(values: np.ndarray) -> tuple[float, float]:

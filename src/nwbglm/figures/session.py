@@ -118,8 +118,8 @@ class Stores:
         """Name what a filter of these models adds to: the log rate, the response itself, or a linear predictor."""
         used = {self.study.fit.of_model(self.study.models[model]).observations for model in models}
         links = {OBSERVATION_MODELS[name].link for name in used}
-        if links <= {"identity"}:
-            return "Spikes per bin" if self.response.counts else self.response.label
+        if links <= {"identity"} and not self.response.counts:
+            return self.response.label
         return "Log gain" if links <= {"log"} else "Linear predictor"
 
     def order(self, tuning: str | None = None) -> np.ndarray:
