@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
+from nwbglm import limits
 from nwbglm.basis import Kernel
 
-GATHERED_BYTES = 32 * 2**20
 EVENT_ROWS = 16384  # rows to which events are added at once, so that they stay in cache
 
 
@@ -41,7 +41,7 @@ def convolve(values: np.ndarray, kernel: Kernel, rows: np.ndarray) -> Iterator[t
     padded = _pad(values, kernel, block)
     block_of_row = rows // block
     blocks = block_of_row[np.flatnonzero(np.diff(block_of_row, prepend=-1))]
-    at_once = max(1, GATHERED_BYTES // (8 * inputs * max(reach, block * count)))
+    at_once = max(1, limits.GATHERED_BYTES // (8 * inputs * max(reach, block * count)))
     for first in range(0, len(blocks), at_once):
         chunk = blocks[first : first + at_once]
         start, stop = np.searchsorted(block_of_row, [chunk[0], chunk[-1] + 1])

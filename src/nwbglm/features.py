@@ -17,16 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from xarray.core import indexing
 
 from nwbglm import basis as bases
 from nwbglm.errors import ProblemError
 from nwbglm.filters import Table, put_in_features
-from nwbglm.making import Lagged, Lazy, Maker, Product, Valued
+from nwbglm.making import Lagged, Maker, Product, Valued, lazy_features
 from nwbglm.study import Factor, Term
 
 FITTED = ("fit", "train", "test")
-IN_MEMORY = 256 * 2**20  # bytes of features above which they are made one input at a time, when asked for
 MIXING = ("mean", "interpolate", "boxcar")
 """Ways to the bins that may mix labels."""
 MOST_LABELS = 12
@@ -163,14 +161,6 @@ def remake(store: xr.Dataset, binned: xr.Dataset) -> Maker:
     return functools.reduce(Product, makers)
 
 
-def _values(maker: Maker, rows: np.ndarray) -> np.ndarray | indexing.LazilyIndexedArray:
-    """Return features (rows, inputs x functions), or where they are large what makes them when they are asked for."""
-    lazy = Lazy(maker, rows)
-    if lazy.shape[0] * lazy.shape[1] * lazy.dtype.itemsize > IN_MEMORY:
-        return indexing.LazilyIndexedArray(lazy)
-    return np.concatenate([maker.make([column], rows) for column in range(len(maker.inputs))], axis=1)
-
-
 def _refuse_unusable(valid: np.ndarray, binned: xr.Dataset, term: Term, name: str) -> None:
     """Raise `ProblemError` where no row at all has the term's features."""
     usable = valid.any(axis=1) if term.own else valid.all(axis=1)
@@ -208,7 +198,7 @@ def _label(
     valid = input_valid.any(axis=1) if own else input_valid.all(axis=1)
     dataset = xr.Dataset(
         {
-            "features": (("time", "feature"), _values(maker, rows)),
+            "features": lazy_features(maker, rows).variable(("time", "feature")),
             "valid": ("time", valid),
             "row": ("time", rows.astype(np.int64)),
         },

@@ -12,15 +12,14 @@ from typing import Protocol
 
 import numpy as np
 import xarray as xr
-from xarray.backends.common import BackendArray
-from xarray.core import indexing
 
 from nwbglm import basis as bases
+from nwbglm import limits
 from nwbglm.convolution import add_events, block_rows, convolve, window_validity
+from nwbglm.lazy import HeldRows, LazyMatrix
 from nwbglm.response import of_counts
 from nwbglm.study import Factor
 
-PIECE = 65536  # rows that are read, or whose functions are evaluated, at once
 RARE = 1 / 8  # share of bins with a spike below which adding kernels up is faster than products
 
 
@@ -108,14 +107,14 @@ class Lagged:
         if not self.of_spikes or copies or not of_counts(self.binned):
             return [convolve] * len(self.inputs)
         spikes = sum(
-            np.count_nonzero(self.binned["response"][start : start + PIECE].values, axis=0)
-            for start in range(0, bins, PIECE)
+            np.count_nonzero(self.binned["response"][start : start + limits.PIECE_ROWS].values, axis=0)
+            for start in range(0, bins, limits.PIECE_ROWS)
         )
         return [add_events if few else convolve for few in spikes < RARE * bins]
 
     @functools.cached_property
-    def _read(self) -> dict[str, _Stretches]:
-        return {name: _Stretches(self.binned[name]) for name in ("response", "exposure") if name in self.binned}
+    def _read(self) -> dict[str, HeldRows]:
+        return {name: HeldRows(self.binned[name]) for name in ("response", "exposure") if name in self.binned}
 
     @functools.cached_property
     def _segment(self) -> np.ndarray:
@@ -132,32 +131,14 @@ class Lagged:
         if not self.of_spikes:
             signal = np.asarray(self.binned[self.factor.of][stretch].values, dtype=float)[:, None]
             return signal, np.isnan(signal)
-        counts = self._read["response"](stretch, columns)
+        counts = self._read["response"].stretch(stretch, np.asarray(columns))
         if "exposure" not in self._read:
             return counts, None
-        return counts, self._read["exposure"](stretch, columns) == 0
+        return counts, self._read["exposure"].stretch(stretch, np.asarray(columns)) == 0
 
     def _known(self, missing: np.ndarray, stretch: slice) -> np.ndarray:
         """Return where the whole window is known, for one input that is `missing` (bins, 1) somewhere: (bins,)."""
         return window_validity(missing, self._segment[stretch], self.kernel.first, self.kernel.last)[:, 0]
-
-
-class _Stretches:
-    """Stretches of a variable (time, unit), read in whole pieces of which the last are held for the next stretch."""
-
-    def __init__(self, variable: xr.DataArray):
-        self.variable, self.columns = variable, np.zeros(0, int)
-        self.start, self.held = 0, np.zeros((0, 0))
-
-    def __call__(self, stretch: slice, columns: Sequence[int]) -> np.ndarray:
-        """Return some columns over a stretch of bins."""
-        if stretch.stop - stretch.start > 4 * PIECE:
-            return self.variable[stretch, list(columns)].values
-        inside = self.start <= stretch.start and stretch.stop <= self.start + len(self.held)
-        if not (inside and np.array_equal(columns, self.columns)):
-            self.start, self.columns = stretch.start // PIECE * PIECE, np.array(columns)
-            self.held = self.variable[self.start : -(-stretch.stop // PIECE) * PIECE, self.columns].values
-        return self.held[stretch.start - self.start : stretch.stop - self.start]
 
 
 class Valued:
@@ -198,8 +179,8 @@ class Valued:
         return valid
 
     def _pieces(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        for start in range(0, len(rows), PIECE):
-            here = rows[start : start + PIECE]
+        for start in range(0, len(rows), limits.PIECE_ROWS):
+            here = rows[start : start + limits.PIECE_ROWS]
             series = np.asarray(self.signal[here[0] : here[-1] + 1].values, dtype=float)
             yield slice(start, start + len(here)), self.evaluate(series[here - here[0]])
 
@@ -227,29 +208,22 @@ class Product:
         return self.left.valid(rows) & self.right.valid(rows)
 
 
-class Lazy(BackendArray):
-    """The features of a maker (rows, features), made when they are asked for.
+def lazy_features(maker: Maker, rows: np.ndarray) -> LazyMatrix:
+    """Return the features of a maker (rows, features), input-major, made when they are asked for.
 
     Parameters
     ----------
     maker
-        Makes them, input-major.
+        Makes them.
     rows
         Which bins are its rows.
     """
 
-    def __init__(self, maker: Maker, rows: np.ndarray):
-        self.maker, self.rows = maker, rows
-        self.shape, self.dtype = (len(rows), len(maker.inputs) * maker.count), np.dtype(np.float32)
+    def make(some: np.ndarray, features: np.ndarray) -> np.ndarray:
+        made = np.empty((len(some), len(features)), np.float32)
+        for column in np.unique(features // maker.count):
+            mine = features // maker.count == column
+            made[:, mine] = maker.make([column], rows[some])[:, features[mine] % maker.count]
+        return made
 
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
-
-    def _read(self, key: tuple) -> np.ndarray:
-        rows, features = (np.arange(size)[part] for size, part in zip(self.shape, key, strict=True))
-        wanted, count = np.atleast_1d(features), self.maker.count
-        made = np.empty((np.size(rows), len(wanted)), dtype=np.float32)
-        for column in np.unique(wanted // count):
-            mine = wanted // count == column
-            made[:, mine] = self.maker.make([column], np.atleast_1d(self.rows[rows]))[:, wanted[mine] % count]
-        return made.reshape(np.shape(rows) + np.shape(features))
+    return LazyMatrix((len(rows), len(maker.inputs) * maker.count), np.float32, make)

@@ -10,7 +10,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 from pynwb.epoch import TimeIntervals
 
-from nwbglm import binning, store
+from nwbglm import limits, store
 from nwbglm.binning import Grid, bin_recording, count_in_bins, resample, smooth
 from nwbglm.binning.exposure import exposure
 from nwbglm.binning.grid import coverage
@@ -469,7 +469,7 @@ def test_large_counts_are_made_piece_by_piece(tmp_path, monkeypatch):
 
     path = built(tmp_path / "a.nwb", fill)
     whole = binned(path).response
-    monkeypatch.setattr(binning.counts, "IN_MEMORY", 10)
+    monkeypatch.setattr(limits, "WHOLE_BYTES", 10)
     with open_recording(path, session="s") as recording:
         lazy = bin_recording(recording, settings()).response
     assert not lazy.variable._in_memory
@@ -496,9 +496,9 @@ def test_counts_that_are_made_as_they_are_written_come_back_whole(tmp_path, monk
         add_units(file, [np.arange(0.05, 10, 0.07), np.arange(0.05, 5, 0.1)])
 
     path = built(tmp_path / "a.nwb", fill)
-    monkeypatch.setattr(binning.counts, "IN_MEMORY", 10)
+    monkeypatch.setattr(limits, "WHOLE_BYTES", 10)
     for name, least in [("STREAM_BYTES", 10), ("PIECE_BYTES", 500), ("CHUNK_BYTES", 100)]:
-        monkeypatch.setattr(store.writing, name, least)
+        monkeypatch.setattr(limits, name, least)
     with open_recording(path, session="s") as recording:
         store.write(bin_recording(recording, settings()), tmp_path / "b.zarr.zip", "binned")
     monkeypatch.undo()

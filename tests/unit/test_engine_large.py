@@ -7,8 +7,7 @@ import zarr
 from engine_problems import blocks, poisson_objective, population
 from jax.experimental.compilation_cache import compilation_cache
 
-from nwbglm.engine import cache
-from nwbglm.engine.data import panels
+from nwbglm.engine import cache, limits
 from nwbglm.engine.fit import Status, fit_splits
 from nwbglm.engine.observations import GAUSSIAN, POISSON_SOFTPLUS
 from nwbglm.engine.penalties import GroupLasso, Lasso, NoPenalty, Ridge
@@ -57,7 +56,7 @@ PROBLEMS = {
 @pytest.mark.parametrize("room", ["as given", "for each pass"])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_however_much_memory_there_is_the_fits_are_the_same(monkeypatch, name, room):
-    monkeypatch.setattr(panels, "SCANNED_BYTES", 100_000)
+    monkeypatch.setattr(limits, "SCANNED_BYTES", 100_000)
     X, y = population(rows=5000, features=40, units=3)
     X, y = (X + 20).astype(np.float32), y.astype(np.uint8)
     train, test = blocks(len(X), 3)
@@ -91,7 +90,7 @@ def test_a_panel_is_made_once_for_all_columns_of_a_pass():
 
 
 def test_separable_data_larger_than_memory_are_named(monkeypatch):
-    monkeypatch.setattr(panels, "SCANNED_BYTES", 10_000)
+    monkeypatch.setattr(limits, "SCANNED_BYTES", 10_000)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 3))
     X[:, 0] = rng.random(4000) < 0.2

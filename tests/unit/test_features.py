@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_sessions import binned_session
 
-from nwbglm import basis, convolution, features, making, store
+from nwbglm import basis, convolution, features, limits, making, store
 from nwbglm.errors import ProblemError, StudyError
 from nwbglm.study import Term
 
@@ -72,7 +72,7 @@ def test_convolution_in_small_pieces_is_the_same(monkeypatch):
     values, kernel = rng.poisson(0.1, size=(3000, 4)).astype(float), basis.Kernel(rng.normal(size=(40, 3)), 1)
     rows = np.arange(3000)
     whole = np.concatenate([made for _, made in convolution.convolve(values, kernel, rows)])
-    monkeypatch.setattr(convolution, "GATHERED_BYTES", 1)
+    monkeypatch.setattr(limits, "GATHERED_BYTES", 1)
     pieces = list(convolution.convolve(values, kernel, rows))
     assert len(pieces) > 10
     np.testing.assert_allclose(np.concatenate([made for _, made in pieces]), whole, rtol=0, atol=1e-14)
@@ -326,8 +326,8 @@ def test_large_features_are_made_as_they_are_written(tmp_path, monkeypatch, expo
     exposure[200:210, 2] = 0
     data = binned_session(counts, segment=np.arange(900) // 300, **({"exposure": exposure} if exposed else {}))
     whole = features.build_features(data, history(), name="coupling")
-    monkeypatch.setattr(features, "IN_MEMORY", 0)
-    monkeypatch.setattr(store.writing, "STREAM_BYTES", 40_000)
+    monkeypatch.setattr(limits, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(limits, "STREAM_BYTES", 40_000)
     made = []
     make = making.Lagged.make
     monkeypatch.setattr(making.Lagged, "make", lambda self, *args: made.extend(args[0]) or make(self, *args))

@@ -9,8 +9,7 @@ import pytest
 import xarray as xr
 from small_sessions import TERMS, Stages, head_direction_session
 
-from nwbglm import store
-from nwbglm.binning import join
+from nwbglm import limits, store
 from nwbglm.binning.join import join_recordings
 from nwbglm.comparison import compare_models
 from nwbglm.crossval import split_rows
@@ -60,13 +59,13 @@ def test_a_joined_store_is_a_binned_store(tmp_path):
 
 def test_large_counts_are_joined_as_they_are_read(monkeypatch, tmp_path):
     whole = two_days()
-    monkeypatch.setattr(join, "IN_MEMORY", 0)
+    monkeypatch.setattr(limits, "WHOLE_BYTES", 0)
     lazy = two_days()
     assert not lazy["response"].variable._in_memory
     for rows in (slice(None), slice(1900, 2100), slice(2500, 2600), slice(10, 3400, 7), 2000, slice(5, 5)):
         for units in (slice(None), slice(0, 2), 1):
             np.testing.assert_array_equal(lazy["response"][rows, units], whole["response"][rows, units])
-    monkeypatch.setattr(store.writing, "STREAM_BYTES", 0)
+    monkeypatch.setattr(limits, "STREAM_BYTES", 0)
     store.write(lazy, tmp_path / "a.zarr.zip", "binned")
     xr.testing.assert_equal(store.read(tmp_path / "a.zarr.zip")["response"].load(), whole["response"])
 

@@ -10,8 +10,8 @@ from scipy.special import gammaln
 from sklearn.linear_model import PoissonRegressor
 from small_sessions import RIDGE, TERMS, Stages, binned_session, head_direction_session
 
-from nwbglm import store
-from nwbglm.engine.data import panels
+from nwbglm import limits, store
+from nwbglm.engine import limits as engine_limits
 from nwbglm.errors import ProblemError
 from nwbglm.fits import rows
 from nwbglm.fits.choice import choose_nested, choose_strength, choose_without_each_fold
@@ -384,7 +384,7 @@ def refuse_whole_features(monkeypatch):
         return made
 
     monkeypatch.setattr(rows.FeatureRows, "__getitem__", noted)
-    monkeypatch.setattr(panels, "SCANNED_BYTES", 1)
+    monkeypatch.setattr(engine_limits, "SCANNED_BYTES", 1)
     monkeypatch.setattr(Design, "matrix", lambda *_: pytest.fail("the whole matrix was made"))
     return longest
 
@@ -392,8 +392,8 @@ def refuse_whole_features(monkeypatch):
 def test_features_on_disk_are_never_read_whole(interrupted_stages, monkeypatch, tmp_path):
     session = Stages(interrupted_stages.binned, TERMS)
     kept = session.fit("coupling", "heading", "history")
-    monkeypatch.setattr(store.writing, "CHUNK_BYTES", 30_000)
-    monkeypatch.setattr(rows, "HELD_BYTES", 1)
+    monkeypatch.setattr(limits, "CHUNK_BYTES", 30_000)
+    monkeypatch.setattr(limits, "HELD_BYTES", 1)
     store.write(session.binned, tmp_path / "binned.zarr.zip", "binned")
     session.binned = store.read(tmp_path / "binned.zarr.zip", "binned")
     for i, term in enumerate(session.features):

@@ -5,9 +5,8 @@ import pytest
 import xarray as xr
 from small_sessions import Stages, head_direction_session
 
-from nwbglm import store
+from nwbglm import limits, store
 from nwbglm.errors import ProblemError
-from nwbglm.fits import predict as module
 from nwbglm.fits.matching import BY_ID
 from nwbglm.fits.predict import predict_rates, predict_recording
 from nwbglm.study import Window
@@ -51,7 +50,7 @@ def expected_rates(stages, fits, terms):
 @pytest.mark.parametrize("terms", [("heading", "coupling"), ("history",)])
 @pytest.mark.parametrize("piece", [2**26, 1])
 def test_rates_are_the_models(stages, terms, piece, monkeypatch):
-    monkeypatch.setattr(module, "FEATURE_BYTES", piece)
+    monkeypatch.setattr(limits, "PREDICTED_BYTES", piece)
     fits = stages.fit(*terms)
     made = predictions(stages, fits)
     inside, outside = expected_rates(stages, fits, terms)

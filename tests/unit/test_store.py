@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from nwbglm import store
+from nwbglm import limits, store
 from nwbglm.errors import StoreError
 from nwbglm.response import SPIKES
 
@@ -43,7 +43,7 @@ def test_what_is_read_is_what_was_written(binned, tmp_path):
 def test_equal_content_gives_equal_bytes(binned, tmp_path, monkeypatch):
     store.write(binned, tmp_path / "a.zarr.zip", "binned")
     store.write(store.read(tmp_path / "a.zarr.zip"), tmp_path / "b.zarr.zip", "binned")
-    monkeypatch.setattr(store.writing, "IN_MEMORY_BYTES", 0)  # through a temporary directory
+    monkeypatch.setattr(limits, "IN_MEMORY_BYTES", 0)  # through a temporary directory
     store.write(binned, tmp_path / "c.zarr.zip", "binned")
     first, *others = [(tmp_path / f"{name}.zarr.zip").read_bytes() for name in "abc"]
     assert all(other == first for other in others)

@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 from disk_faults import CODES, KINDS, Disk, faulty
 
-from nwbglm import log, store, whole
+from nwbglm import limits, log, store, whole
 from nwbglm.audit import Audit
 from nwbglm.report import write_files
 from nwbglm.simulate.nwb import new_file, write_repeatable
@@ -32,12 +32,12 @@ def write_store(folder: Path, value: float) -> None:
 
 
 def write_large_store(folder: Path, value: float) -> None:
-    before = store.writing.IN_MEMORY_BYTES, store.writing.STREAM_BYTES
-    store.writing.IN_MEMORY_BYTES, store.writing.STREAM_BYTES = 0, 500  # through files, piece by piece
+    before = limits.IN_MEMORY_BYTES, limits.STREAM_BYTES
+    limits.IN_MEMORY_BYTES, limits.STREAM_BYTES = 0, 500  # through files, piece by piece
     try:
         write_store(folder, value)
     finally:
-        store.writing.IN_MEMORY_BYTES, store.writing.STREAM_BYTES = before
+        limits.IN_MEMORY_BYTES, limits.STREAM_BYTES = before
 
 
 def write_tables(folder: Path, value: float) -> None:

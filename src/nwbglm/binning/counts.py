@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from xarray.backends.common import BackendArray
-from xarray.core import indexing
 
+from nwbglm.lazy import LazyMatrix
 from nwbglm.response import SPIKES
 
-IN_MEMORY = 256 * 2**20
-"""Matrices larger than this (bytes) are made piece by piece."""
 
-
-class SparseCounts(BackendArray):
-    """Counts (time, unit), made from the bin numbers of each unit's spikes.
+def sparse_counts(bins: list[np.ndarray], size: int, dtype: np.dtype) -> LazyMatrix:
+    """Return counts (time, unit), made from the bin numbers of each unit's spikes.
 
     Parameters
     ----------
@@ -31,33 +27,17 @@ class SparseCounts(BackendArray):
         Of the counts.
     """
 
-    def __init__(self, bins: list[np.ndarray], size: int, dtype: np.dtype):
-        self.bins, self.shape, self.dtype = bins, (size, len(bins)), np.dtype(dtype)
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
-
-    def _read(self, key: tuple) -> np.ndarray:
-        rows, units = key
-        single = isinstance(rows, int | np.integer)
-        span = range(self.shape[0])[rows] if not single else range(int(rows), int(rows) + 1)
-        chosen = self.bins[units]
-        alone = not isinstance(chosen, list)
-        low, high = (min(span), max(span) + 1) if len(span) else (0, 0)
-        table = self._block([chosen] if alone else chosen, low, high)[:: span.step]
-        if single:
-            table = table[0]
-        return table[..., 0] if alone else table
-
-    def _block(self, trains: list[np.ndarray], low: int, high: int) -> np.ndarray:
-        """Count the spikes of bins ``low:high``, (bins, trains)."""
-        block = np.zeros((high - low, len(trains)), dtype=self.dtype)
+    def make(rows: np.ndarray, units: np.ndarray) -> np.ndarray:
+        low, high = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        block = np.zeros((high - low, len(units)), dtype=dtype)
         cells = [np.empty(0, np.int64)]
-        for column, bins in enumerate(trains):
-            first, last = np.searchsorted(bins, [low, high])
-            cells.append((bins[first:last].astype(np.int64) - low) * len(trains) + column)
-        np.add.at(block.reshape(-1), np.concatenate(cells), self.dtype.type(1))
-        return block
+        for column, unit in enumerate(units):
+            first, last = np.searchsorted(bins[unit], [low, high])
+            cells.append((bins[unit][first:last].astype(np.int64) - low) * len(units) + column)
+        np.add.at(block.reshape(-1), np.concatenate(cells), dtype.type(1))
+        return block if len(rows) == high - low else block[rows - low]
+
+    return LazyMatrix((size, len(bins)), dtype, make)
 
 
 def count_type(bins: list[np.ndarray]) -> np.dtype:
@@ -72,8 +52,4 @@ def count_type(bins: list[np.ndarray]) -> np.dtype:
 
 def count_variable(bins: list[np.ndarray], size: int) -> xr.Variable:
     """Make the counts (time, unit) of units from the bins of their spikes (ascending)."""
-    dtype = count_type(bins)
-    counts = SparseCounts(bins, size, dtype)
-    large = size * len(bins) * dtype.itemsize > IN_MEMORY
-    values = indexing.LazilyIndexedArray(counts) if large else counts._read((slice(None), slice(None)))
-    return xr.Variable(("time", "unit"), values, SPIKES)
+    return sparse_counts(bins, size, count_type(bins)).variable(("time", "unit"), SPIKES)

@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from xarray.backends.common import BackendArray
-from xarray.core import indexing
 
 from nwbglm import response
-from nwbglm.binning.counts import IN_MEMORY
 from nwbglm.errors import RecordingError
+from nwbglm.lazy import LazyMatrix
 from nwbglm.study.base import nearest
 
 __all__ = ["join_recordings"]
@@ -240,35 +238,19 @@ def _exposure(part: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(np.ones(part["response"].shape, np.float32), dims=("time", "unit"))
 
 
-class _Stacked(BackendArray):
-    """Matrices (time, unit) one below the other, read piece by piece."""
-
-    def __init__(self, parts: list[xr.Variable]):
-        self.parts = parts
-        self.starts = np.cumsum([0, *(len(part) for part in parts)])
-        self.shape = int(self.starts[-1]), parts[0].shape[1]
-        self.dtype = np.result_type(*(part.dtype for part in parts))
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
-
-    def _read(self, key: tuple) -> np.ndarray:
-        rows, units = key
-        wanted = np.arange(self.shape[0])[rows]
-        span = np.atleast_1d(wanted)
-        low, high = (int(span.min()), int(span.max()) + 1) if len(span) else (0, 0)
-        pieces = [
-            part[max(low - start, 0) : high - start, units].values
-            for part, start in zip(self.parts, self.starts, strict=False)
-            if start < high and start + len(part) > low
-        ]
-        found = np.concatenate(pieces or [self.parts[0][:0, units].values]).astype(self.dtype, copy=False)
-        return found[wanted - low]
-
-
 def _stack(parts: list[xr.Variable]) -> xr.Variable:
     """Put matrices (time, unit) one below the other; large ones are made as they are read."""
-    stacked = _Stacked(parts)
-    large = int(np.prod(stacked.shape)) * stacked.dtype.itemsize > IN_MEMORY
-    values = indexing.LazilyIndexedArray(stacked) if large else stacked._read((slice(None), slice(None)))
-    return xr.Variable(("time", "unit"), values, parts[0].attrs)
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    dtype = np.result_type(*(part.dtype for part in parts))
+
+    def make(rows: np.ndarray, units: np.ndarray) -> np.ndarray:
+        low, high = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        pieces = [
+            part[max(low - start, 0) : high - start, units].values
+            for part, start in zip(parts, starts, strict=False)
+            if start < high and start + len(part) > low
+        ]
+        found = np.concatenate(pieces or [parts[0][:0, units].values]).astype(dtype, copy=False)
+        return found if len(rows) == high - low else found[rows - low]
+
+    return LazyMatrix((int(starts[-1]), parts[0].shape[1]), dtype, make).variable(("time", "unit"), parts[0].attrs)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from nwbglm import limits
 from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
 from nwbglm.features import build_features
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 RUNAWAY = 1000.0  # Hz: above this no neuron fires
 EXCESS = 3.0  # times the rate of the data: a model of largest likelihood has their mean rate, so this is another regime
 UNLIKELY = 6.0  # standard deviations of a Poisson count that the excess must be as well
-ROWS = 65536  # rows whose features are in memory at once
 
 
 # ---------------------------------------------------------------- compute
@@ -293,8 +293,8 @@ def signal_drive(fits: xr.Dataset, binned: xr.Dataset) -> tuple[np.ndarray, np.n
         store = build_features(everywhere, term, name=name, bounds=bounds[name])
         mine = fits["term"].values == name
         coef, features = fits["coef"].values[:, mine].T, store["features"]
-        for start in range(0, len(drive), ROWS):
-            here = slice(start, start + ROWS)
+        for start in range(0, len(drive), limits.PIECE_ROWS):
+            here = slice(start, start + limits.PIECE_ROWS)
             drive[here] += features[here].values.astype(float) @ coef
         valid &= store["valid"].values
     drive[:, silent] = -np.inf

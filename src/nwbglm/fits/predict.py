@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
-from nwbglm import response
+from nwbglm import limits, response
 from nwbglm.engine.fit import predict
 from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
@@ -19,8 +19,6 @@ from nwbglm.tuning import value_index
 from .design import Design, pick_terms
 from .matching import Match, match_units
 from .rows import FeatureRows
-
-FEATURE_BYTES = 64 * 2**20  # features that are in memory at once
 
 
 def predict_rates(
@@ -180,7 +178,7 @@ def _sources(fits: xr.Dataset, design: Design, binned: xr.Dataset) -> list[tuple
 def _pieces(design: Design) -> Iterator[slice]:
     """Cut a design's rows so that the features of a piece are not many bytes."""
     rows = len(design.rows)
-    step = max(1024, FEATURE_BYTES // max(design.nbytes // max(rows, 1), 1))
+    step = max(1024, limits.PREDICTED_BYTES // max(design.nbytes // max(rows, 1), 1))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
 

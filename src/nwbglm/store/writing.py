@@ -15,16 +15,13 @@ import pandas as pd
 import xarray as xr
 import zarr
 
+from .. import limits
 from ..whole import written_whole
 from .archive import zip_whole
 from .contracts import check
 from .reading import provenance as provenance_of
 
 SUFFIX = ".zarr.zip"
-CHUNK_BYTES = 4 * 2**20
-IN_MEMORY_BYTES = 200 * 2**20  # above, the dataset goes through a temporary directory: half the peak memory
-STREAM_BYTES = 256 * 2**20  # above, a variable is written piece by piece, made as it is written where it is lazy
-PIECE_BYTES = 32 * 2**20  # a variable in one column of chunks is written in pieces of this size
 VERSIONED = ("nwbglm", "numpy", "scipy", "jax", "xarray", "zarr", "pynwb")
 
 
@@ -69,13 +66,13 @@ def write_excluded(path: str | os.PathLike[str], reason: str) -> None:
 def _write(dataset: xr.Dataset, path: Path) -> None:
     with written_whole(path) as (whole,):
         target: zarr.storage.LocalStore | zarr.storage.MemoryStore
-        if dataset.nbytes > IN_MEMORY_BYTES:
+        if dataset.nbytes > limits.IN_MEMORY_BYTES:
             target = zarr.storage.LocalStore(whole.with_name("store"))
         else:
             target = zarr.storage.MemoryStore()
         plain = _plain(dataset)
         encoding = _encoding(plain)
-        large = [name for name, variable in plain.data_vars.items() if variable.nbytes > STREAM_BYTES]
+        large = [name for name, variable in plain.data_vars.items() if variable.nbytes > limits.STREAM_BYTES]
         small = {name: chunks for name, chunks in encoding.items() if name not in large}
         plain.drop_vars(large).to_zarr(target, mode="w", consolidated=False, zarr_format=3, encoding=small)
         for name in large:
@@ -101,7 +98,7 @@ def _stream(
     )
     several = variable.ndim > 1 and chunks[1] < variable.shape[1]
     row = chunks[0] * (variable.nbytes // max(1, variable.shape[0]))
-    axis, step = (1, chunks[1]) if several else (0, chunks[0] * max(1, PIECE_BYTES // max(1, row)))
+    axis, step = (1, chunks[1]) if several else (0, chunks[0] * max(1, limits.PIECE_BYTES // max(1, row)))
     for start in range(0, variable.shape[axis], step):
         piece = slice(start, min(start + step, variable.shape[axis]))
         array[(slice(None),) * axis + (piece,)] = variable.isel({variable.dims[axis]: piece}).values
@@ -139,7 +136,7 @@ def _encoding(dataset: xr.Dataset) -> dict[Hashable, dict[str, Any]]:
                 chunks[1] = max(1, len(inputs) // max(1, len(set(inputs.tolist()))))
             axis = variable.dims.index("time") if "time" in variable.dims else 0
             others = int(np.prod([size for i, size in enumerate(chunks) if i != axis])) * variable.dtype.itemsize
-            chunks[axis] = int(min(variable.shape[axis], max(1, CHUNK_BYTES // max(1, others))))
+            chunks[axis] = int(min(variable.shape[axis], max(1, limits.CHUNK_BYTES // max(1, others))))
             encoding[name] = {"chunks": tuple(chunks)}
     return encoding
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import limits
 from ..data.problem import Problem
 from ..objective import Fits, Point, Solution, evaluate, null_point
 from ..tolerance import Tolerance
@@ -19,9 +20,6 @@ from .screening import Blocks
 from .working_set import WorkingSets, divide_rows
 
 __all__ = ["Proximal"]
-
-MODEL_BYTES = 2**28
-"""Memory for the Hessians of the fits that are worked on at once."""
 
 
 class Proximal:
@@ -46,7 +44,9 @@ class Proximal:
         """Minimise; ``start`` (n, P) are first points, or None."""
         result = Solution.empty(len(fits.unit), self.problem.width)
         units = np.unique(fits.unit)
-        chunk = max(1, min(self.problem.slots, MODEL_BYTES // (8 * self.problem.width**2 * (1 + len(self.parts)))))
+        chunk = max(
+            1, min(self.problem.slots, limits.MODEL_BYTES // (8 * self.problem.width**2 * (1 + len(self.parts))))
+        )
         for first in range(0, len(units), chunk):
             some = np.flatnonzero(np.isin(fits.unit, units[first : first + chunk]))
             walk = _Walk(self, fits.take(some), None if start is None else start[some])
@@ -80,7 +80,7 @@ class _Walk:
                 point, before, rest = lead.point, strength, rest[~whole]
             else:
                 self.sets.forget()
-            chunk = max(1, min(self.problem.slots, MODEL_BYTES // (8 * self.sets.widest**2)))
+            chunk = max(1, min(self.problem.slots, limits.MODEL_BYTES // (8 * self.sets.widest**2)))
             for first in range(0, len(rest), chunk):
                 self._split(rest[first : first + chunk], point)
         return self.result

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import limits
 from ..data.panels import StoredPanel
 from ..data.problem import Problem, bucket
 from ..objective import Fits
@@ -20,9 +21,6 @@ __all__ = ["WorkingSets", "divide_rows"]
 
 WIDTHS = (16, 32, 64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1536, 2048, 4096, 8192, 16384)
 """Numbers of coefficients that are compiled for."""
-
-HESSIAN_BYTES = 2**27
-"""Memory of the Hessians that one pass adds up."""
 
 MOST_PARTS = 32
 """More parts than this cost more than they tell."""
@@ -190,7 +188,7 @@ def hessians_of_parts(problem, theta, unit, alpha, parts, members: list[np.ndarr
     result: list[np.ndarray] = [None] * len(members)  # type: ignore[list-item]
     for width in np.unique(widths):
         alike = np.flatnonzero(widths == width)
-        chunk = max(1, HESSIAN_BYTES // int(8 * width**2))
+        chunk = max(1, limits.HESSIAN_BYTES // int(8 * width**2))
         for first in range(0, len(alike), chunk):
             some = alike[first : first + chunk]
             index = np.zeros((len(some), width), int)

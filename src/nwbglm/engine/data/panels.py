@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from ...errors import ProblemError
+from .. import limits
 from .passes import Panel
 from .row_sums import RowSums
 
@@ -29,13 +30,6 @@ def take_rows(X, rows: np.ndarray) -> np.ndarray:
     if last - first == len(rows) - 1:
         return np.asarray(X[first : last + 1])
     return X[rows] if isinstance(X, np.ndarray) else np.asarray(X[first : last + 1])[rows - first]
-
-
-PREPARED = 2**17
-"""Numbers that are standardised at once: few calls for few features, and still in cache."""
-
-SCANNED_BYTES = 64 * 2**20
-"""Features that are made or read at once where they are not in memory."""
 
 
 LEAST_VARIATION, ROUNDINGS = 1e-9, 4
@@ -67,7 +61,7 @@ def scale_of_features(X, rows: np.ndarray) -> FeatureScale:
 
     Sums are taken around the mean of the first rows, so that large offsets cost no digits.
     """
-    step = 4096 if isinstance(X, np.ndarray) else max(256, SCANNED_BYTES // (8 * max(X.shape[1], 1)))
+    step = 4096 if isinstance(X, np.ndarray) else max(256, limits.SCANNED_BYTES // (8 * max(X.shape[1], 1)))
     count = max(len(rows), 1)
     first = take_rows(X, rows[:step])
     ones = np.ones(min(step, count))  # a product sums columns faster than a sum does
@@ -141,7 +135,7 @@ class PanelMaker:
             x[..., -1] = 1.0
         flat = x.reshape(-1, self.width)
         in_place = self.standardised and self.dtype == "float64"
-        chunk = self.rows * max(1, PREPARED // (self.rows * self.width))
+        chunk = self.rows * max(1, limits.PREPARED_NUMBERS // (self.rows * self.width))
         scratch = np.zeros((0 if in_place else min(chunk, len(rows)), self.width))
         for start in range(0, len(rows), chunk):
             here = rows[start : start + chunk]

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .. import limits
 from ..observations import Observations
 from .panels import StoredPanel
 from .passes import (
@@ -22,9 +23,6 @@ from .passes import (
 )
 
 __all__ = ["Problem", "bucket", "padded_width"]
-
-GRAM_BYTES = 2**27
-"""Memory for Hessians that are summed in one pass over features that are made again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +124,7 @@ class Problem:
 
     def hessians_at_once(self, otherwise: int) -> int:
         """Return how many Hessians to ask of one pass: many where it is dear."""
-        return max(otherwise, GRAM_BYTES // (8 * self.width**2)) if self.stored else otherwise
+        return max(otherwise, limits.GRAM_BYTES // (8 * self.width**2)) if self.stored else otherwise
 
     def absolute_sum(self, theta: np.ndarray) -> np.ndarray:
         """Return the weighted sum of the norms of groups of coefficients (n,)."""
