@@ -110,7 +110,7 @@ def test_units_are_chosen_by_what_the_file_and_the_bins_say(tmp_path):
     path = built(tmp_path / "a.nwb", gappy)
     kept = binned(path, response="acquisition/roi_*", units={"where": "mean > 1.5 and series != 'roi_10'"})
     assert kept["unit"].values.tolist() == [2]
-    with pytest.raises(StudyError, match="known here: .*mean.*sd"):
+    with pytest.raises(StudyError, match=r"known here: .*mean.*sd"):
         binned(path, response="acquisition/roi_*", units={"where": "rate > 1"})
     with pytest.raises(
         RecordingError, match=r"no series matches[\s\S]*known here: acquisition/roi_1, acquisition/roi_10"
