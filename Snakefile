@@ -38,6 +38,20 @@ onstart:
         print(f"nwb-glm: warning: {line}", file=sys.stderr)
 
 
+onsuccess:
+    from nwbglm.report.last_words import failed_figures, last_words
+
+    say(last_words(study, RESULTS))
+    if failed := failed_figures(study, RESULTS):
+        raise WorkflowError(*failed, "the report is complete but for these figures")
+
+
+onerror:
+    from nwbglm.report.last_words import why_it_ended
+
+    say([why_it_ended(Path(log).read_text(errors="replace"))])
+
+
 include: "rules/recordings.smk"
 include: "rules/data.smk"
 include: "rules/features.smk"
@@ -47,10 +61,31 @@ include: "rules/comparison.smk"
 include: "rules/report.smk"
 
 
+stores = [
+    expand(rules.tune_units.output.tuning, session=study.sessions),
+    expand(
+        rules.build_features.output.features,
+        term=study.used_terms,
+        session=study.sessions,
+    ),
+    expand(rules.split_rows.output.folds, session=study.sessions),
+    expand(
+        rules.predict_rates.output.predictions,
+        model=study.models,
+        session=study.sessions,
+    ),
+    rules.compare_models.input.binned,
+    rules.compare_models.input.fits,
+    rules.draw_comparison.output,
+    expand(rules.draw_session.output, session=study.sessions),
+]
+
+
 rule all:
     default_target: True
     input:
         rules.build_report.output.index,
+        stores,  # a store that was deleted is made again, whether the report needs it or not
 
 
 rule figures:

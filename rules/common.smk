@@ -3,13 +3,16 @@
 
 import re
 import sys
-from os.path import getsize
+from os.path import getsize, isfile
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from nwbglm.content import fingerprint
 from nwbglm.digest import code_digest
 from nwbglm.errors import StudyError
 from nwbglm.figures.catalogue import figures_of, overall_figures_of
+from nwbglm.report.locks import lock_words
 from nwbglm.report.paths import report_files
 from nwbglm.study import configured_study
 from nwbglm.study.advice import advice
@@ -22,6 +25,20 @@ except StudyError as error:
 
 
 study_dump = study.dump()
+shown_dump = study.shown_dump()
+
+
+RESULTS = Path(f"results/{study.study}")
+
+
+def say(lines):
+    """Print what the user should know of a run."""
+    for line in filter(None, lines):
+        print(f"nwb-glm: {line}", file=sys.stderr)
+
+
+if workflow.is_main_process and not workflow.dryrun:
+    say([lock_words(Path.cwd(), "snakemake")])
 
 
 def one_of(names):
@@ -29,9 +46,12 @@ def one_of(names):
     return "|".join(map(re.escape, sorted(names))) or "(?!)"
 
 
-def digest(script, *packages):
-    """A digest of the code that a rule's script reaches, and of whole packages that it chooses from by name."""
-    return code_digest(f"{workflow.basedir}/scripts/{script}.py", *packages)
+SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
+
+
+def digest(script):
+    """A digest of the code that a rule's script reaches, computed where a job of the rule is planned."""
+    return lambda wildcards: code_digest(SCRIPTS / f"{script}.py")
 
 
 def sessions(made):
@@ -58,9 +78,38 @@ def recording_files(wildcards):
     ]
 
 
-def addresses(wildcards):
-    """The address of each of a session's recordings that is read over the network, or ''."""
-    return {name: study.recordings[name].nwb.streamed for name in members(wildcards)}
+def made_files(wildcards):
+    """Those of a session's recordings that the workflow puts there; the user's are known by their content."""
+    return [
+        f"<results>/recordings/{name}.nwb"
+        for name in members(wildcards)
+        if study.recordings[name].nwb.made
+    ]
+
+
+def contents(wildcards):
+    """What each of a session's recordings holds: the address of a streamed one, a fingerprint of the user's file.
+
+    Stages behind the audit hang on it and not on the path: a recording that was moved is the same, one that was
+    replaced, be it by an older one, is not.
+    """
+    sources = {name: study.recordings[name].nwb for name in members(wildcards)}
+    return {
+        name: source.streamed
+        or (fingerprint(source.path, ".snakemake/nwbglm.json") if source.path else "")
+        for name, source in sources.items()
+    }
+
+
+def memory_for_recordings(base, factor):
+    """Megabytes for a job that reads recordings, which are not all among its inputs."""
+
+    def megabytes(wildcards, input, attempt):
+        paths = [study.recordings[name].nwb.path for name in members(wildcards)]
+        bytes_ = sum(getsize(path) for path in paths if path and isfile(path))
+        return int(attempt * (base + factor * (input.size_mb + bytes_ / 2**20)))
+
+    return megabytes
 
 
 def truth_path(wildcards):

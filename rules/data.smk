@@ -1,10 +1,11 @@
+# The audit is `ancient`: it looks at everything, the path included, and these stages hang on less (see `contents`).
 # In: a recording and its audit. Out: <results>/binned/ (joined sessions, too), <results>/tuning/
 
 
 rule bin_recording:
     input:
-        nwb=recording_files,
-        audit=rules.audit_recording.output.audit,
+        nwb=made_files,
+        audit=ancient("<results>/audit/{session}.json"),
     output:
         binned=ensure("<results>/binned/{session}.zarr.zip", non_empty=True),
     log:
@@ -17,12 +18,13 @@ rule bin_recording:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2500, 2),
+        mem_mb=memory_for_recordings(2500, 2),
         runtime=minutes(60),
     params:
-        streamed=addresses,
+        contents=contents,
         data=study.data.dump(),
         bad_sessions=study.bad_sessions,
+        audited_by=digest("audit_recording"),
         code=digest("bin_recording"),
     script:
         "../scripts/bin_recording.py"
@@ -54,7 +56,8 @@ rule join_recordings:
 
 rule tune_units:
     input:
-        nwb=recording_files,
+        nwb=made_files,
+        audits=ancient(collect("<results>/audit/{session}.json", session=members)),
         binned=rules.bin_recording.output.binned,
     output:
         tuning=ensure("<results>/tuning/{session}.zarr.zip", non_empty=True),
@@ -66,10 +69,10 @@ rule tune_units:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 4),
+        mem_mb=memory_for_recordings(1500, 4),
         runtime=minutes(60),
     params:
-        streamed=addresses,
+        contents=contents,
         data=study.data.dump(),
         code=digest("tune_units"),
     script:

@@ -64,7 +64,7 @@ rule audit_recording:
         mem_mb=memory(1500, 1),
         runtime=minutes(30),
     params:
-        streamed=addresses,
+        contents=contents,
         data=study.data.dump(),
         bad_sessions=study.bad_sessions,
         code=digest("audit_recording"),

@@ -34,9 +34,9 @@ rule draw_session:
         mem_mb=memory_beside_features(2000, 500),
         runtime=minutes(60),
     params:
-        study=study_dump,
+        study=shown_dump,
         figures=figures_of(study),
-        code=digest("draw_session", "figures"),
+        code=digest("draw_session"),
     script:
         "../scripts/draw_session.py"
 
@@ -58,9 +58,9 @@ rule draw_comparison:
         mem_mb=memory(1500, 5),
         runtime=minutes(30),
     params:
-        study=study_dump,
+        study=shown_dump,
         figures=overall_figures_of(study),
-        code=digest("draw_comparison", "figures"),
+        code=digest("draw_comparison"),
     script:
         "../scripts/draw_comparison.py"
 
@@ -91,6 +91,6 @@ rule build_report:
         runtime=minutes(30),
     params:
         study=study_dump,
-        code=digest("build_report", "report", "figures"),
+        code=digest("build_report"),
     script:
         "../scripts/build_report.py"

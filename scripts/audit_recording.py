@@ -13,7 +13,7 @@ with log.stage(snakemake, leave_out=False):
 
     session = snakemake.wildcards.session
     audit = audit_recording(
-        snakemake.params.streamed[session] or snakemake.input.nwb[0],
+        snakemake.input.nwb[0] if snakemake.input.nwb else snakemake.params.contents[session],
         DataSettings.model_validate(snakemake.params.data),
         session=session,
     )

@@ -16,9 +16,9 @@ with log.stage(snakemake, leave_out=snakemake.params.bad_sessions == "leave_out"
     audit = read_verdict(snakemake.input.audit)
     audit.raise_if_failed()
     session, settings = snakemake.wildcards.session, DataSettings.model_validate(snakemake.params.data)
-    nwb = snakemake.params.streamed[session] or snakemake.input.nwb[0]
-    with open_recording(nwb, session=session, external=settings.audit.external_links) as recording:
+    with open_recording(audit.source, session=session, external=settings.audit.external_links) as recording:
         binned = bin_recording(recording, settings)
+    audit.raise_if_changed()
     store.write(
         binned.assign_attrs(session=session),
         snakemake.output.binned,

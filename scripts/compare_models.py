@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake, leave_out=False):
-    from nwbglm.comparison import compare_models
+    from nwbglm.comparison import compare_models, refuse_nothing
     from nwbglm.study.inference import FalseDiscoveries
     from nwbglm.verdict import read_plain
 
     binned, excluded = store.read_included(snakemake.input.binned)
     fits, excluded_later = store.read_included(snakemake.input.fits)
     tests, _ = store.read_included(snakemake.input.tests)
+    refuse_nothing(fits, excluded | excluded_later)
     tables = compare_models(
         fits,
         binned=binned,

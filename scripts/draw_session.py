@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake):
-    from nwbglm.figures import draw_session, save
+    from nwbglm.figures import draw_session
+    from nwbglm.figures.failed import draw_all
     from nwbglm.study import read_study
 
     study = read_study(snakemake.params.study)
@@ -22,5 +23,9 @@ with log.stage(snakemake):
         "predictions": store.read_named(study.models, snakemake.input.predictions),
         "truth": store.read(snakemake.input.truth, "truth") if snakemake.input.get("truth") else None,
     }
-    for name, svg, csv in zip(snakemake.params.figures, snakemake.output.svg, snakemake.output.csv, strict=True):
-        save(*draw_session(name, study=study, **stores), svg, csv)
+    draw_all(
+        lambda name: draw_session(name, study=study, **stores),
+        snakemake.params.figures,
+        snakemake.output.svg,
+        snakemake.output.csv,
+    )

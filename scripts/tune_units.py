@@ -12,17 +12,20 @@ with log.stage(snakemake):
     from nwbglm.recording import open_recording
     from nwbglm.study import DataSettings
     from nwbglm.tuning import tune_units
+    from nwbglm.verdict import read_verdict
 
     binned = store.read(snakemake.input.binned, "binned")
     settings = DataSettings.model_validate(snakemake.params.data)
     joined = binned["recording"].values if "recording" in binned else [snakemake.wildcards.session]
-    files = iter(snakemake.input.nwb)
-    paths = {name: address or next(files) for name, address in snakemake.params.streamed.items()}
+    audits = [audit for audit in map(read_verdict, snakemake.input.audits) if audit.session in joined]
     with contextlib.ExitStack() as stack:
         recordings = [
-            stack.enter_context(open_recording(path, session=name, external=settings.audit.external_links))
-            for name, path in paths.items()
-            if name in joined
+            stack.enter_context(
+                open_recording(audit.source, session=audit.session, external=settings.audit.external_links)
+            )
+            for audit in audits
         ]
         tuning = tune_units(binned, settings, recordings)
+    for audit in audits:
+        audit.raise_if_changed()
     store.write_derived(tuning, snakemake.output.tuning, "tuning", of=binned, code=snakemake.params.code)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nwbglm.errors import RecordingError
+from nwbglm.content import sha256_of
+from nwbglm.errors import NwbGlmError, RecordingError
 from nwbglm.store.archive import damaged, unreadable
 
 Level = Literal["pass", "warn", "fail"]
@@ -52,12 +53,15 @@ class Verdict:
         The session's name in the study.
     recording
         The file: `file` (its name), `sha256`, `bytes`, `identifier`, `nwb_version`, `session_start`, `description`.
+    source
+        Where the file was: its path, or its address.
     findings
         Worst first.
     """
 
     session: str
     recording: dict[str, Any]
+    source: str = ""
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -74,12 +78,23 @@ class Verdict:
             more = f" (and {others} more: see the session's audit)" if others else ""
             raise RecordingError(f"the audit failed: {first.seen}{more}", where=first.path, mend=first.mend)
 
+    def raise_if_changed(self) -> None:
+        """Raise `NwbGlmError` where the file is no longer the one that was audited (unless it is streamed)."""
+        known = self.recording.get("sha256")
+        if known and (not Path(self.source).exists() or sha256_of(self.source)[0] != known):
+            raise NwbGlmError(
+                "the recording is not the one that was audited: it was changed or replaced since",
+                where=self.source,
+                mend="let it be as it should, and run the same command again: it is audited anew",
+            )
+
 
 def read_verdict(path: str | Path) -> Verdict:
     """Read the verdict of an audit that was written as JSON."""
     plain = read_plain(path)
     findings = tuple(Finding(**finding) for finding in plain["findings"])
-    return Verdict(session=plain["session"], recording=plain["recording"], findings=findings)
+    known = {name: plain[name] for name in ("session", "recording", "source")}
+    return Verdict(**known, findings=findings)
 
 
 def plain_text(plain: dict[str, Any]) -> str:

@@ -69,6 +69,7 @@ class Audit(Verdict):
         plain = {"session": self.session, "verdict": self.verdict, "sha256": self.recording.get("sha256", "")}
         return plain | {
             "recording": self.recording,
+            "source": self.source,
             "contents": self.contents,
             "takes": self.takes,
             "findings": [asdict(finding) for finding in self.findings],
@@ -111,7 +112,7 @@ def read_audit(path: str | Path) -> Audit:
     """Read an audit that `Audit.write` wrote."""
     plain = read_plain(path)
     findings = tuple(Finding(**finding) for finding in plain["findings"])
-    known = {name: plain[name] for name in ("session", "recording", "contents", "takes")}
+    known = {name: plain[name] for name in ("session", "recording", "source", "contents", "takes")}
     return Audit(**known, findings=findings)
 
 
@@ -152,7 +153,7 @@ def audit_recording(path: str | Path, settings: DataSettings | None, *, session:
         seen = f"the file cannot be read: {type(error).__name__}: {error}"
         finding = Finding("file", "fail", str(path), seen, "copy or download it again")
         audit = Audit(session=session, recording=about, findings=(finding,))
-    return replace(audit, findings=tuple(judged(audit.findings, policy)))
+    return replace(audit, source=str(path), findings=tuple(judged(audit.findings, policy)))
 
 
 def judged(findings: tuple[Finding, ...], policy: AuditPolicy) -> list[Finding]:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from nwbglm.study.inference import FalseDiscoveries
 
-from .cohort import describe_sessions, describe_units, joined_in
+from .cohort import describe_sessions, describe_units, joined_in, refuse_nothing
 from .common import POOLED, ROUNDING, concat, headline, primary
 from .paired import pair_models, unpaired
 from .scored import count_fits, merge_blocks, score_fit
@@ -24,6 +24,7 @@ __all__ = [
     "compare_models",
     "headline",
     "primary",
+    "refuse_nothing",
     "score_fit",
     "summarise_models",
     "summarise_pairs",

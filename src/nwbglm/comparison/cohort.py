@@ -10,7 +10,21 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from nwbglm.errors import NwbGlmError
+
 from .common import concat, headline, primary
+
+
+def refuse_nothing(fits: Iterable[xr.Dataset], excluded: Mapping[str, str]) -> None:
+    """Raise `NwbGlmError` where no session has a unit that was fitted: a report on nothing would look like a result."""
+    if any(fit.sizes["unit"] for fit in fits):
+        return
+    reasons = "".join(f"\n  {session}: {' '.join(reason.split())}" for session, reason in excluded.items())
+    raise NwbGlmError(
+        "no session is left to analyse" + (f", all were left out:{reasons}" if reasons else ": no unit was selected"),
+        where="the study's recordings",
+        mend="mend the study or the recordings; each recording's page in audit/ says what was seen in it",
+    )
 
 
 def describe_units(

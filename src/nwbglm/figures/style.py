@@ -45,9 +45,11 @@ SETTINGS: dict[str, Any] = {
     "figure.constrained_layout.use": True,
     "image.interpolation": "nearest",
     "path.simplify": True,
+    "text.parse_math": False,  # texts come from files: a `$` is a dollar
 }
 
 PATH = re.compile(r' d="[^"]*"')
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # no XML
 DECIMALS = re.compile(r"(\.\d\d)\d+")
 
 
@@ -101,7 +103,8 @@ def svg_text(figure: Figure) -> str:
     buffer = io.StringIO()
     with styled():
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return PATH.sub(lambda path: DECIMALS.sub(r"\1", path[0]), buffer.getvalue())
+    text = CONTROL.sub("\ufffd", buffer.getvalue())
+    return PATH.sub(lambda path: DECIMALS.sub(r"\1", path[0]), text)
 
 
 def csv_text(table: pd.DataFrame) -> str:

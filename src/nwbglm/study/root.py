@@ -176,6 +176,14 @@ class Study(DataSettings):
         joined = {member: name for name, join in self.join.items() for member in join.sessions}
         return tuple(dict.fromkeys(joined.get(name, name) for name in self.recordings))
 
+    def shown_dump(self) -> dict[str, Any]:
+        """Return what figures depend on, as plain data: not where recordings lie, nor how jobs are run."""
+        plain = self.dump()
+        fit = {name: value for name, value in plain.get("fit", {}).items() if name != "gpus"}
+        unseen = ("description", "unit_blocks", "bad_sessions", "audit", "fit")
+        shown = {name: value for name, value in plain.items() if name not in unseen}
+        return shown | {"fit": fit, "recordings": {name: {"nwb": "moved.nwb"} for name in self.recordings}}
+
     def members(self, session: str) -> tuple[str, ...]:
         """Return the recordings of a session."""
         return self.join[session].sessions if session in self.join else (session,)
