@@ -10,6 +10,7 @@ min_version("9.8")
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 
 
 pathvars:
@@ -30,26 +31,8 @@ localrules:
 
 
 onstart:
-    print(
-        f"nwb-glm: study '{study.study}' asks for {cost_of(study).text()}",
-        file=sys.stderr,
-    )
-    for line in advice(study):
-        print(f"nwb-glm: warning: {line}", file=sys.stderr)
-
-
-onsuccess:
-    from nwbglm.report.last_words import failed_figures, last_words
-
-    say(last_words(study, RESULTS))
-    if failed := failed_figures(study, RESULTS):
-        raise WorkflowError(*failed, "the report is complete but for these figures")
-
-
-onerror:
-    from nwbglm.report.last_words import why_it_ended
-
-    say([why_it_ended(Path(log).read_text(errors="replace"))])
+    say([f"study '{study.study}' asks for {cost_of(study).text()}"])
+    say(f"warning: {line}" for line in advice(study))
 
 
 include: "rules/recordings.smk"
@@ -59,26 +42,7 @@ include: "rules/fits.smk"
 include: "rules/inference.smk"
 include: "rules/comparison.smk"
 include: "rules/report.smk"
-
-
-stores = [
-    expand(rules.tune_units.output.tuning, session=study.sessions),
-    expand(
-        rules.build_features.output.features,
-        term=study.used_terms,
-        session=study.sessions,
-    ),
-    expand(rules.split_rows.output.folds, session=study.sessions),
-    expand(
-        rules.predict_rates.output.predictions,
-        model=study.models,
-        session=study.sessions,
-    ),
-    rules.compare_models.input.binned,
-    rules.compare_models.input.fits,
-    rules.draw_comparison.output,
-    expand(rules.draw_session.output, session=study.sessions),
-]
+include: "rules/ending.smk"
 
 
 rule all:

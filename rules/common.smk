@@ -3,7 +3,6 @@
 
 import re
 import sys
-from os.path import getsize, isfile
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -23,9 +22,7 @@ try:
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
-
-study_dump = study.dump()
-shown_dump = study.shown_dump()
+study_dump, shown_dump = study.dump(), study.shown_dump()
 
 
 RESULTS = Path(f"results/{study.study}")
@@ -101,17 +98,6 @@ def contents(wildcards):
     }
 
 
-def memory_for_recordings(base, factor):
-    """Megabytes for a job that reads recordings, which are not all among its inputs."""
-
-    def megabytes(wildcards, input, attempt):
-        paths = [study.recordings[name].nwb.path for name in members(wildcards)]
-        bytes_ = sum(getsize(path) for path in paths if path and isfile(path))
-        return int(attempt * (base + factor * (input.size_mb + bytes_ / 2**20)))
-
-    return megabytes
-
-
 def truth_path(wildcards):
     """The truth of a simulated recording; joined ones differ in theirs."""
     if wildcards.session in study.join:
@@ -131,26 +117,3 @@ def model_settings(wildcards):
 
 def model_terms(wildcards):
     return study.models[wildcards.model].terms
-
-
-def memory(base, factor):
-    """Megabytes for a job: a base, and a multiple of its inputs' size; more at each attempt."""
-    return lambda wildcards, input, attempt: int(
-        attempt * (base + factor * input.size_mb)
-    )
-
-
-def memory_beside_features(base, held):
-    """Megabytes for a job that holds at most so many of its features, however large their stores are."""
-
-    def megabytes(wildcards, input, attempt):
-        features = sum(map(getsize, input.features)) / 2**20
-        others = input.size_mb - features
-        return int(attempt * (base + 60 * others + min(60 * features, held)))
-
-    return megabytes
-
-
-def minutes(base):
-    """Minutes for a job; more at each attempt."""
-    return lambda wildcards, attempt: base * attempt

@@ -1,0 +1,35 @@
+# What a run is to leave behind, and what is said at its end.
+
+
+stores = [
+    expand(rules.tune_units.output.tuning, session=study.sessions),
+    expand(
+        rules.build_features.output.features,
+        term=study.used_terms,
+        session=study.sessions,
+    ),
+    expand(rules.split_rows.output.folds, session=study.sessions),
+    expand(
+        rules.predict_rates.output.predictions,
+        model=study.models,
+        session=study.sessions,
+    ),
+    rules.compare_models.input.binned,
+    rules.compare_models.input.fits,
+    rules.draw_comparison.output,
+    expand(rules.draw_session.output, session=study.sessions),
+]
+
+
+onsuccess:
+    from nwbglm.report.last_words import failed_figures, last_words
+
+    say(last_words(study, RESULTS))
+    if failed := failed_figures(study, RESULTS):
+        raise WorkflowError(*failed, "the report is complete but for these figures")
+
+
+onerror:
+    from nwbglm.report.last_words import why_it_ended
+
+    say([why_it_ended(Path(log).read_text(errors="replace"))])
