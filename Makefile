@@ -2,7 +2,7 @@
 #   make run    set up, then run the main job on the two built-in studies
 #   make test   set up, then run the checks and the tests
 # PYTHON=python3.12 chooses another interpreter; CORES=8 more cores; COVER=1 measures what the tests cover.
-#   make torture   long campaigns: expressions and studies that nobody would write
+#   make torture   long campaigns: expressions, studies and files that nobody would write
 #   make versions   the library's tests on the other Pythons, and on the oldest dependencies
 
 PYTHON ?= python3
@@ -25,6 +25,7 @@ test: $(VENV)/dev.stamp
 
 torture: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzzed_studies.py
+	$(BIN)/python tests/fuzzed_files.py 10000
 
 versions:
 	.ci/versions

@@ -109,7 +109,7 @@ class Epochs:
         """Time covered by at least one interval, s."""
         return float(union(self).duration.sum())
 
-    def take(self, which: np.ndarray | list[int]) -> Epochs:
+    def take(self, which: np.ndarray | list[int] | slice) -> Epochs:
         """Keep the rows that an index or a mask names, in that order."""
         return Epochs(*(getattr(self, name)[which] for name in ("start", "stop", "row", "label", "clock")))
 
@@ -179,27 +179,44 @@ def union(*parts: Epochs) -> Epochs:
 def intersect(epochs: Epochs, within: Epochs) -> Epochs:
     """Cut each interval to what lies in `within`, keeping its origin; rows that overlap stay apart."""
     frame = union(within)
-    pieces = []
-    for index, span in enumerate(epochs):
-        here = (frame.clock == span.clock) & (frame.start < span.stop) & (frame.stop > span.start)
-        starts, stops = np.maximum(frame.start[here], span.start), np.minimum(frame.stop[here], span.stop)
-        piece = epochs.take(np.full(len(starts), index))
-        pieces.append(replace(piece, start=starts, stop=stops))
-    return concatenate(pieces) if pieces else empty()
+    index, part = _meeting(epochs, frame)
+    pieces = epochs.take(index)
+    return replace(
+        pieces,
+        start=np.maximum(frame.start[part], pieces.start),
+        stop=np.minimum(frame.stop[part], pieces.stop),
+    )
 
 
 def difference(epochs: Epochs, minus: Epochs) -> Epochs:
     """Cut out of each interval what `minus` covers, keeping its origin."""
     holes = union(minus)
-    pieces = []
-    for index, span in enumerate(epochs):
-        here = (holes.clock == span.clock) & (holes.start < span.stop) & (holes.stop > span.start)
-        starts = np.concatenate([[span.start], holes.stop[here]])
-        stops = np.concatenate([holes.start[here], [span.stop]])
-        kept = stops > starts
-        piece = epochs.take(np.full(kept.sum(), index))
-        pieces.append(replace(piece, start=starts[kept], stop=stops[kept]))
-    return concatenate(pieces) if pieces else empty()
+    index, part = _meeting(epochs, holes)
+    # What is left of an interval begins where it begins or a hole ends, and stops where a hole begins or it stops.
+    everyone = np.arange(len(epochs))
+    begin = np.concatenate([everyone, index])
+    start = np.concatenate([epochs.start, holes.stop[part]])
+    end = np.concatenate([index, everyone])
+    stop = np.concatenate([holes.start[part], epochs.stop])
+    first, last = np.lexsort((start, begin)), np.lexsort((stop, end))
+    row, start, stop = begin[first], start[first], stop[last]
+    kept = stop > start
+    return replace(epochs.take(row[kept]), start=start[kept], stop=stop[kept])
+
+
+def _meeting(epochs: Epochs, frame: Epochs) -> tuple[np.ndarray, np.ndarray]:
+    """Pair each interval with those of `frame` (sorted, disjoint) that share time with it: two lists of indices."""
+    low, high = np.zeros(len(epochs), np.int64), np.zeros(len(epochs), np.int64)
+    for clock in np.unique(epochs.clock):
+        mine, here = epochs.clock == clock, np.flatnonzero(frame.clock == clock)
+        if len(here):
+            # `union` orders by clock: the frame's intervals of one clock stand together.
+            low[mine] = here[0] + np.searchsorted(frame.stop[here], epochs.start[mine], side="right")
+            high[mine] = here[0] + np.searchsorted(frame.start[here], epochs.stop[mine], side="left")
+    count = np.maximum(high - low, 0)
+    index = np.repeat(np.arange(len(epochs)), count)
+    part = np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)
+    return index, part
 
 
 def split(epochs: Epochs, parts: int) -> list[Epochs]:

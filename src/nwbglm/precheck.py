@@ -19,7 +19,7 @@ import xarray as xr
 
 from nwbglm import epochs
 from nwbglm.audit import find_in_study, judged
-from nwbglm.audit.findings import guarded
+from nwbglm.audit.guard import guarded
 from nwbglm.binning.responses import grid_of
 from nwbglm.binning.signals import bin_named
 from nwbglm.errors import NwbGlmError

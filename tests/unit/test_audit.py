@@ -147,7 +147,7 @@ def test_units_that_need_a_look_are_named(tmp_path):
         busy = np.arange(0, 100, 0.25)
         bursts = np.sort(np.concatenate([busy, busy + 0.001]))
         trains = [[], [2.0, 1.0, 3.0], [1.0, 1.0], bursts, np.append(busy, [150.0, 160.0]), [5.0, np.nan], [50.0]]
-        add_units(file, trains, obs_intervals=[[[0.0, 200.0]]] * 6 + [[[0.0, 10.0]]])
+        add_units(file, trains, obs_intervals=[[[0.0, 140.0]]] * 6 + [[[0.0, 10.0]]])
 
     done = audit(built(tmp_path / "a.nwb", fill))
     assert "1 of 7 units (0)" in found(done, "units-silent").seen
@@ -156,7 +156,7 @@ def test_units_that_need_a_look_are_named(tmp_path):
     assert "(2, 3)" in found(done, "refractory").seen
     assert "2 of" in found(done, "spikes-outside").seen and "(4)" in found(done, "spikes-outside").seen
     assert "(5)" in found(done, "spikes-nan").seen
-    assert "1 spikes" in found(done, "spikes-unobserved").seen
+    assert "3 spikes" in found(done, "spikes-unobserved").seen
 
 
 def test_tables_and_series_of_the_traps_are_named(tmp_path):

@@ -10,7 +10,8 @@ from built_files import add_units, built, heading, position, series
 from pynwb.epoch import TimeIntervals
 
 from nwbglm import cli
-from nwbglm.audit import audit_recording, period_findings
+from nwbglm.audit import audit_recording
+from nwbglm.audit.signals import period_findings
 from nwbglm.precheck import look_at_data
 from nwbglm.study import read_study
 

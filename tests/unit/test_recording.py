@@ -465,13 +465,14 @@ def test_units_in_a_module_are_found_where_the_root_has_none(tmp_path):
     assert bins(built(tmp_path / "a.nwb", fill)).response.values.sum() == 2
 
 
-def test_observation_intervals_that_are_none_are_refused(tmp_path):
+def test_observation_intervals_that_are_none_are_time_not_observed(tmp_path):
     def fill(file):
         file.add_epoch(0.0, 10.0, ["wake"])
-        add_units(file, [[1.0]], obs_intervals=[[[5.0, 1.0]]])
+        add_units(file, [[1.0], [2.0]], obs_intervals=[[[5.0, 1.0]], [[0.0, np.inf]]])
 
-    with pytest.raises(RecordingError, match="obs_intervals of unit 0 are no intervals"):
-        bins(built(tmp_path / "a.nwb", fill))
+    binned = bins(built(tmp_path / "a.nwb", fill))
+    assert binned.response.values.sum(axis=0).tolist() == [0, 1]
+    assert binned.exposure.values.sum(axis=0).tolist() == [0, binned.sizes["time"]]
 
 
 def test_a_folder_is_no_recording(tmp_path):

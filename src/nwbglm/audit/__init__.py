@@ -13,12 +13,14 @@ import numpy as np
 
 from nwbglm import epochs
 from nwbglm.audit.contents import describe_contents
-from nwbglm.audit.findings import find_in_file, guarded
+from nwbglm.audit.findings import find_in_file
+from nwbglm.audit.guard import failure, guarded
+from nwbglm.audit.plausible import find_implausible
 from nwbglm.audit.responses import take_response
-from nwbglm.binning.exposure import blanked, pooled_spikes, silences
+from nwbglm.audit.signals import take_signal, used_sources
+from nwbglm.binning.exposure import blanked, invalid_times, pooled_spikes, silences
 from nwbglm.binning.grid import Grid
 from nwbglm.binning.responses import grid_of
-from nwbglm.binning.signals import bin_named
 from nwbglm.content import sha256_of
 from nwbglm.epochs import Epochs
 from nwbglm.errors import NwbGlmError
@@ -32,15 +34,8 @@ from nwbglm.whole import write_together
 T = TypeVar("T")
 
 WORDS = {"pass": "nothing stands in the way", "warn": "usable, with care", "fail": "not usable like this"}
-TURNS = {"radians": 2 * math.pi, "degrees": 360.0}
-"""One turn in the units that angles come in."""
-DEGREES = 361.0
-"""More than an angle within one turn spreads over, in any unit."""
-WRITTEN = {"radians": "2 pi", "degrees": "360"}
 MOSTLY_OUTSIDE = 0.05
 """Share of the epochs' time that may lie outside the recording without a word."""
-MOSTLY_EMPTY = 0.05
-"""A signal without a value in more than this share of the bins is reported."""
 IMPROBABLE = 25.0
 """A silence during which this many spikes of the population were expected is no chance (e^-25)."""
 
@@ -148,10 +143,9 @@ def audit_recording(path: str | Path, settings: DataSettings | None, *, session:
     except NwbGlmError as error:
         finding = Finding("file", "fail", error.where, error.what, error.mend)
         audit = Audit(session=session, recording=about, findings=(finding,))
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        # A damaged file can break the reader anywhere below: HDF5 has no one error for it.
-        seen = f"the file cannot be read: {type(error).__name__}: {error}"
-        finding = Finding("file", "fail", str(path), seen, "copy or download it again")
+    except Exception as error:
+        # A damaged file can break the reader anywhere below: whatever is raised is a finding.
+        finding = failure(error, str(path), code="file", mend="copy or download it again; then ask its authors")
         audit = Audit(session=session, recording=about, findings=(finding,))
     return replace(audit, source=str(path), findings=tuple(judged(audit.findings, policy)))
 
@@ -185,25 +179,44 @@ def file_facts(path: str | Path) -> dict[str, Any]:
 
 
 def _audit(recording: Recording, settings: DataSettings | None, about: dict[str, Any]) -> Audit:
-    about = about | {
-        "identifier": recording.identifier,
-        "nwb_version": recording.version,
-        "session_start": recording.start,
-        "description": recording.description,
-        "notes": recording.notes,
-    }
-    continuous = settings is not None and settings.response is not None
-    findings = list(find_in_file(recording, spikes=not continuous))
-    contents = describe_contents(recording)
+    for name in ("identifier", "version", "start", "description", "notes"):
+        about[ABOUT.get(name, name)] = _or_empty(partial(getattr, recording, name))
     takes: dict[str, Any] = {}
+    findings: list[Finding] = []
+    use = None
     if settings is not None:
-        findings += guarded(lambda: find_in_study(recording, settings, takes), "study")
-    found = tuple(findings)
+        findings += guarded(lambda: find_in_study(recording, settings, takes), "study", "fail")
+        use = takes.pop("use", None)
+        recording = recording.for_study(settings)
+    spikes = settings is None or settings.response is None
+    findings += guarded(lambda: find_in_file(recording, use, spikes=spikes), "file", "fail")
+    findings += guarded(lambda: find_implausible(recording, use, takes.get("bin")), "times")
+    contents = describe_contents(recording)
+    used = used_sources(takes)
+    found = tuple(
+        replace(one, level="fail") if one.code in RUINOUS and one.path in used and one.level == "warn" else one
+        for one in findings
+    )
     return Audit(session=recording.session, recording=about, findings=found, contents=contents, takes=takes)
+
+
+ABOUT = {"version": "nwb_version", "start": "session_start"}
+"""What the audit calls the file's own words."""
+RUINOUS = ("times-not-in-seconds", "axes-exchanged")
+"""Findings that make a signal worthless: they fail where the study takes it."""
+
+
+def _or_empty(read: Callable[[], str]) -> str:
+    """Read what only words depend on; empty where it cannot be read."""
+    try:
+        return read()
+    except Exception:
+        return ""
 
 
 def find_in_study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) -> Iterator[Finding]:
     """Take what the study takes, and say what is wrong with it."""
+    recording = recording.for_study(settings)
     takes["epochs"] = {}
     chosen: dict[str, Epochs] = {}
     for name in dict.fromkeys([*purposes(settings), *settings.epochs]):
@@ -218,6 +231,7 @@ def find_in_study(recording: Recording, settings: DataSettings, takes: dict[str,
     if "use" not in chosen:
         return
     use = epochs.merge_overlaps(chosen["use"])
+    takes["use"] = use
     yield from _about_use(chosen)
     grid = yield from _try(partial(grid_of, recording, settings, use), "response")
     if grid is None:
@@ -227,21 +241,38 @@ def find_in_study(recording: Recording, settings: DataSettings, takes: dict[str,
         seen = f"no epoch in use is as long as a bin ({settings.bin} s)"
         yield Finding("no-bins", "fail", "epochs.use", seen, "check `epochs.use` and `bin`")
         return
+    yield from _invalid(recording, settings, use)
     if settings.response is None:
-        yield from _units(recording, settings, use, takes)
+        yield from guarded(lambda: _units(recording, settings, use, takes), "units", "fail")
     else:
-        yield from _response(recording, settings, grid, use, takes)
+        yield from guarded(lambda: _response(recording, settings, grid, use, takes), "response", "fail")
     takes["signals"] = {}
     for name in settings.signals:
-        yield from _signal(recording, settings, grid, name, takes["signals"])
+        yield from guarded(partial(take_signal, recording, settings, grid, name, takes["signals"]), f"signals.{name}")
+
+
+def _invalid(recording: Recording, settings: DataSettings, use: Epochs) -> Iterator[Finding]:
+    """Say what is done about the time that the file itself marks as invalid."""
+    found = yield from _try(lambda: invalid_times(recording), "invalid_times")
+    inside = epochs.empty() if found is None else epochs.intersect(found, use)
+    if len(inside):
+        shown = ", ".join(f"{span.start:.3f} to {span.stop:.3f} s" for span in inside.take(slice(8)))
+        seen = f"the file marks {inside.total:.3f} s of the time in use as invalid: {shown}"
+        kept = settings.invalid_times == "keep"
+        mend = (
+            "kept, as the study says"
+            if kept
+            else "blanked: neither its spikes nor its silence count; `invalid_times: keep` keeps it"
+        )
+        yield Finding("invalid-times", "pass" if kept else "warn", "intervals/invalid_times", seen, mend)
 
 
 def _try(act: Callable[[], T], field: str) -> Generator[Finding, None, T | None]:
     """Act; what goes wrong becomes a failing finding (and the value None)."""
     try:
         return act()
-    except NwbGlmError as error:
-        yield Finding("study", "fail", error.where or field, error.what, error.mend)
+    except Exception as error:
+        yield failure(error, field, code="study", mend="correct this field of the study, or the file")
     return None
 
 
@@ -352,82 +383,3 @@ def _lost_tracking(recording: Recording, use: Epochs, columns: UnitColumns) -> I
         )
         mend = f"if these are lost data, not silence: `blank: {{lost: {{silence: {longest:.2g} s}}}}`"
         yield Finding("population-silent", "warn", "units/spike_times", seen, mend)
-
-
-def _signal(
-    recording: Recording, settings: DataSettings, grid: Grid, name: str, takes: dict[str, Any]
-) -> Iterator[Finding]:
-    signal, field = settings.signals[name], f"signals.{name}"
-    binned = yield from _try(lambda: bin_named(recording, settings, grid, name), field)
-    if binned is None:
-        return
-    values = binned.values[np.isfinite(binned.values)]
-    takes[name] = dict(binned.attrs) | {"valid": len(values) / len(grid)}
-    if not len(values):
-        seen = f"{binned.attrs['source']} has no value in any bin"
-        mend = "its samples lie outside the epochs in use, or the series is empty"
-        yield Finding("signal-empty", "fail", field, seen, mend)
-        return
-    spread = np.percentile(values, [0, 1, 50, 99, 100])
-    takes[name] |= dict(zip(("min", "low", "median", "high", "max"), spread.tolist(), strict=True))
-    takes[name]["histogram"] = np.histogram(values, 40)[0].tolist()
-    empty = 1 - len(values) / len(grid)
-    if empty > MOSTLY_EMPTY:
-        slow = signal.resample == "mean" and empty > 0.3
-        mend = (
-            "the signal is slower than the bins: `resample: interpolate` or `hold`" if slow else "such bins are no rows"
-        )
-        yield Finding("signal-gaps", "warn", field, f"{empty:.0%} of the bins have no value", mend)
-    if spread[0] == spread[-1]:
-        yield Finding("signal-constant", "warn", field, f"it is {spread[0]:g} everywhere", "it can explain nothing")
-    if signal.circular is not None:
-        yield from _period(recording, settings, name)
-
-
-def _period(recording: Recording, settings: DataSettings, name: str) -> Iterator[Finding]:
-    """Compare the period of a circular signal with the spread of its samples."""
-    from nwbglm.binning.sources import find_source
-
-    signal = settings.signals[name]
-    period = signal.circular
-    source = find_source(recording, signal, name)
-    series = source.parts[0]
-    sample = series.values(0, 100_000, signal.column if series.columns > 1 else None) * source.scale
-    known = sample[np.isfinite(sample)]
-    assert period is not None  # only circular signals come here
-    if len(known):
-        yield from period_findings(known, period, source.units, f"signals.{name}")
-
-
-def period_findings(values: np.ndarray, period: float, unit: str, field: str) -> Iterator[Finding]:
-    """Hold a period against values: degrees under ``2 pi``, radians under 360, positions under an angle's period.
-
-    Parameters
-    ----------
-    values
-        (n,) finite samples, in `unit`.
-    period
-        What the study says.
-    unit
-        The unit of the values.
-    field
-        The signal, for the finding.
-    """
-    low, high = float(values.min()), float(values.max())
-    spread = high - low
-    angle = next((name for name, turn in TURNS.items() if abs(period - turn) < 1e-3 * turn), "")
-    stored = next((name for name in TURNS if unit.lower().startswith(name[:3])), "")
-    seen = f"values spread from {low:.4g} to {high:.4g} {unit}, and the period is {period:.4g}"
-    mend = ""
-    if angle and stored and angle != stored:
-        mend = f"they are {stored}: give `period: {WRITTEN[stored]}`, or convert them with `units: {angle}`"
-    elif spread > 1.05 * period and angle and not stored and spread > DEGREES:
-        mend = f"is it an angle? leave `period` out where it is not; the period is in the signal's units ({unit})"
-    elif spread > 1.05 * period and angle == "radians" and spread > 6 * period:
-        mend = "degrees? then give `period: 360`; right as it is for an unwrapped angle of many turns"
-    elif spread > 1.05 * period:
-        mend = "right for an unwrapped angle; else correct `period` or `units`, or leave `period` out"
-    elif angle == "degrees" and 0 < spread <= 6.3:
-        mend = "radians? then give `period: 2 pi`"
-    if mend:
-        yield Finding("period-doubtful", "warn", field, seen, mend)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
-from nwbglm.errors import NwbGlmError
 from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
+from nwbglm.recording.sweeps import Sweeps
+from nwbglm.recording.tables import Table
+from nwbglm.recording.texts import as_text
+
+T = TypeVar("T")
 
 SHOWN = 12
 """How many values of a column are listed."""
@@ -16,11 +21,20 @@ SHOWN = 12
 
 def describe_contents(recording: Recording) -> dict[str, Any]:
     """List the units, series and interval tables of a recording."""
+    nothing: list[dict[str, Any]] = []
     return {
-        "units": _units(recording),
-        "series": [_series(series) for series in recording.series.values()],
-        "tables": [_table(recording, path) for path in recording.tables],
+        "units": _or_else(lambda: _units(recording), {"count": 0, "spikes": 0, "columns": [], "observed": False}),
+        "series": _or_else(lambda: [_series(series) for series in recording.series.values()], nothing),
+        "tables": _or_else(lambda: [_table(recording, path) for path in recording.tables], nothing),
     }
+
+
+def _or_else(describe: Callable[[], T], broken: T) -> T:
+    """Describe an object, or say that it is broken: what was raised is a finding of the audit."""
+    try:
+        return describe()
+    except Exception:
+        return broken
 
 
 def _units(recording: Recording) -> dict[str, Any]:
@@ -40,13 +54,18 @@ def _units(recording: Recording) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return (
-        value.item() if isinstance(value, np.generic) else str(value) if not isinstance(value, int | float) else value
-    )
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, int | float) else as_text(value)
 
 
 def _series(series: Series) -> dict[str, Any]:
-    about = {
+    broken = {"kind": "", "description": "", "unit": "", "conversion": 1.0, "offset": 0.0, "resolution": None}
+    broken |= {"path": series.path, "shape": [], "problem": "it cannot be read"}
+    return _or_else(lambda: _readable(series), broken | {"first": None, "last": None, "interval": None})
+
+
+def _readable(series: Series) -> dict[str, Any]:
+    about: dict[str, Any] = {
         "path": series.path,
         "kind": series.kind,
         "description": series.description,
@@ -60,7 +79,8 @@ def _series(series: Series) -> dict[str, Any]:
         "last": None,
         "interval": None,
     }
-    if (series.timestamps is not None and len(series.timestamps.shape) == 1) or series.rate:
+    times = series.timestamps
+    if (times is not None and len(times.shape) == 1 and not times.hollow and series.samples) or series.rate:
         timing = series.timing
         about |= {"first": timing.first, "last": timing.last, "interval": timing.interval}
     return about
@@ -68,12 +88,17 @@ def _series(series: Series) -> dict[str, Any]:
 
 def _table(recording: Recording, path: str) -> dict[str, Any]:
     table = recording.tables[path]
-    about: dict[str, Any] = {"path": path, "rows": len(table), "description": table.description}
-    about["columns"] = list(table.columns)
-    try:
-        intervals, _ = recording.intervals(table)
-    except (NwbGlmError, ValueError, OSError) as error:
-        return about | {"problem": str(error), "labels": [], "spans": []}
+    about: dict[str, Any] = {"path": path, "rows": _or_else(lambda: len(table), 0)}
+    about["description"] = _or_else(lambda: table.description, "")
+    columns: tuple[str, ...] = ()
+    about["columns"] = list(_or_else(lambda: table.columns, columns))
+    return about | _or_else(
+        lambda: _rows(recording, table), {"problem": "it cannot be read", "labels": [], "spans": []}
+    )
+
+
+def _rows(recording: Recording, table: Table | Sweeps) -> dict[str, Any]:
+    intervals, _ = recording.intervals(table)
     labels = list(dict.fromkeys(intervals.label.tolist()))
-    spans = [[span.start, span.stop] for span in intervals]
-    return about | {"problem": "", "labels": labels[:SHOWN], "distinct_labels": len(labels), "spans": spans[:500]}
+    spans = [[span.start, span.stop] for span in intervals.take(slice(500))]
+    return {"problem": "", "labels": labels[:SHOWN], "distinct_labels": len(labels), "spans": spans}

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from nwbglm import epochs
-from nwbglm.errors import NwbGlmError
+from nwbglm.audit.guard import failure, guarded
+from nwbglm.audit.plausible import GUESSES
+from nwbglm.epochs import Epochs
 from nwbglm.recording.choose import REFRACTORY, recording_span, series_instead
+from nwbglm.recording.events import pair_marks
 from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
 from nwbglm.recording.si import parse
 from nwbglm.recording.sweeps import Sweeps
-from nwbglm.recording.tables import Table
+from nwbglm.recording.tables import Table, labels_of
 from nwbglm.verdict import Finding, Level
 
-SAMPLING_RATES = (20_000.0, 24_414.0625, 25_000.0, 30_000.0, 32_000.0, 32_552.0, 40_000.0)
-"""Usual rates of acquisition systems, Hz: sample numbers fit the recording after division by one of these."""
 LARGEST = {"current": 1e-5, "voltage": 1e3, "length": 1e4, "angle": 1e4}
 """SI values beyond which a signal's unit is doubtful: nobody injects 10 microamperes into a neuron."""
 MANY_VIOLATIONS = 0.01
@@ -29,29 +30,29 @@ LONG_GAP = 10
 """Gaps of more than this many usual sampling intervals are reported."""
 
 
-def find_in_file(recording: Recording, *, spikes: bool = True) -> Iterator[Finding]:
-    """Look at everything in a file that does not depend on the study; at its spikes where they are what counts."""
-    yield from _names(recording)
+def find_in_file(recording: Recording, use: Epochs | None = None, *, spikes: bool = True) -> Iterator[Finding]:
+    """Look at everything in a file.
+
+    Parameters
+    ----------
+    recording
+        The file.
+    use
+        The study's epochs, which its times are held against, too; None where there is no study.
+    spikes
+        Whether its spikes are what counts; otherwise what is wrong with them costs nothing.
+    """
+    yield from guarded(partial(_names, recording), "series")
+    for path, error in recording.lost.items():
+        yield failure(error, path, level="warn")
     for series in recording.series.values():
         yield from guarded(partial(_series, series), series.path)
     for path, table in recording.tables.items():
         yield from guarded(partial(_intervals, recording, table), path)
-    if recording.units.table is not None:
-        yield from guarded(partial(_unit_columns, recording.units.table), "units")
+    yield from guarded(partial(_units, recording), "units", "fail" if spikes else "pass")
     if spikes:
-        yield from guarded(partial(_spikes, recording), "units/spike_times")
+        yield from guarded(partial(_spikes, recording, use), "units/spike_times", "fail")
     yield from guarded(partial(_sweeps, recording), "sweeps")
-
-
-def guarded(look: Callable[[], Iterable[Finding]], path: str) -> Iterator[Finding]:
-    """Turn whatever goes wrong while looking into a finding: one broken object must not hide the others."""
-    try:
-        yield from look()
-    except NwbGlmError as error:
-        yield Finding("unreadable", "fail", error.where or path, error.what, error.mend)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        seen = f"reading it failed: {type(error).__name__}: {error}"
-        yield Finding("unreadable", "fail", path, seen, "the object is damaged; the rest of the file may still be used")
 
 
 def _names(recording: Recording) -> Iterator[Finding]:
@@ -73,8 +74,29 @@ def _series(series: Series) -> Iterator[Finding]:
         seen = f"values are stored as x in: x * {series.conversion:g} + {series.offset:g} {series.unit}"
         yield Finding("conversion", "pass", series.path, seen, "applied on reading")
     yield from _times(series)
+    yield from _marks(series)
     if not marks:
         yield from _unit(series)
+
+
+def _marks(series: Series) -> Iterator[Finding]:
+    """Look at marks that name kinds: beginnings and ends without a partner, numbers without a label."""
+    if series.data is None or series.data.is_text or series.columns > 1:
+        return
+    if series.kind == "IntervalSeries":
+        *_, alone = pair_marks(series.times(), series.values())
+        if len(alone):
+            shown = ", ".join(f"{time:.3f}" for time in alone[:8]) + (", ..." if len(alone) > 8 else "")
+            seen = f"{len(alone)} marks have no partner (at {shown} s): a beginning without an end, or an end alone"
+            yield Finding(
+                "marks-unpaired", "warn", series.path, seen, "they are left out; the others are paired by time"
+            )
+    elif series.labels is not None:
+        named = np.unique(labels_of(series.values(), series.labels).astype(str))
+        unknown = [name for name in named if name.startswith("unknown (")]
+        if unknown:
+            seen = f"marks without a label, of {len(series.labels)} that there are: {', '.join(unknown[:8])}"
+            yield Finding("labels-unknown", "warn", series.path, seen, "they count as events of that name")
 
 
 def _times(series: Series) -> Iterator[Finding]:
@@ -157,23 +179,41 @@ def _sweeps(recording: Recording) -> Iterator[Finding]:
         )
 
 
-def _unit_columns(table: Table) -> Iterator[Finding]:
-    for name in table.columns:
-        path, array = f"{table.path}/{name}", table.group.array(name)
-        kind = "" if array is None else str(array.attrs.get("neurodata_type", ""))
-        if kind == "DynamicTableRegion" and table.target(name) is None:
-            mend = f"select on {name!r} itself; `{name}.column` cannot be followed"
-            yield Finding(
-                "reference-lost", "warn", path, "the column refers to rows of a table that is not named", mend
-            )
-        if array is not None and not table.is_ragged(name) and array.shape and array.shape[0] != len(table):
-            seen = f"the column has {array.shape[0]} entries for {len(table)} units"
-            yield Finding("column-misfit", "warn", path, seen, "do not select on it; its rows cannot be told apart")
-        elif array is not None and array.dtype.kind == "f" and len(array.shape) == 1 and not table.is_ragged(name):
-            missing = int(np.isnan(array.read()).sum())
-            if missing:
-                seen = f"{missing} of {len(table)} units have no value"
-                yield Finding("values-missing", "pass", path, seen, "they satisfy no comparison with this column")
+def _units(recording: Recording) -> Iterator[Finding]:
+    units = recording.units
+    if units.table is None:
+        return
+    others = [table.path for table in recording.units_tables if table.path != units.table.path]
+    if others:
+        seen = f"there are other tables of units: {', '.join(others)}"
+        mend = f"this one is taken; `units: {{table: {others[0]}}}` takes another"
+        yield Finding("several-units-tables", "pass", units.table.path, seen, mend)
+    if units.ids_problem:
+        mend = f"units go by their row instead, 0 to {len(units) - 1}: `units.ids` and `unit` mean these"
+        yield Finding("unit-ids", "warn", f"{units.table.path}/id", units.ids_problem, mend)
+    for name in units.table.columns:
+        yield from guarded(partial(_unit_column, units.table, name), f"{units.table.path}/{name}")
+
+
+def _unit_column(table: Table, name: str) -> Iterator[Finding]:
+    path, array = f"{table.path}/{name}", table.group.array(name)
+    kind = "" if array is None else array.attrs.text("neurodata_type")
+    if array is not None and array.is_reference and not table.is_ragged(name):
+        nowhere = int(np.sum(array.read() == ""))
+        if nowhere:
+            seen = f"{nowhere} of {len(table)} units refer to an object that is not there"
+            yield Finding("reference-lost", "warn", path, seen, "such entries are empty texts")
+    if kind == "DynamicTableRegion" and table.target(name) is None:
+        mend = f"select on {name!r} itself; `{name}.column` cannot be followed"
+        yield Finding("reference-lost", "warn", path, "the column refers to rows of a table that is not named", mend)
+    if array is not None and not table.is_ragged(name) and array.shape and array.shape[0] != len(table):
+        seen = f"the column has {array.shape[0]} entries for {len(table)} units"
+        yield Finding("column-misfit", "warn", path, seen, "do not select on it; its rows cannot be told apart")
+    elif array is not None and array.dtype.kind == "f" and len(array.shape) == 1 and not table.is_ragged(name):
+        missing = int(np.isnan(array.read()).sum())
+        if missing:
+            seen = f"{missing} of {len(table)} units have no value"
+            yield Finding("values-missing", "pass", path, seen, "they satisfy no comparison with this column")
 
 
 @dataclass
@@ -193,17 +233,21 @@ class _Trains:
     latest: float = -np.inf
 
 
-def _spikes(recording: Recording) -> Iterator[Finding]:
+def _spikes(recording: Recording, use: Epochs | None) -> Iterator[Finding]:
     units = recording.units
     if not len(units):
         yield Finding("no-units", "warn", "units", "the file has no units", series_instead(recording))
         return
-    low, high = recording_span(recording)
+    low, high = recording_span(recording, use)
     seen = _Trains([], [], [], [], [], [], [])
     for unit in range(len(units)):
         _look_at_train(seen, units.ids[unit], units.spike_times(unit), units.observed(unit), low, high)
-    yield from _time_unit(seen, high)
-    yield from _about_trains(seen, len(units), low, high)
+    doubted = list(_time_unit(seen, high))
+    yield from doubted
+    yield from _about_trains(seen, len(units), low, high, told=bool(doubted))
+    if wrong := [units.ids[unit] for unit in range(len(units)) if units.misobserved(unit)]:
+        text = f"some obs_intervals of {_listed(wrong, len(units))} are no intervals"
+        yield Finding("obs-intervals", "warn", "units/obs_intervals", text, "left out: time that was not observed")
 
 
 def _look_at_train(
@@ -242,17 +286,18 @@ def _time_unit(seen: _Trains, high: float) -> Iterator[Finding]:
     if not seen.spikes or not np.isfinite(high):
         return
     if seen.beyond > 0.5 * seen.spikes:
-        guesses = {"milliseconds": 1e3, "microseconds": 1e6} | {f"samples at {r:g} Hz": r for r in SAMPLING_RATES}
-        fits = [name for name, factor in guesses.items() if 0.3 * high < seen.latest / factor <= 1.01 * high]
-        what = f", as if they were {' or '.join(fits)}" if fits else ""
-        text = f"{seen.beyond} of {seen.spikes} spikes lie after the recording's end ({high:.1f} s){what}"
+        fits = [name for name, factor in GUESSES.items() if 0.3 * high < seen.latest / factor <= 1.01 * high]
+        if not fits:  # tables that end early are no reason to doubt the spikes
+            return
+        text = f"{seen.beyond} of {seen.spikes} spikes lie after the recording's end ({high:.1f} s), as if they were "
+        text += " or ".join(fits)
         yield Finding("spikes-not-in-seconds", "fail", "units/spike_times", text, "NWB wants seconds: correct the file")
     elif seen.whole == seen.spikes and seen.spikes > 100:
         text = "every spike time is a whole number, as if they were bins or samples"
         yield Finding("spikes-not-in-seconds", "fail", "units/spike_times", text, "NWB wants seconds: correct the file")
 
 
-def _about_trains(seen: _Trains, count: int, low: float, high: float) -> Iterator[Finding]:
+def _about_trains(seen: _Trains, count: int, low: float, high: float, *, told: bool) -> Iterator[Finding]:
     path = "units/spike_times"
     if seen.silent:
         mend = "they are kept; select with `spikes > 0` to leave them out"
@@ -271,7 +316,7 @@ def _about_trains(seen: _Trains, count: int, low: float, high: float) -> Iterato
         text = f"{_listed(seen.violating, count)} have more than 1 % of intervals below 2 ms"
         mend = "hardly single neurons, if cells: select with `refractory_violations < 0.01`"
         yield Finding("refractory", "warn", path, text, mend)
-    if seen.outside and seen.beyond <= 0.5 * seen.spikes:
+    if seen.outside and not told:
         lost = sum(out for _, out in seen.outside)
         text = (
             f"{lost} of {seen.spikes} spikes ({_listed([unit for unit, _ in seen.outside], count)}) lie outside "

@@ -44,6 +44,7 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
     RecordingError
         If the file does not hold what the study asks of it.
     """
+    recording = recording.for_study(settings)
     use = epochs.merge_overlaps(choose_epochs(recording, settings, "use"))
     grid = grid_of(recording, settings, use)
     if not len(grid):

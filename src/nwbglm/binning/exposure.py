@@ -30,7 +30,15 @@ def blanked(recording: Recording, settings: DataSettings, use: Epochs) -> Epochs
         The epochs in use.
     """
     parts = [_blank(recording, settings, name, blank, use) for name, blank in settings.blank.items()]
+    if settings.invalid_times == "blank" and (invalid := invalid_times(recording)) is not None:
+        parts.append(invalid)
     return epochs.intersect(epochs.union(*parts), use) if parts else epochs.empty()
+
+
+def invalid_times(recording: Recording) -> Epochs | None:
+    """Read the times that the file itself marks as invalid; None where it has no such table."""
+    table = next((one for one in recording.tables.values() if one.name == "invalid_times"), None)
+    return None if table is None else recording.intervals(table)[0]
 
 
 def _blank(recording: Recording, settings: DataSettings, name: str, blank: Blank, use: Epochs) -> Epochs:
@@ -57,11 +65,12 @@ def silences(recording: Recording, use: Epochs, longest: float) -> Epochs:
     for clock in np.unique(use.clock):
         spans = use.take(use.clock == clock)
         spikes = pooled_spikes(recording, spans, int(clock))
-        for span in spans:
-            inside = spikes[(spikes >= span.start) & (spikes < span.stop)]
-            edges = np.concatenate([[span.start], inside, [span.stop]])
+        low, high = (np.searchsorted(spikes, edge) for edge in (spans.start, spans.stop))
+        for span, begin, end in zip(spans, low, high, strict=True):
+            edges = np.concatenate([[span.start], spikes[begin:end], [span.stop]])
             silent = np.flatnonzero(np.diff(edges) >= longest)
-            parts.append(Epochs.of(edges[silent], edges[silent + 1], clock=np.full(len(silent), clock)))
+            if len(silent):
+                parts.append(Epochs.of(edges[silent], edges[silent + 1], clock=np.full(len(silent), clock)))
     return epochs.concatenate(parts)
 
 

@@ -127,11 +127,12 @@ def _bin_samples(recording: Recording, signal: Signal, grid: Grid, name: str) ->
 
 def bin_events(rows: Rows, signal: Signal, grid: Grid, where: str) -> np.ndarray:
     """Add up the events of each bin, 1 each or their value; rows without time or value count nowhere."""
-    times = rounded(rows.numbers(signal.time or rows.time_column(where), where) + signal.shift)
-    weights = np.ones(len(times)) if signal.value is None else rows.numbers(signal.value, where)
+    found, row = rows.times(signal, where)
+    times, clocks = rounded(found + signal.shift), rows.clock[row]
+    weights = np.ones(len(times)) if signal.value is None else rows.numbers(signal.value, where)[row]
     total = np.zeros(len(grid))
     for clock in np.unique(grid.segments.clock):
-        here = np.isfinite(times) & np.isfinite(weights) & (rows.clock == clock)
+        here = np.isfinite(times) & np.isfinite(weights) & (clocks == clock)
         index = grid.index(times[here], int(clock))
         total += np.bincount(index[index >= 0], weights[here][index >= 0], len(grid))
     return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
 from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
@@ -16,8 +16,9 @@ from nwbglm.recording.model import Recording
 from nwbglm.recording.select import names, select
 from nwbglm.recording.sweeps import Sweeps
 from nwbglm.recording.tables import Table
+from nwbglm.recording.units import FOREVER
 from nwbglm.study.base import nearest
-from nwbglm.study.data import PURPOSES, DataSettings, EpochSelection
+from nwbglm.study.data import PURPOSES, DataSettings, EpochSelection, UnitSelection
 
 REFRACTORY = 0.002
 """Two spikes closer than this (s) break the refractory period."""
@@ -93,19 +94,31 @@ def with_margin(recording: Recording, settings: DataSettings, use: Epochs) -> Ep
     return epochs.merge_overlaps(grown)
 
 
-def recording_span(recording: Recording) -> tuple[float, float]:
-    """Find when the recording began and ended by its series and interval tables, s; infinite where neither says."""
-    lows, highs = [], []
+def recording_span(recording: Recording, use: Epochs | None = None) -> tuple[float, float]:
+    """Find when the recording began and ended, s; infinite where nothing says.
+
+    Its series, interval tables and times of observation say so, and the study's epochs where they are given. An
+    object that cannot be read says nothing.
+    """
+    spans = [] if use is None else [use]
     for series in recording.series.values():
-        if not series.problem and series.samples > 1 and np.isfinite(series.timing.first):
-            lows.append(series.timing.first)
-            highs.append(series.timing.last + (series.timing.interval if np.isfinite(series.timing.interval) else 0.0))
+        with contextlib.suppress(RecordingError):
+            if not series.problem and series.samples > 1 and np.isfinite(series.timing.first):
+                after = series.timing.interval if np.isfinite(series.timing.interval) else 0.0
+                spans.append(Epochs.of(series.timing.first, series.timing.last + after))
     for table in recording.tables.values():
-        intervals, _ = recording.intervals(table)
-        if len(intervals):
-            lows.append(float(intervals.start.min()))
-            highs.append(float(intervals.stop.max()))
-    return (min(lows), max(highs)) if lows else (-np.inf, np.inf)
+        with contextlib.suppress(RecordingError):
+            spans.append(recording.intervals(table)[0])
+    with contextlib.suppress(RecordingError):
+        for unit in range(len(recording.units)):
+            observed = recording.units.observed(unit)
+            if observed is not None:
+                finite = observed[(np.abs(observed) < FOREVER).all(axis=1)]
+                spans.append(Epochs.of(finite[:, 0], finite[:, 1]))
+    known = [span for span in spans if len(span)]
+    if not known:
+        return -np.inf, np.inf
+    return min(float(span.start.min()) for span in known), max(float(span.stop.max()) for span in known)
 
 
 def choose_selection(
@@ -176,6 +189,29 @@ def _what_there_is(recording: Recording, selection: EpochSelection) -> str:
     return f"{table.path} has {len(found)} rows labelled {shown}"
 
 
+class ObjectPath(str):
+    """The path of an object, which is equal to its name, too: `electrode_group == 'probeB'`."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and (str(self) == other.strip("/") or self.rpartition("/")[2] == other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+def _called(table: Table | Sweeps, name: str) -> np.ndarray | list[np.ndarray]:
+    """Read a column for a selection: objects that it refers to go by their path and by their name."""
+    values = table.column(name)
+    refers = isinstance(table, Table) and "." not in name and table.array(name).is_reference
+    if not refers:
+        return values
+    rows = values if isinstance(values, list) else [values]
+    called = [np.array([ObjectPath(path) for path in row], dtype=object) for row in rows]
+    return called if isinstance(values, list) else called[0]
+
+
 def select_rows(table: Table | Sweeps, expression: str, where: str) -> np.ndarray:
     """Compute an expression over a table's columns; `row`, `id` and `duration` are known too."""
 
@@ -186,7 +222,7 @@ def select_rows(table: Table | Sweeps, expression: str, where: str) -> np.ndarra
             return table.ids
         if name == "duration" and name not in table:
             return np.asarray(table.column("stop_time")) - np.asarray(table.column("start_time"))
-        return table.column(name)
+        return _called(table, name)
 
     return select(expression, lookup, [*table.columns, "row", "id", "duration"], len(table), where=where)
 
@@ -225,27 +261,35 @@ class UnitColumns:
         if name in self.computed:
             return getattr(self, name)
         assert units.table is not None  # `names` lists no other column then
-        return units.table.column(name)
-
-    def _observed(self, unit: int) -> Epochs:
-        intervals = self.recording.units.observed(unit)
-        if intervals is None:
-            return self.use
-        parts = [
-            Epochs.of(intervals[:, 0], intervals[:, 1], clock=np.full(len(intervals), clock))
-            for clock in np.unique(self.use.clock)
-        ]
-        return epochs.intersect(self.use, epochs.concatenate(parts))
+        return _called(units.table, name)
 
     @cached_property
     def observed(self) -> np.ndarray:
         """(units,) time in `use` that each unit was observed, s."""
-        return np.array([self._observed(unit).duration.sum() for unit in range(len(self.recording.units))])
+        # Units that were observed at the same times share one computation (most files hold one such list for all).
+        known: dict[bytes | None, float] = {}
+        seconds = []
+        for unit in range(len(self.recording.units)):
+            intervals = self.recording.units.observed(unit)
+            key = None if intervals is None else intervals.tobytes()
+            if key not in known:
+                known[key] = self._seconds(intervals)
+            seconds.append(known[key])
+        return np.array(seconds)
 
-    @cached_property
+    def _seconds(self, intervals: np.ndarray | None) -> float:
+        if intervals is None:
+            return float(self.use.duration.sum())
+        parts = [
+            Epochs.of(intervals[:, 0], intervals[:, 1], clock=np.full(len(intervals), clock))
+            for clock in np.unique(self.use.clock)
+        ]
+        return float(epochs.intersect(self.use, epochs.concatenate(parts)).duration.sum())
+
+    @property
     def spikes(self) -> np.ndarray:
         """(units,) spikes in `use`, while the unit was observed."""
-        return np.array([len(times) for times in self._trains()], dtype=np.int64)
+        return self._of_trains[0]
 
     @cached_property
     def rate(self) -> np.ndarray:
@@ -253,9 +297,21 @@ class UnitColumns:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.observed > 0, self.spikes / self.observed, np.nan)
 
-    def _trains(self) -> Iterator[np.ndarray]:
+    @cached_property
+    def _of_trains(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(units,) each: spikes, share of the windows with a spike, share of short intervals; trains are read once."""
+        count, present, short = [], [], []
+        clocks = [int(clock) for clock in np.unique(self.use.clock)]
+        windows = {clock: _windows(self.use.take(self.use.clock == clock)) for clock in clocks}
+        total = sum(len(edges) for edges in windows.values())
         for unit in range(len(self.recording.units)):
-            yield np.concatenate([self._on_clock(unit, int(clock)) for clock in np.unique(self.use.clock)])
+            trains = {clock: self._on_clock(unit, clock) for clock in clocks}
+            times = np.concatenate([*trains.values(), np.empty(0)])
+            found = [len(np.unique(np.searchsorted(windows[clock], train, "right"))) for clock, train in trains.items()]
+            count.append(len(times))
+            present.append(sum(found) / max(total, 1))
+            short.append(float(np.mean(np.diff(times) < REFRACTORY)) if len(times) > 1 else 0.0)
+        return np.array(count, dtype=np.int64), np.array(present, np.float64), np.array(short, np.float64)
 
     def _on_clock(self, unit: int, clock: int) -> np.ndarray:
         spans = self.use.take(self.use.clock == clock)
@@ -267,21 +323,23 @@ class UnitColumns:
         # Closed on both sides: files often end the last interval with the last spike.
         return times[epochs.contains(Epochs.of(intervals[:, 0], intervals[:, 1] + 1e-9), times)]
 
-    @cached_property
+    @property
     def presence_ratio(self) -> np.ndarray:
         """(units,) share of the windows of `PRESENCE_WINDOW` in `use` that hold a spike."""
-        edges = [
-            np.linspace(span.start, span.stop, max(2, 1 + round((span.stop - span.start) / PRESENCE_WINDOW)))
-            for span in self.use
-        ]
-        windows = sum(len(edge) - 1 for edge in edges)
-        present = [sum(np.count_nonzero(np.histogram(times, edge)[0]) for edge in edges) for times in self._trains()]
-        return np.array(present, dtype=np.float64) / windows
+        return self._of_trains[1]
 
-    @cached_property
+    @property
     def refractory_violations(self) -> np.ndarray:
         """(units,) share of intervals between spikes shorter than `REFRACTORY`; 0 for fewer than two spikes."""
-        return np.array([np.mean(np.diff(times) < REFRACTORY) if len(times) > 1 else 0.0 for times in self._trains()])
+        return self._of_trains[2]
+
+
+def _windows(spans: Epochs) -> np.ndarray:
+    """Cut intervals (disjoint, on one clock) into windows of about `PRESENCE_WINDOW`; return where each begins, s."""
+    spans = spans.sorted()
+    parts = np.maximum(1, np.rint(spans.duration / PRESENCE_WINDOW).astype(np.int64))
+    number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+    return np.repeat(spans.start, parts) + number * np.repeat(spans.duration / parts, parts)
 
 
 class Columns(Protocol):
@@ -324,6 +382,7 @@ def choose_units(columns: Columns, settings: DataSettings) -> np.ndarray:
         chosen &= np.isin(ids, selection.ids)
     if not chosen.any():
         used = ", ".join(sorted(names(selection.where))) if selection.where else "the ids"
+        used += _values(columns, selection)
         raise RecordingError(
             f"none of the {len(ids)} units is selected",
             where=f"{recording.where}: units",
@@ -339,3 +398,21 @@ def series_instead(recording: Recording) -> str:
         return "nothing can be fitted to it"
     shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
     return f"name series to explain instead, such as `response: {known[0]}`; known here: {shown}"
+
+
+SHOWN = 12
+"""Values of a column that a message lists at most."""
+
+
+def _values(columns: Columns, selection: UnitSelection) -> str:
+    """List the values that there are, of each column that the selection names."""
+    listed = []
+    for name in sorted(names(selection.where)) if selection.where else []:
+        values = columns(name)
+        flat = np.concatenate([np.empty(0, object), *values]) if isinstance(values, list) else np.ravel(values)
+        if flat.dtype.kind in "iuf" and len(flat):
+            listed.append(f"{name} is {np.min(flat):.6g} to {np.max(flat):.6g}")
+        elif len(flat):
+            texts = list(dict.fromkeys(str(value).rpartition("/")[2] or str(value) for value in flat))
+            listed.append(f"{name} is {', '.join(texts[:SHOWN])}" + (", ..." if len(texts) > SHOWN else ""))
+    return ": " + "; ".join(listed) if listed else ""

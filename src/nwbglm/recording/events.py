@@ -13,8 +13,9 @@ from nwbglm.recording.model import Recording
 from nwbglm.recording.select import select
 from nwbglm.recording.series import Series
 from nwbglm.recording.sweeps import Sweeps
-from nwbglm.recording.tables import Table, is_interval_table
+from nwbglm.recording.tables import Table, is_interval_table, labels_of
 from nwbglm.study.base import nearest
+from nwbglm.study.data import Signal
 
 TIMES = ("timestamp", "start_time", "time", "timestamps", "event_time")
 """Columns that hold the time of an event, in order of preference."""
@@ -48,12 +49,28 @@ class Rows:
                 f"there is no column {name!r}", where=f"{where}: {self.path}", mend=nearest(name, self.columns)
             )
         values = self.column(name)
-        if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb" or values.ndim != 1:
-            mend = "name a column of numbers: " + ", ".join(self.columns)
+        if not _plain_numbers(values):
+            fitting = [other for other in self.columns if _plain_numbers(self.column(other))]
+            mend = "name a column of numbers: " + (", ".join(fitting) or "there is none")
             raise RecordingError(
                 f"column {name!r} does not hold one number a row", where=f"{where}: {self.path}", mend=mend
             )
-        return values.astype(np.float64)
+        return np.asarray(values).astype(np.float64)
+
+    def times(self, signal: Signal, where: str) -> tuple[np.ndarray, np.ndarray]:
+        """Read the times of a signal's events, s, and the row of each: one a row, or those of each row's list.
+
+        With `since`, the times count from that column's.
+        """
+        name = signal.time or self.time_column(where)
+        values = self.column(name) if name in self.columns else None
+        if isinstance(values, list) and all(np.asarray(row).dtype.kind in "iufb" for row in values):
+            row = np.repeat(np.arange(len(values)), [len(one) for one in values])
+            times = np.concatenate([np.empty(0), *values]).astype(np.float64)
+        else:
+            times = self.numbers(name, where)
+            row = np.arange(len(times))
+        return (times if signal.since is None else times + self.numbers(signal.since, where)[row]), row
 
     def time_column(self, where: str) -> str:
         """Name the column that holds the events' times."""
@@ -62,6 +79,10 @@ class Rows:
                 return name
         mend = "say which: `time: <column>`; columns are " + ", ".join(self.columns)
         raise RecordingError("no column is known to hold times", where=f"{where}: {self.path}", mend=mend)
+
+
+def _plain_numbers(values: np.ndarray | list[np.ndarray]) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind in "iufb" and values.ndim == 1
 
 
 def find_rows(recording: Recording, name: str, expression: str | None, field: str) -> Rows:
@@ -108,9 +129,10 @@ def _rows_of_series(series: Series, expression: str | None, field: str) -> Rows:
     if series.data is not None:
         columns["value"] = series.data.read() if series.data.is_text else series.values()
     if series.kind == "IntervalSeries":
-        columns = _pairs(columns["time"], columns["value"])
-    if series.labels is not None and "value" in columns:
-        columns["label"] = series.labels[columns["value"].astype(np.int64)]
+        start, stop, value, _ = pair_marks(columns["time"], columns["value"])
+        columns = {"start_time": start, "stop_time": stop, "value": value}
+    if series.labels is not None and "value" in columns and columns["value"].dtype.kind in "iuf":
+        columns["label"] = labels_of(columns["value"], series.labels)
     size = len(next(iter(columns.values())))
     kept = np.ones(size, dtype=bool)
     if expression is not None:
@@ -119,13 +141,32 @@ def _rows_of_series(series: Series, expression: str | None, field: str) -> Rows:
     return Rows(series.path, tuple(columns), columns.__getitem__, np.zeros(int(kept.sum()), dtype=np.int64))
 
 
-def _pairs(times: np.ndarray, marks: np.ndarray) -> dict[str, np.ndarray]:
-    """Pair the beginnings (> 0) and ends (< 0) of an IntervalSeries, by kind (the mark's size)."""
-    rows = []
-    for kind in np.unique(np.abs(marks[marks != 0])):
-        starts, stops = times[marks == kind], times[marks == -kind]
-        # An end before the first beginning belongs to an interval that began before the series did.
-        stops = stops[stops >= starts[0]] if len(starts) else stops[:0]
-        rows += [(start, stop, kind) for start, stop in zip(starts, stops, strict=False)]
-    table = np.array(sorted(rows), dtype=np.float64).reshape(-1, 3)
-    return {"start_time": table[:, 0], "stop_time": table[:, 1], "value": table[:, 2]}
+def pair_marks(times: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pair the beginnings (> 0) and ends (< 0) of an IntervalSeries, by kind (the mark's size) and by time.
+
+    A beginning belongs to the next mark of its kind, if that is an end; what has no partner is left out: an end
+    without a beginning, or a beginning that another one follows.
+
+    Parameters
+    ----------
+    times
+        (n,) s, in any order.
+    marks
+        (n,) signed kinds; 0 means nothing.
+
+    Returns
+    -------
+    start, stop, kind
+        (intervals,) each, in order of time.
+    unpaired
+        Times of the marks without a partner, s.
+    """
+    used = np.flatnonzero(np.isfinite(times) & np.isfinite(marks) & (marks != 0))
+    # An end and the next beginning at one time: the end comes first.
+    used = used[np.lexsort((marks[used], times[used], np.abs(marks[used])))]
+    times, marks = times[used], marks[used]
+    kind, begins = np.abs(marks), marks > 0
+    paired = np.flatnonzero(begins[:-1] & ~begins[1:] & (kind[:-1] == kind[1:]))
+    alone = np.setdiff1d(np.arange(len(marks)), np.concatenate([paired, paired + 1]))
+    order = paired[np.lexsort((kind[paired], times[paired + 1], times[paired]))]
+    return times[order], times[order + 1], kind[order], np.sort(times[alone])

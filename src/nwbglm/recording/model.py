@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -15,14 +15,16 @@ import numpy as np
 from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
 from nwbglm.recording.clocks import Clocks
-from nwbglm.recording.files import Hdf5Group, check_nwb, open_hdf5
-from nwbglm.recording.nodes import Group, external_links, walk
+from nwbglm.recording.files import Guard, Hdf5Group, check_nwb, open_hdf5
+from nwbglm.recording.nodes import Group, OutsideError, external_links, outside, walk
 from nwbglm.recording.remote import RangeFile, is_remote, resolve_dandi
 from nwbglm.recording.series import Series, is_series
 from nwbglm.recording.sweeps import Sweeps, find_sweeps
 from nwbglm.recording.tables import Table, is_interval_table, is_table
+from nwbglm.recording.texts import as_text
 from nwbglm.recording.units import Units
 from nwbglm.recording.zarr_files import is_zarr, open_zarr
+from nwbglm.study.data import DataSettings
 
 T = TypeVar("T")
 
@@ -41,16 +43,23 @@ class Recording:
         How errors name the file.
     version
         NWB version.
+    units_table
+        Name or path of the table of units; None for the one that the file has.
     """
 
     root: Group
     session: str
     where: str
     version: str
+    units_table: str | None = None
+
+    def for_study(self, settings: DataSettings) -> Recording:
+        """Give the recording as a study sees it: with the table of units that the study names."""
+        return self if settings.units.table is None else replace(self, units_table=settings.units.table)
 
     def _root_text(self, path: str) -> str:
         array = self.root.array(path)
-        return "" if array is None else str(np.ravel(array.read())[0])
+        return "" if array is None else as_text(array.read())
 
     @property
     def identifier(self) -> str:
@@ -75,7 +84,12 @@ class Recording:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """Every group of the file that may hold data."""
-        return tuple(walk(self.root))
+        return tuple(walk(self.root, lost=self.lost))
+
+    @cached_property
+    def lost(self) -> dict[str, Exception]:
+        """What could not be opened, by path; known once `groups` is."""
+        return {}
 
     @cached_property
     def series(self) -> dict[str, Series]:
@@ -90,8 +104,25 @@ class Recording:
     @cached_property
     def tables(self) -> dict[str, Table | Sweeps]:
         """Every table of intervals, by path; the sweeps too."""
-        found = {path: table for path, table in self.all_tables.items() if is_interval_table(table)}
-        return found | ({} if self.sweeps is None else {self.sweeps.path: self.sweeps})
+        found: dict[str, Table | Sweeps] = {}
+        for path, table in self.all_tables.items():
+            with self._losing(path):
+                if is_interval_table(table):
+                    found[path] = table
+        with self._losing("sweeps"):
+            if self.sweeps is not None:
+                found[self.sweeps.path] = self.sweeps
+        return found
+
+    @contextmanager
+    def _losing(self, path: str) -> Iterator[None]:
+        """Note what cannot be opened, so that it costs nothing but itself."""
+        try:
+            yield
+        except OutsideError:
+            raise
+        except RecordingError as error:
+            self.lost[path] = error
 
     @cached_property
     def sweeps(self) -> Sweeps | None:
@@ -100,18 +131,31 @@ class Recording:
 
     @cached_property
     def units(self) -> Units:
-        """The units: the table at the root, else the only one elsewhere; empty where the file has none."""
+        """The units: the study's table, else that at the root, else the only one; empty where the file has none."""
         found = self.root.get("units")
+        if self.units_table is not None:
+            tables = {table.path: table for table in self.units_tables}
+            return Units(self.find(self.units_table, tables, "table of units"))
         if isinstance(found, Group):
             return Units(Table(found, self.root, self.where))
-        others = [table for table in self.all_tables.values() if table.kind == "Units" or "spike_times" in table]
+        others = self.units_tables
         if len(others) > 1:
             raise RecordingError(
                 f"there are {len(others)} tables of units, and none at the root of the file",
                 where=f"{self.where}: {', '.join(table.path for table in others)}",
-                mend="move the one to analyse to `/units`",
+                mend=f"say which: `units: {{table: {others[0].path}}}`",
             )
         return Units(others[0] if others else None)
+
+    @cached_property
+    def units_tables(self) -> list[Table]:
+        """Every table of units: by its type, or with spike times."""
+        found = []
+        for path, table in self.all_tables.items():
+            with self._losing(path):
+                if table.kind == "Units" or "spike_times" in table:
+                    found.append(table)
+        return found
 
     def find_series(self, name: str) -> Series:
         """Find a series by its name, its path, or the end of its path."""
@@ -138,7 +182,7 @@ class Recording:
         epochs
             One interval for each row that has finite times in order; their `row` is the table's row.
         bad
-            The rows left out, because a time is NaN or the stop comes first.
+            The rows left out, because a time is NaN, the stop comes first, or the samples that it names cannot be.
         """
         start, stop = (np.asarray(table.column(name), dtype=np.float64) for name in ("start_time", "stop_time"))
         good = np.isfinite(start) & np.isfinite(stop) & (stop >= start)
@@ -146,7 +190,10 @@ class Recording:
         named = table.ranges()
         ranges = None if named is None else [named[row] for row in rows]
         clock = self.clocks.of_rows(start[good], stop[good], ranges)
-        return Epochs.of(start[good], stop[good], rows, row_labels(table)[good], clock), np.flatnonzero(~good)
+        found = Epochs.of(start[good], stop[good], rows, row_labels(table)[good], clock)
+        # A row whose samples cannot be told keeps its clock, so that no other takes its spikes, and is left out.
+        lost = np.array([named is not None and any(one.lost for one in named[row]) for row in rows], dtype=bool)
+        return found.take(~lost), np.sort(np.concatenate([np.flatnonzero(~good), rows[lost]]))
 
     def train(self, unit: int, clock: int, spans: Epochs) -> np.ndarray:
         """Read one unit's spike times on one clock, s, sorted; NaN left out.
@@ -212,33 +259,30 @@ def open_recording(path: str | Path, *, session: str = "", external: str = "refu
         If the file is absent, empty, cut off, no HDF5, no NWB 2, or leads to other files; if an address cannot be read.
     """
     where = str(path)
-    with open_root(path, where) as root:
+    with open_root(path, where, external=external != "refuse") as root:
         version = check_nwb(root, where)
-        outside = external_links(root) if external == "refuse" else []
-        if outside:
-            place, target = outside[0]
-            raise RecordingError(
-                f"{place} is a link into another file ({target}), one of {len(outside)}",
-                where=where,
-                mend="copy the data into one file (nwb export), or set `audit: {external_links: allow}`",
-            )
+        leading = external_links(root) if external == "refuse" else []
+        if leading:
+            place, target = leading[0]
+            raise outside(place, f"is a link into another file ({target}), one of {len(leading)}", where)
         yield Recording(root, session, where, version)
 
 
 @contextmanager
-def open_root(path: str | Path, where: str) -> Iterator[Group]:
-    """Open a file's root group, wherever and whatever it is."""
+def open_root(path: str | Path, where: str, *, external: bool = True) -> Iterator[Group]:
+    """Open a file's root group, wherever and whatever it is; `external` says whether parts may stand elsewhere."""
+    guard = Guard(where, external)
     if is_remote(path):
         url = resolve_dandi(where) if where.startswith("dandi:") else where
         with RangeFile(url) as remote:
             try:
                 with open_hdf5(remote, where) as file:
-                    yield Hdf5Group(file["/"])
+                    yield Hdf5Group(file["/"], "", guard)
             except (OSError, RuntimeError, KeyError, RecordingError) as error:
                 # HDF5 tells of a failed read in its own words; the transfer knows the reason.
                 raise (remote.failure or error) from error
     elif is_zarr(path):
-        yield open_zarr(path, where)
+        yield open_zarr(path, where, external)
     else:
         with open_hdf5(path, where) as file:
-            yield Hdf5Group(file["/"])
+            yield Hdf5Group(file["/"], "", guard)

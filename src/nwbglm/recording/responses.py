@@ -185,9 +185,9 @@ def described_by(recording: Recording, series: Series) -> tuple[str, Table, np.n
     """
     for name in series.group.names():
         array = series.group.array(name)
-        if array is None or str(array.attrs.get("neurodata_type", "")) != "DynamicTableRegion":
+        if array is None or array.attrs.text("neurodata_type") != "DynamicTableRegion":
             continue
-        path = array.attrs.get("table")
+        path = array.attrs.text("table")
         table = recording.all_tables.get(str(path).strip("/")) if path else None
         rows = np.ravel(array.read()).astype(np.int64)
         if len(rows) != series.columns:

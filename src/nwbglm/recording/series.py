@@ -14,7 +14,8 @@ import numpy as np
 
 from nwbglm.epochs import rounded
 from nwbglm.errors import RecordingError
-from nwbglm.recording.nodes import Array, Group, Named
+from nwbglm.recording.nodes import Array, Group, Named, OutsideError
+from nwbglm.recording.texts import as_number, as_texts
 from nwbglm.recording.timing import Timing, ordered_times, regular_timing, timing_of, timing_of_blocks
 
 BLOCK = 1_000_000
@@ -50,37 +51,37 @@ class Series(Named):
     def rate(self) -> float | None:
         """Samples a second, where the file states it."""
         start = self.group.array("starting_time")
-        rate = None if start is None else start.attrs.get("rate")
-        return None if rate is None else float(rate)
+        rate = None if start is None else start.attrs.number("rate")
+        return rate if rate is not None and np.isfinite(rate) and rate > 0 else None
 
     @cached_property
     def starting_time(self) -> float:
         """Time of the first sample, s, where the file states a rate."""
         start = self.group.array("starting_time")
-        return 0.0 if start is None else float(np.ravel(start.read())[0])
+        return 0.0 if start is None else as_number(start.read()) or 0.0
 
     @property
     def unit(self) -> str:
         """Unit of the converted values, as the file writes it."""
-        return "" if self.data is None else str(self.data.attrs.get("unit") or "")
+        return "" if self.data is None else self.data.attrs.text("unit")
 
     @property
     def conversion(self) -> float:
         """Stored values times this (plus `offset`) are in `unit`."""
-        value = 1.0 if self.data is None else self.data.attrs.get("conversion")
-        return 1.0 if value is None else float(value)
+        value = None if self.data is None else self.data.attrs.number("conversion")
+        return 1.0 if value is None else value
 
     @property
     def offset(self) -> float:
         """Added after `conversion`."""
-        value = 0.0 if self.data is None else self.data.attrs.get("offset")
-        return 0.0 if value is None else float(value)
+        value = None if self.data is None else self.data.attrs.number("offset")
+        return 0.0 if value is None else value
 
     @property
     def resolution(self) -> float | None:
         """Smallest step that the file claims, in `unit`; None where it claims none (NaN, 0 or -1)."""
-        value = None if self.data is None else self.data.attrs.get("resolution")
-        return float(value) if value is not None and value > 0 else None
+        value = None if self.data is None else self.data.attrs.number("resolution")
+        return value if value is not None and value > 0 else None
 
     @property
     def samples(self) -> int:
@@ -97,6 +98,14 @@ class Series(Named):
     @property
     def problem(self) -> str:
         """Say why the series cannot be read as values over time; empty where it can."""
+        try:
+            return self._problem()
+        except OutsideError:
+            raise
+        except RecordingError as error:
+            return error.what
+
+    def _problem(self) -> str:
         if self.data is None:
             return "it has no data"
         if not self.data.shape:
@@ -107,13 +116,42 @@ class Series(Named):
             return f"its data are of type {self.data.dtype}, not numbers"
         if "external_file" in self.group:
             return "its data are frames in other files"
+        if self.data.hollow:
+            return f"its data array {self.data.hollow}"
+        for name in ("conversion", "offset"):
+            if not np.isfinite(getattr(self, name)):
+                return f"its {name} is {getattr(self, name)}"
+        return self._times_problem() or self._shape_problem() or self._channels_problem()
+
+    def _times_problem(self) -> str:
         if self.timestamps is None:
-            return "" if self.rate else "it has neither timestamps nor a rate"
-        return self._shape_problem()
+            start = self.group.array("starting_time")
+            if not self.rate:
+                given = None if start is None else start.attrs.get("rate")
+                return "it has neither timestamps nor a rate" + ("" if given is None else f" (its rate is {given})")
+            return "" if np.isfinite(self.starting_time) else f"it starts at {self.starting_time} s"
+        if self.timestamps.hollow:
+            return f"its array of timestamps {self.timestamps.hollow}"
+        kind = self.timestamps.dtype
+        return "" if kind.kind in "iuf" else f"its timestamps are of type {kind}, not numbers"
+
+    def _channels_problem(self) -> str:
+        factors = self.channel_conversion
+        if factors is None or len(factors) == self.columns:
+            return ""
+        return f"its channel_conversion has {len(factors)} factors for {self.columns} columns"
 
     def _shape_problem(self) -> str:
-        assert self.data is not None and self.timestamps is not None  # `problem` has asked
-        shape, times = self.data.shape, self.timestamps.shape
+        assert self.data is not None  # `problem` has asked
+        shape = self.data.shape
+        if self.timestamps is None:
+            # ROIs and channels are named one by one: where their number is that of the rows, the axes are exchanged.
+            for name in ("rois", "electrodes"):
+                named = self.group.array(name)
+                if named is not None and len(shape) == 2 and named.shape == shape[:1] and shape[0] != shape[1]:
+                    return f"its data {shape} are transposed: the {shape[0]} {name} run along the first axis"
+            return ""
+        times = self.timestamps.shape
         if len(times) != 1:
             return f"its timestamps have shape {times}, not one time a sample"
         if shape[0] == times[0]:
@@ -132,15 +170,15 @@ class Series(Named):
     def labels(self) -> np.ndarray | None:
         """Text of each mark (the `labels` of labelled events and TTL series); None where there is none."""
         found = self.group.array("labels") or self.group.array("data_labels")
-        listed = self.data.attrs.get("labels") if self.data is not None else None
-        values = listed if found is None else found.read()
-        return None if values is None else np.array([str(value) for value in np.ravel(values)], dtype=object)
+        listed = self.data.attrs.texts("labels") if self.data is not None else []
+        values = listed if found is None else as_texts(found.read())
+        return np.array(values, dtype=object) if values or found is not None else None
 
     def times(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Read the times of samples ``start:stop``, s, rounded to the nanosecond, as they stand in the file."""
         stop = self.samples if stop is None else min(stop, self.samples)
         if self.timestamps is not None:
-            return rounded(self.timestamps.read(slice(start, stop)))
+            return rounded(self.timestamps.read(slice(start, stop)).astype(np.float64))
         if not self.rate:
             raise self._unreadable()
         return rounded(self.starting_time + np.arange(start, stop) / self.rate)

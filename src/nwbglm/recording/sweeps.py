@@ -17,6 +17,7 @@ from nwbglm.errors import RecordingError
 from nwbglm.recording.nodes import Group
 from nwbglm.recording.series import Series
 from nwbglm.recording.tables import SampleRange, Table, sample_ranges
+from nwbglm.recording.texts import as_number
 from nwbglm.study.base import nearest
 
 RECORDINGS = "general/intracellular_ephys/intracellular_recordings"
@@ -67,7 +68,7 @@ class Sweeps:
         main = [self._main(sweep) for sweep in self.sweeps]
         texts = {
             "clamp": [_clamp(series) for series in main],
-            "description": [str(series.group.attrs.get("stimulus_description", series.description)) for series in main],
+            "description": [series.group.attrs.text("stimulus_description") or series.description for series in main],
             "electrode": [_electrode(series) for series in main],
         }
         for side in SIDES:
@@ -165,8 +166,8 @@ def _numbered(series: dict[str, Series]) -> list[Sweep]:
 
 
 def _sweep_number(series: Series) -> int | None:
-    number = series.group.attrs.get("sweep_number")
+    number = series.group.attrs.number("sweep_number")
     array = series.group.array("sweep_number")
     if number is None and array is not None:
-        number = np.ravel(array.read())[0]
-    return None if number is None or int(number) < 0 else int(number)
+        number = as_number(array.read())
+    return None if number is None or not np.isfinite(number) or number < 0 else int(number)

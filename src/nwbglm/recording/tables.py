@@ -7,6 +7,7 @@ objects of the file.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 
 from nwbglm.errors import RecordingError
 from nwbglm.recording.nodes import Array, Group, Named
+from nwbglm.recording.texts import as_text
 from nwbglm.study.base import nearest
 
 Rows = TypeVar("Rows", bound="np.ndarray | list[np.ndarray]")
@@ -29,6 +31,7 @@ class SampleRange:
     first: int
     count: int
     series: str
+    lost: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +55,19 @@ class Table(Named):
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Column names: those the table declares first, then any other array of its group that is no index."""
-        declared = [str(name) for name in self.group.attrs.get("colnames") or []]
+        declared = self.group.attrs.texts("colnames")
         present = [name for name in self.group.names() if name != "id" and not name.endswith("_index")]
+        texts = [
+            name for name in present if name.endswith("_elements") and self._levels(name.removesuffix("_elements"))
+        ]
+        present = [name for name in present if name not in texts]
         return tuple(dict.fromkeys([name for name in declared if name in self.group] + sorted(present)))
 
     @cached_property
     def ids(self) -> np.ndarray:
         """(rows,) identifiers of the rows; 0, 1, ... where the file gives none."""
         ids = self.group.array("id")
-        return np.arange(self._rows_of_first_column()) if ids is None else np.asarray(ids.read())
+        return np.arange(self._rows_of_first_column()) if ids is None else np.atleast_1d(ids.read())
 
     def _rows_of_first_column(self) -> int:
         for name in self.columns:
@@ -81,6 +88,19 @@ class Table(Named):
             index += "_index"
         return self.group.array(index)
 
+    def _levels(self, name: str) -> Array | None:
+        """Open the texts that a column of codes (EnumData) stands for; None where it is no such column."""
+        codes = self.group.array(name)
+        if codes is None or codes.attrs.text("neurodata_type") != "EnumData":
+            return None
+        named = self.root.get(codes.attrs.text("elements")) if codes.attrs.text("elements") else None
+        return named if isinstance(named, Array) else self.group.array(f"{name}_elements")
+
+    def values(self, name: str) -> np.ndarray:
+        """Read all values of a column, end to end; the texts of a column of codes."""
+        values, levels = self.array(name).read(), self._levels(name)
+        return values if levels is None else labels_of(values, levels.read())
+
     def array(self, name: str) -> Array:
         """Open a column's values as they are stored."""
         found = self.group.array(name)
@@ -96,14 +116,24 @@ class Table(Named):
 
     def ends(self, name: str) -> np.ndarray:
         """(rows + 1,) where each row of a ragged column begins and ends, beginning with 0."""
-        index = self.array(f"{name}_index").read().astype(np.int64)
-        ends = np.concatenate([[0], index])
-        size = self.array(name).shape[0]
-        if (np.diff(ends) < 0).any() or ends[-1] > size:
+        values = self.array(name)
+        return self._fitting(f"{name}_index", self.array(f"{name}_index"), values.shape[0] if values.shape else 0)
+
+    def _fitting(self, name: str, index: Array, size: int) -> np.ndarray:
+        """Read an index: it rises, and ends where what it points into ends."""
+        read = index.read()
+        numbers = read.dtype.kind in "iuf" and read.ndim == 1
+        ends = np.concatenate([[0], read.astype(np.int64)]) if numbers else np.array([-1])
+        if (np.diff(ends) < 0).any() or ends[-1] != size:
+            what = (
+                "is no list of numbers" if not numbers
+                else f"ends at {ends[-1]} of {size} values" if ends[-1] != size
+                else "runs back"
+            )  # fmt: skip
             raise RecordingError(
-                f"the index of column {name!r} does not fit its {size} values",
-                where=f"{self.where}: {self.path}/{name}_index",
-                mend="the file is damaged or was written wrongly: ask its authors",
+                f"the index {name!r} {what}: which value belongs to which row cannot be told",
+                where=f"{self.where}: {self.path}/{name}",
+                mend="the file is damaged or was written wrongly: write it again from the source, or ask its authors",
             )
         return ends
 
@@ -116,11 +146,11 @@ class Table(Named):
         if dot:
             return self._follow(head, tail)
         if not self.is_ragged(name):
-            return self._checked(name, self.array(name).read())
-        ends, values = self.ends(name), self.array(name).read()
+            return self._checked(name, self.values(name))
+        ends, values = self.ends(name), self.values(name)
         rows = [values[low:high] for low, high in itertools.pairwise(ends)]
         if f"{name}_index_index" in self.group:
-            outer = np.concatenate([[0], self.array(f"{name}_index_index").read().astype(np.int64)])
+            outer = self._fitting(f"{name}_index_index", self.array(f"{name}_index_index"), len(rows))
             rows = [
                 np.concatenate(rows[low:high]) if high > low else values[:0] for low, high in itertools.pairwise(outer)
             ]
@@ -138,7 +168,7 @@ class Table(Named):
     def target(self, name: str) -> Table | None:
         """Open the table that a region column names; None where the file does not say (plain integers)."""
         array = self.group.array(name)
-        path = None if array is None else array.attrs.get("table")
+        path = None if array is None else array.attrs.text("table")
         found = self.root.get(path) if path else None
         return Table(found, self.root, self.where) if isinstance(found, Group) else None
 
@@ -165,27 +195,29 @@ class Table(Named):
         if tail == "name":
             return group.path.rpartition("/")[2]
         array = group.array(tail)
-        return group.attrs.get(tail, "") if array is None else array.read()
+        return group.attrs.text(tail) if array is None else as_text(array.read()) if array.is_text else array.read()
 
     def ranges(self) -> list[list[SampleRange]] | None:
         """Give the samples of series that each row names; None where the table names none."""
         return sample_ranges(self, "timeseries") if "timeseries" in self else None
 
     def metadata(self) -> dict[str, np.ndarray]:
-        """Read the columns with one plain number or text a row, by name."""
+        """Read the columns with one plain number or text a row, by name; those that cannot be read are left out."""
         plain = {}
         for name in self.columns:
-            array = self.group.array(name)
-            if array is None or self.is_ragged(name) or array.dtype.names or len(array.shape) != 1:
-                continue
-            if array.shape[0] == len(self):
-                values = array.read()
-                plain[name] = (
-                    np.array([str(path).rpartition("/")[2] for path in values], dtype=object)
-                    if array.is_reference
-                    else values
-                )
+            with contextlib.suppress(RecordingError):
+                values = self._plain(name)
+                if values is not None:
+                    plain[name] = values
         return plain
+
+    def _plain(self, name: str) -> np.ndarray | None:
+        array = self.group.array(name)
+        if array is None or self.is_ragged(name) or array.shape != (len(self),):
+            return None
+        if array.is_reference:
+            return np.array([str(path).rpartition("/")[2] for path in self.values(name)], dtype=object)
+        return self.values(name) if array.is_text or array.dtype.kind in "iufb" else None
 
 
 def _pick(values: np.ndarray | list[np.ndarray], rows: np.ndarray) -> np.ndarray:
@@ -200,22 +232,35 @@ def sample_ranges(table: Table, name: str) -> list[list[SampleRange]]:
     rows = table.column(name)
     if not isinstance(rows, list):
         rows = [rows[index : index + 1] for index in range(len(rows))]
-    return [list(_ranges(row)) for row in rows]
+    return [list(_ranges(row, index)) for index, row in enumerate(rows)]
 
 
-def _ranges(row: np.ndarray) -> Iterator[SampleRange]:
+def _ranges(row: np.ndarray, index: int) -> Iterator[SampleRange]:
     if not row.dtype.names:
         return
     series = "timeseries" if "timeseries" in row.dtype.names else row.dtype.names[-1]
     for item in row:
-        if item["idx_start"] >= 0 and item["count"] > 0:
-            yield SampleRange(int(item["idx_start"]), int(item["count"]), str(item[series]))
+        first, count = int(item["idx_start"]), int(item["count"])
+        if first >= 0 and count > 0:
+            yield SampleRange(first, count, str(item[series]))
+        elif count > 0:  # (-1, -1) says that there are none; a start before the first sample says nothing
+            yield SampleRange(index, 1, "samples that cannot be", lost=True)
 
 
 class Columned(Protocol):
     """What has columns by name."""
 
     def __contains__(self, column: str) -> bool: ...
+
+
+def labels_of(codes: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Name each code (0, 1, ...) by its text; a number without one is called `unknown (7)`."""
+    texts = np.array([as_text(level) for level in np.ravel(levels)], dtype=object)
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(codes) & (codes >= 0) & (codes < len(texts)) & (codes == np.floor(codes))
+    named = np.array([f"unknown ({code:g})" for code in np.ravel(codes)], dtype=object).reshape(np.shape(codes))
+    named[known] = texts[np.asarray(codes)[known].astype(np.int64)]
+    return named
 
 
 def is_table(group: Group) -> bool:

@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import numpy as np
 import zarr
 
 from nwbglm.errors import RecordingError
-from nwbglm.recording.nodes import Array, Group
+from nwbglm.recording.nodes import Array, Attributes, Group, outside
+from nwbglm.recording.texts import as_text
 
 METADATA = "zarr.json"
 
@@ -32,7 +33,7 @@ def is_zarr(path: str | Path) -> bool:
     return place.is_dir() and any((place / name).is_file() for name in (METADATA, ".zgroup"))
 
 
-def open_zarr(path: str | Path, where: str) -> ZarrGroup:
+def open_zarr(path: str | Path, where: str, external: bool = True) -> ZarrGroup:
     """Open the root group of a Zarr store.
 
     Raises
@@ -46,7 +47,7 @@ def open_zarr(path: str | Path, where: str) -> ZarrGroup:
             where=where,
             mend="rewrite it with hdmf-zarr 0.14 or newer (NWBZarrIO.export), or export it to HDF5",
         )
-    return ZarrGroup(Path(path), "", where)
+    return ZarrGroup(Path(path), "", where, external)
 
 
 def _metadata(place: Path, where: str) -> dict[str, Any]:
@@ -59,8 +60,8 @@ def _metadata(place: Path, where: str) -> dict[str, Any]:
         ) from error
 
 
-def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {name: _followed(value) for name, value in attributes.items()}
+def _attributes(attributes: dict[str, Any], where: str) -> Attributes:
+    return Attributes(attributes, lambda name: _followed(attributes[name]), where)
 
 
 def _followed(value: Any) -> Any:
@@ -104,9 +105,14 @@ class ZarrArray(Array):
         return copy
 
     @property
-    def attrs(self) -> dict:
+    def attrs(self) -> Attributes:
         """Attributes, as plain Python values; references as the path of what they name."""
-        return _plain(self._attributes)
+        return _attributes(self._attributes, f"{self._where}: {self.path}")
+
+    @property
+    def stored(self) -> int:
+        """Bytes that the store holds of the values."""
+        return sum(file.stat().st_size for file in self._place.rglob("*") if file.is_file())
 
     @property
     def dtype(self) -> np.dtype:
@@ -128,12 +134,16 @@ class ZarrArray(Array):
 
     def read(self, selection: Any = ()) -> np.ndarray:
         """Read what a numpy selection names; text as `str`, references as paths, compounds field by field."""
+        if self.hollow:
+            mend = "the file is damaged, or made to do harm"
+            raise RecordingError(f"it {self.hollow}", where=f"{self._where}: {self.path}", mend=mend)
         values = self._values(selection)
         if self.is_reference:
             flat = [str(value).strip("/") for value in values.ravel()]
             return np.array(flat, dtype=object).reshape(values.shape)
         if self.is_text:
-            return values.astype(object) if values.shape else np.array(str(values), dtype=object)
+            texts = [as_text(value) for value in np.ravel(values)]
+            return np.array(texts, dtype=object).reshape(values.shape)
         return self._paths(values) if values.dtype.names else values
 
     def _paths(self, values: np.ndarray) -> np.ndarray:
@@ -154,17 +164,22 @@ def _size(kind: str | dict[str, Any]) -> int:
 class ZarrGroup(Group):
     """A group of a Zarr store."""
 
-    def __init__(self, place: Path, path: str, where: str):
-        self._place, self.path, self._where = place, path, where
+    def __init__(self, place: Path, path: str, where: str, external: bool = True):
+        self._place, self.path, self._where, self._external = place, path, where, external
 
     @cached_property
     def _attributes(self) -> dict[str, Any]:
         return _metadata(self._place, self._where).get("attributes", {})
 
     @property
-    def attrs(self) -> dict:
+    def attrs(self) -> Attributes:
         """Attributes, as plain Python values; references as the path of what they name."""
-        return _plain(self._attributes)
+        return _attributes(self._attributes, f"{self._where}: {self.path}")
+
+    @property
+    def identity(self) -> Hashable:
+        """What is the same for two paths that lead to one group."""
+        return self._place.resolve()
 
     @cached_property
     def _links(self) -> dict[str, dict[str, str]]:
@@ -186,19 +201,28 @@ class ZarrGroup(Group):
         if head in self._links:
             return self._follow(self._links[head], rest)
         place, here = self._place / head, f"{self.path}/{head}".lstrip("/")
+        if not self._external and (head == ".." or not place.resolve().is_relative_to(self._top.resolve())):
+            raise outside(here, "stands outside this store", self._where)
         if not (place / METADATA).is_file():
             return None
         metadata = _metadata(place, self._where)
         if metadata["node_type"] == "array":
             return None if rest else ZarrArray(place, here, self._where, metadata)
-        return ZarrGroup(place, here, self._where).get(rest)
+        return ZarrGroup(place, here, self._where, self._external).get(rest)
+
+    @property
+    def _top(self) -> Path:
+        depth = len([part for part in self.path.split("/") if part])
+        return self._place.parents[depth - 1] if depth else self._place
 
     def _follow(self, link: dict[str, str], rest: str) -> Group | Array | None:
-        depth = len([part for part in self.path.split("/") if part])
-        root = self._place.parents[depth - 1] if depth else self._place
+        root = self._top
         if link.get("source", ".") != ".":
+            if not self._external:
+                place = f"{self.path}/{link['name']}".lstrip("/")
+                raise outside(place, f"is a link into another file ({link['source']})", self._where)
             root = (root / link["source"]).resolve()
-        return ZarrGroup(root, "", self._where).get("/".join([link["path"].strip("/"), rest]))
+        return ZarrGroup(root, "", self._where, self._external).get("/".join([link["path"].strip("/"), rest]))
 
     def links(self) -> Iterator[tuple[str, str]]:
         """Name each member that is a link, and where it leads (``file::path`` when outside this file)."""

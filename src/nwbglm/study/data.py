@@ -68,6 +68,9 @@ class EpochSelection(Part):
 class UnitSelection(Part):
     """Which units are analysed."""
 
+    table: str | None = Field(
+        None, description="Table of units, by name or path in the file. Default: `units`, or the only one."
+    )
     where: Where | None = Field(
         None,
         description="Expression over the units' columns, `rate` (Hz) and `spikes` over `use`, and `unit` (the id); "
@@ -125,7 +128,14 @@ class Signal(Part):
         None, description="Of events and boxcars: the rows that count, such as `correct == 1` or `value == 61`."
     )
     time: str | None = Field(
-        None, description="Of events: the column of times. Default: `timestamp`, else `start_time`."
+        None,
+        description="Of events: the column of times, one or a list of them a row. Default: `timestamp`, else "
+        "`start_time`.",
+    )
+    since: str | None = Field(
+        None,
+        description="Of events: the column that the times count from, such as `start_time`. Default: they are times of "
+        "the session.",
     )
     start: str = Field("start_time", description="Of boxcars: the column of beginnings.")
     stop: str = Field("stop_time", description="Of boxcars: the column of ends.")
@@ -140,7 +150,7 @@ class Signal(Part):
         if self.of is not None and (others := sorted(self.changed - {"of"})):
             named = ", ".join("from" if name == "source" else name for name in others)
             raise ValueError(f"{named} does not belong to `of: {self.of}`")
-        rows = {"where", "time", "start", "stop", "value"} & self.changed
+        rows = {"where", "time", "since", "start", "stop", "value"} & self.changed
         samples = {"column", "derive", "smooth", "max_gap", "period"} & self.changed
         if self.resample in ("mean", "interpolate", "hold") and rows:
             raise ValueError(f"{', '.join(sorted(rows))} belongs to `resample: events` or `resample: boxcar`")
@@ -239,6 +249,10 @@ class DataSettings(Part):
         "drop", description="What is left at an epoch's end, shorter than a bin: drop it, or keep it with its exposure."
     )
     blank: dict[Name, Blank] = Field({}, description="Time that counts as not observed, by a name of your own.")
+    invalid_times: Literal["blank", "keep"] = Field(
+        "blank",
+        description="Time that the file itself marks as invalid (its table `invalid_times`): blank it, or keep it.",
+    )
     min_exposure: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5, description="A bin observed for less than this fraction counts as not observed."
     )

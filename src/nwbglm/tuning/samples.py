@@ -41,6 +41,7 @@ class _Sampled(NamedTuple):
 
 
 def _sampled(tuning: Tuning, settings: DataSettings, recording: Recording, ids: np.ndarray) -> _Sampled:
+    recording = recording.for_study(settings)
     source = find_source(recording, settings.signals[tuning.of], tuning.of)
     use = epochs.merge_overlaps(choose_epochs(recording, settings, tuning.epochs))
     blank = blanked(recording, settings, use)
