@@ -15,6 +15,7 @@ from nwbglm.audit import audit_recording
 from nwbglm.binning import bin_recording
 from nwbglm.binning.join import join_recordings
 from nwbglm.errors import ProblemError, RecordingError, StudyError
+from nwbglm.fits.generate import simulate
 from nwbglm.fits.predict import predict_recording
 from nwbglm.recording.model import open_recording
 from nwbglm.study import DataSettings, read_study
@@ -305,3 +306,35 @@ HISTORY = {"of": "own spikes", "basis": {"lags": {"window": "1 s"}}}
 def test_what_does_not_fit_the_response_is_a_mistake(more, said):
     with pytest.raises(StudyError, match=said):
         read_study(STUDY | more)
+
+
+def test_a_gaussian_model_draws_what_it_was_fitted_to():
+    TERMS["own"] = {"of": "own response", "basis": {"lags": {"window": "20 ms"}}}
+    rng = np.random.default_rng(9)
+    drive, values = rng.normal(size=4000), np.zeros((4000, 2))
+    for t in range(1, 4000):
+        values[t] = 0.6 * values[t - 1] + np.array([1.0, -2.0]) * drive[t] + 0.5 * rng.normal(size=2)
+    session = continuous(values, drive=drive)
+    fits = Stages(session, ["own", "drive"]).fit("own", "drive", fit=NONE | {"observations": "gaussian"})
+    made = simulate(fits, session, draws=2, seed=1)
+    assert response.of(made.assign_attrs(bin=0.01)) == response.of(session) and np.isnan(made["ran_away"]).all()
+    again = Stages(continuous(made["response"].values[0], drive=drive), ["own", "drive"])
+    refit = again.fit("own", "drive", fit=NONE | {"observations": "gaussian"})
+    np.testing.assert_allclose(refit.coef, fits.coef, atol=0.05)
+    np.testing.assert_allclose(refit.dispersion, fits.dispersion, rtol=0.1)
+    explosive = fits.copy(deep=True)
+    explosive["coef"][:, explosive["term"] == "own"] = 1.5
+    assert (simulate(explosive, session, draws=1, seed=0)["ran_away"] < 1.0).all()
+
+
+def test_a_gamma_model_draws_values_of_its_shape():
+    rng = np.random.default_rng(5)
+    drive = rng.normal(size=3000)
+    values = rng.gamma(4.0, np.exp(0.3 + np.outer(drive, [0.2, -0.4])) / 4.0)
+    session = continuous(values, drive=drive)
+    fits = Stages(session, ["drive"]).fit("drive", fit=NONE | {"observations": "gamma"})
+    made = simulate(fits, session, draws=1, seed=2)["response"].values[0]
+    expected = np.exp(fits.intercept.values + np.outer(drive, fits.coef.values[:, 0]))
+    assert made.min() > 0
+    np.testing.assert_allclose((made / expected).mean(axis=0), 1.0, atol=0.05)
+    np.testing.assert_allclose((made / expected).var(axis=0), fits.dispersion, rtol=0.15)

@@ -18,16 +18,17 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from nwbglm import limits
+from nwbglm import limits, response
 from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
 from nwbglm.features import build_features
 from nwbglm.filters import filters
-from nwbglm.study import Fit, Term
+from nwbglm.study import OBSERVATION_MODELS, Fit, Term
 
 log = logging.getLogger(__name__)
 
 RUNAWAY = 1000.0  # Hz: above this no neuron fires
+FAR = 1e4  # times the size of the data: no continuous response is there
 EXCESS = 3.0  # times the rate of the data: a model of largest likelihood has their mean rate, so this is another regime
 UNLIKELY = 6.0  # standard deviations of a Poisson count that the excess must be as well
 
@@ -118,9 +119,9 @@ def spectral_radius(rate: np.ndarray, weights: np.ndarray) -> float:
 def simulate(
     fits: xr.Dataset, binned: xr.Dataset, *, draws: int = 1, seed: int = 0, limit: float = RUNAWAY
 ) -> xr.Dataset:
-    """Draw spikes from a fitted model, driven by a recording's signals and by its own spikes.
+    """Draw spikes (or a continuous response) from a fitted model, driven by a recording's signals and by what it drew.
 
-    Every segment begins with an empty history.
+    Every segment begins with an empty history. Of a continuous response there are `response`, `valid` and `ran_away`.
 
     Parameters
     ----------
@@ -158,11 +159,13 @@ def simulate(
         )
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
     if not MODELS[settings.observations].counts:
-        raise ProblemError(
-            f"{settings.observations} observations are no spikes",
-            where=f"model {fits.attrs['model']}",
-            mend=f"simulate a model with one of: {', '.join(name for name, model in MODELS.items() if model.counts)}",
-        )
+        if response.of(fits).counts:
+            raise ProblemError(
+                f"{settings.observations} observations are no spikes",
+                where=f"model {fits.attrs['model']}",
+                mend=f"simulate a model with one of: {', '.join(n for n, model in MODELS.items() if model.counts)}",
+            )
+        return _simulate_values(fits, binned, settings.observations, draws, seed)
     weights = feedback(fits)
     drive, valid = signal_drive(fits, binned)
     segment = binned["segment"].values
@@ -195,6 +198,35 @@ def simulate(
     )
     _report(found)
     return found
+
+
+def _simulate_values(fits: xr.Dataset, binned: xr.Dataset, observations: str, draws: int, seed: int) -> xr.Dataset:
+    """Draw a continuous response (see `simulate`): it has run away where it is far from all that the data were."""
+    drive, valid = signal_drive(fits, binned)
+    segment = binned["segment"].values
+    reset = np.concatenate([[True], segment[1:] != segment[:-1]])
+    variance = fits["dispersion"].values
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(seed), draws)
+        made = np.asarray(_simulate(keys, drive, feedback(fits), reset, np.inf, variance, observations)[0])
+    mean = mean_count(fits)
+    identity = OBSERVATION_MODELS[observations].link == "identity"
+    scale = np.sqrt(variance) if identity else np.abs(mean) * np.sqrt(variance)
+    with np.errstate(invalid="ignore", over="ignore"):
+        far = ~(np.abs(made - mean) <= FAR * (np.abs(mean) + scale)).all(axis=2)
+    bin_width = float(fits.attrs["bin"])
+    ran_away = np.where(far.any(axis=1), far.argmax(axis=1) * bin_width, np.nan)
+    if far.any():
+        log.warning("model %s ran away in %d of %d simulations", fits.attrs["model"], far.any(axis=1).sum(), draws)
+    return xr.Dataset(
+        {
+            "response": (("draw", "time", "unit"), made, json.loads(fits.attrs["response"])),
+            "valid": ("time", valid),
+            "ran_away": ("draw", ran_away, {"units": "s"}),
+        },
+        coords={"time": binned["time"].values, "unit": fits["unit"].values},
+        attrs={"model": fits.attrs["model"], "seed": seed},
+    )
 
 
 def faster_than_data(drawn: np.ndarray, fitted: np.ndarray, bins: int) -> np.ndarray:
