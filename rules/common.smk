@@ -11,13 +11,14 @@ from nwbglm.content import fingerprint
 from nwbglm.digest import code_digest
 from nwbglm.errors import StudyError
 from nwbglm.figures.catalogue import figures_of, overall_figures_of
-from nwbglm.report.locks import lock_words
+from nwbglm.report.locks import lock_words, refuse_place
 from nwbglm.report.paths import report_files
 from nwbglm.study import configured_study
 from nwbglm.study.advice import advice
 from nwbglm.study.cost import cost_of
 
 try:
+    refuse_place(sys.executable)
     study = configured_study(config, workflow.configfiles)
 except StudyError as error:
     raise WorkflowError(str(error)) from None

@@ -64,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     reference = commands.add_parser("reference", help="print the reference of the study file (docs/study.md)")
     reference.set_defaults(run=_reference)
 
+    verify = commands.add_parser("verify", help="read every store of a folder of results, and say what is damaged")
+    verify.add_argument("results")
+    verify.set_defaults(run=_verify)
+
     show = commands.add_parser("show", help="print what a result store holds")
     show.add_argument("store")
     show.set_defaults(run=_show)
@@ -168,3 +172,19 @@ def _show(arguments: argparse.Namespace) -> None:
     dataset = store.read(arguments.store)
     print(dataset)
     print(json.dumps(store.provenance(dataset), indent=1))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from nwbglm.store.verify import damaged_files
+    from nwbglm.verdict import read_verdict
+
+    wrong = list(damaged_files(arguments.results))
+    for path in sorted((Path(arguments.results) / "audit").glob("*.json")):
+        try:
+            read_verdict(path).raise_if_changed()
+        except NwbGlmError as error:
+            wrong.append(error)
+    for error in wrong:
+        print(error)
+    print(f"{arguments.results}: {len(wrong) or 'no'} file{'s' * (len(wrong) != 1)} damaged or changed")
+    return int(bool(wrong))

@@ -1,5 +1,6 @@
 """What is said at the end of a run, and figures that fail."""
 
+import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pytest
 import xarray as xr
 
 from nwbglm import store
+from nwbglm.cli import main
 from nwbglm.comparison import refuse_nothing
-from nwbglm.errors import NwbGlmError, StoreError
+from nwbglm.content import fingerprint
+from nwbglm.errors import NwbGlmError, StoreError, StudyError
 from nwbglm.figures.failed import draw_all, reason_of
 from nwbglm.figures.style import say, styled, svg_text
 from nwbglm.report.last_words import failed_figures, last_words, why_it_ended
-from nwbglm.report.locks import lock_words
+from nwbglm.report.locks import lock_words, refuse_place
 from nwbglm.study import read_study
 
 STUDY = {
@@ -127,3 +130,49 @@ def test_the_lock_of_a_killed_run_is_explained_where_it_is_met(tmp_path):
     (tmp_path / ".snakemake" / "locks").mkdir(parents=True)
     (tmp_path / ".snakemake" / "locks" / "0.input.lock").touch()
     assert "snakemake --unlock" in lock_words(tmp_path, "snakemake")
+
+
+@pytest.mark.parametrize("place", ["/my drive/.venv/bin/python", "/it's/python", "/a$b/python"])
+def test_an_interpreter_that_snakemake_cannot_call_is_said_at_once(place):
+    with pytest.raises(StudyError, match="without quotes"):
+        refuse_place(place)
+    refuse_place("/daten/münchen/.venv/bin/python")
+
+
+def test_verify_names_what_is_damaged_and_fails(results, capsys):
+    assert main(["verify", str(results)]) == 0
+    for path in (results / "folds" / "a.zarr.zip", results / "comparison" / "fits.parquet"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        assert main(["verify", str(results)]) == 1
+        assert f"{path}: is damaged" in capsys.readouterr().out
+        path.write_bytes(whole)
+
+
+def test_verify_tells_a_recording_that_was_changed(tmp_path, capsys):
+    from nwbglm.audit import audit_recording
+
+    recording = tmp_path / "a.nwb"
+    recording.write_bytes(b"no NWB file, but a file")
+    (tmp_path / "audit").mkdir()
+    audit_recording(recording, None, session="a").write(tmp_path / "audit" / "a.json", tmp_path / "audit" / "a.html")
+    assert main(["verify", str(tmp_path)]) == 0
+    before = recording.stat()
+    recording.write_bytes(b"another file, and older")
+    os.utime(recording, (before.st_atime - 1e6, before.st_mtime - 1e6))
+    assert main(["verify", str(tmp_path)]) == 1
+    assert "not the one that was audited" in capsys.readouterr().out
+
+
+def test_a_fingerprint_follows_content_and_not_place(tmp_path):
+    first, cache = tmp_path / "a.nwb", tmp_path / "cache.json"
+    first.write_bytes(b"one")
+    known = fingerprint(first, cache)
+    moved = first.rename(tmp_path / "b.nwb")
+    assert fingerprint(moved, cache) == known and fingerprint(first, cache) == ""
+    moved.write_bytes(b"two")
+    os.utime(moved, (0, 0))
+    assert fingerprint(moved, cache) != known
+    cache.write_text("no JSON")
+    moved.write_bytes(b"one")
+    assert fingerprint(moved, cache) == known

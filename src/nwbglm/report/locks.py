@@ -1,8 +1,11 @@
-"""The lock that a killed run leaves; light, because the Snakefile asks at its beginning."""
+"""Where a run cannot begin: the lock of a killed run, a path that Snakemake cannot call; light for the Snakefile."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+from nwbglm.errors import StudyError
 
 
 def lock_words(folder: Path, command: str) -> str:
@@ -14,3 +17,13 @@ def lock_words(folder: Path, command: str) -> str:
         f"its lock. If no other run is alive: `{command} --unlock` (with the other options of the run), then the same "
         "command as before: it goes on where it was"
     )
+
+
+def refuse_place(executable: str) -> None:
+    """Raise `StudyError` where the interpreter's path is one that Snakemake cannot call: it does not quote it."""
+    if found := re.search(r"[\s'\"$`&;()<>|*?\\]", executable):
+        raise StudyError(
+            f"the path of the environment holds '{found[0]}', and Snakemake runs scripts by it without quotes",
+            where=executable,
+            mend="clone the project to a path without such characters; recordings may lie anywhere",
+        )

@@ -54,7 +54,7 @@ class Archive(ZipStore):
             yield name
 
     def verify(self) -> None:
-        """Read every entry, and raise `StoreError` at the first that is not as it was written."""
+        """Read every entry, raise `StoreError` at the first that is not as it was written, and close the file."""
         if not self._is_open:
             self._sync_open()
         try:
@@ -64,6 +64,8 @@ class Archive(ZipStore):
             raise damaged(self.path, str(error)) from error
         except OSError as error:
             raise unreadable(self.path, error) from error
+        finally:
+            self.close()
         if broken is not None:
             raise damaged(self.path, f"{broken}: its checksum is wrong")
 
