@@ -24,7 +24,8 @@ DECIMALS = 9
 
 def rounded(time: ArrayLike) -> np.ndarray:
     """Round times (s) to the nanosecond, so that equal decimals compare equal."""
-    return np.round(np.asarray(time, dtype=np.float64), DECIMALS)
+    with np.errstate(over="ignore", invalid="ignore"):  # times that are none are told apart later
+        return np.round(np.asarray(time, dtype=np.float64), DECIMALS)
 
 
 class Span(NamedTuple):

@@ -1,5 +1,7 @@
 """Odd but legal recordings: the right numbers, or one clear line. Each kind has several members."""
 
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -714,3 +716,75 @@ def test_cycles_dead_references_and_opaque_columns_cost_nothing(tmp_path):
     assert done.verdict != "fail" and found(done, "reference-lost").path == "units/electrode_group"
     done.write(tmp_path / "a.json", tmp_path / "a.html")
     assert "caf\ufffd \ufffd" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------- cost
+
+
+def _grown(path, trials=400, units=8, spikes=4000):
+    """A file of any size, written as fast as can be."""
+    seconds, rng = 1000.0, np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        file.attrs["nwb_version"] = "2.6.0"
+        table = file.create_group("units")
+        table["id"] = np.arange(units)
+        table["spike_times"] = np.concatenate([np.sort(rng.uniform(0, seconds, spikes)) for _ in range(units)])
+        table["spike_times_index"] = np.cumsum([spikes] * units)
+        table["obs_intervals"] = np.tile([[0.0, seconds]], (units, 1))
+        table["obs_intervals_index"] = np.arange(1, units + 1)
+        table.attrs["colnames"] = np.array(["spike_times", "obs_intervals"], dtype=object)
+        rows = file.create_group("intervals/trials")
+        rows["id"], start = np.arange(trials), np.arange(trials) * seconds / trials
+        rows["start_time"], rows["stop_time"] = start, start + 0.9 * seconds / trials
+        rows.attrs["colnames"] = np.array(["start_time", "stop_time"], dtype=object)
+    return path
+
+
+@pytest.mark.parametrize(("what", "size"), [("trials", 8000), ("units", 60), ("spikes", 60_000)])
+def test_the_cost_of_an_audit_grows_as_the_recording_does(tmp_path, what, size):
+    """In steps of the interpreter, not in seconds: the same on a busy machine."""
+
+    def steps(many):
+        path, count = _grown(tmp_path / f"{many}.nwb", **{what: many}), 0
+
+        def counted(frame, event, argument):
+            nonlocal count
+            count += 1
+
+        sys.setprofile(counted)
+        try:
+            audit(path, epochs={"use": {"table": "trials"}}, units={"where": "rate > 0"})
+        finally:
+            sys.setprofile(None)
+        return count
+
+    steps(10)
+    assert steps(2 * size) < 2.5 * steps(size)
+
+
+def test_statistics_of_units_are_those_of_a_plain_count(tmp_path):
+    path = _grown(tmp_path / "a.nwb", trials=30, units=3, spikes=40)
+    taken = audit(path, epochs={"use": {"table": "trials"}}).takes["units"]
+    with h5py.File(path) as file:
+        trains = np.split(file["units/spike_times"][:], 3)
+        spans = np.column_stack([file["intervals/trials/start_time"], file["intervals/trials/stop_time"]])
+    for unit, train in enumerate(trains):
+        inside = np.array([((train >= low) & (train < high)).sum() for low, high in spans])
+        assert taken["spikes"][unit] == inside.sum()
+        assert taken["rate"][unit] == pytest.approx(inside.sum() / 900.0)
+        assert taken["presence_ratio"][unit] == pytest.approx((inside > 0).mean())
+
+
+def test_long_recordings_are_looked_at_in_pieces(tmp_path, monkeypatch):
+    from nwbglm.audit import signals
+
+    def fill(file):
+        small(file)
+        file.add_acquisition(series("x", np.sin(np.arange(1000.0)), rate=10.0))
+
+    path, taken = built(tmp_path / "a.nwb", fill), {"signals": {"x": {"from": "x", "resample": "interpolate"}}}
+    whole = audit(path, **taken).takes["signals"]["x"]
+    monkeypatch.setattr(signals, "PIECE", 997)
+    pieces = audit(path, **taken).takes["signals"]["x"]
+    for key in ("valid", "min", "max", "median", "low", "high"):
+        assert pieces[key] == pytest.approx(whole[key], abs=1e-9)

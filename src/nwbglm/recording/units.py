@@ -43,13 +43,14 @@ class Units:
         ids = np.empty(0) if self.table is None else self.table.ids
         if ids.ndim != 1 or ids.dtype.kind not in "iuf":
             return f"the ids are no numbers, one a unit (shape {ids.shape}, type {ids.dtype})"
+        ids = ids.astype(np.float64)
         if not (np.isfinite(ids).all() and (ids == np.rint(ids)).all() and (np.abs(ids) < 2**53).all()):
             return "some ids are no whole numbers"
         values, counts = np.unique(ids, return_counts=True)
         again = values[counts > 1]
         if not len(again):
             return ""
-        shown = ", ".join(f"{value:g}" for value in again[:8].astype(np.float64)) + (", ..." if len(again) > 8 else "")
+        shown = ", ".join(f"{value:g}" for value in again[:8]) + (", ..." if len(again) > 8 else "")
         return f"{len(again)} ids name {'two' if (counts <= 2).all() else 'several'} units each: {shown}"
 
     def __len__(self) -> int:
