@@ -130,7 +130,7 @@ def test_rois_are_known_by_their_table(tmp_path):
 
 def test_rois_by_time_are_refused_with_the_reason(tmp_path):
     path = built(tmp_path / "a.nwb", lambda file: add_imaging(file, np.zeros((4, 50)), rows=[0, 1, 2, 3]))
-    with pytest.raises(RecordingError, match=r"describes 4 columns.*\(4, 50\): they are transposed"):
+    with pytest.raises(RecordingError, match=r"\(4, 50\).* transposed"):
         binned(path)
     path = built(tmp_path / "b.nwb", lambda file: add_imaging(file, np.zeros((50, 4)), rows=[0, 1, 2, 3]))
     with h5py.File(path, "a") as file:
