@@ -148,6 +148,9 @@ def find_rises(values: np.ndarray, store: xr.Dataset, window: int) -> dict[str, 
         First and last position by title: around the largest value, and the stretch that varies most.
     """
     length, starts, _ = _whole_stretches(store, window)
+    valid = np.concatenate([[0], np.cumsum(store.valid.values)])
+    unbroken = starts[valid[starts + length] - valid[starts] == length]  # no gap between samples within
+    starts = unbroken if unbroken.size else starts
     known = np.where(np.isfinite(values), values, np.nanmin(values) if np.isfinite(values).any() else 0.0)
     if not starts.size or not np.ptp(known):
         return {}

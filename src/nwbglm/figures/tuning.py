@@ -112,7 +112,9 @@ def draw_map(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     x, y = (rate[f"{axis}_{subject}"].values for axis in "xy")
     figure, panels = grid(rate.sizes["unit"], 5, width=9, height=1.9)
     for axes, unit, values in zip(panels, rate.unit.values, rate.values, strict=True):
-        low = 0 if stores.response.counts else None
+        known = values[np.isfinite(values)]
+        # white is for what was never visited: the least mean of a continuous response is a light grey
+        low = 0 if stores.response.counts or not known.size else known.min() - 0.15 * np.ptp(known)
         axes.pcolormesh(x, y, values.T, cmap="Greys", vmin=low, shading="nearest", rasterized=True)
         top = np.nanmax(values) if np.isfinite(values).any() else np.nan
         axes.set_title(f"unit {unit} · {top:.3g} {stores.response.rate_units}".rstrip())
