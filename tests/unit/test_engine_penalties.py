@@ -12,6 +12,7 @@ from nwbglm.engine.penalties import (
     ElasticNet,
     GroupLasso,
     Lasso,
+    Penalty,
     Ridge,
     Smoothness,
     second_difference,
@@ -131,3 +132,8 @@ def test_strengths_per_term_and_scale_are_resolved_into_one():
 def test_cyclic_differences_join_the_ends():
     assert second_difference(np.zeros(4), order=1, cyclic=True).sum(axis=1).tolist() == [0, 0, 0, 0]
     assert second_difference(np.zeros(2), order=2).shape == (0, 2)
+
+
+def test_a_penalty_without_a_kind_is_refused():
+    with pytest.raises(TypeError, match="take one of the penalties: NoPenalty, Ridge"):
+        Penalty("ridge")

@@ -70,6 +70,11 @@ class Response:
     above: bool = False
     counts: bool = False
 
+    def holds(self, least: float, largest: float) -> bool:
+        """Whether responses between these two may be; not where one is NaN or infinite."""
+        above = least > self.low if self.above else least >= self.low
+        return bool(above and largest <= self.high and np.isfinite(least) and np.isfinite(largest))
+
     def first_refused(self, y: np.ndarray) -> float | None:
         """Return a value that is none of these, or None where all are."""
         y = np.asarray(y)

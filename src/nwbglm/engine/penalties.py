@@ -74,6 +74,10 @@ class Penalty:
     is_smooth: ClassVar[bool] = True
     scale: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        if type(self) is Penalty:
+            raise TypeError(f"take one of the penalties: {', '.join(cls.__name__ for cls in PENALTIES.values())}")
+
     def quadratic(self, sd: np.ndarray) -> np.ndarray:
         """Return ``Q`` (p, p) with the quadratic part ``0.5 strength v'Qv`` for ``v = sd w``."""
         return np.zeros((len(sd), len(sd)))

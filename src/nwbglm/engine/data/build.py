@@ -14,7 +14,7 @@ from ..penalties import Penalty
 from .panels import PanelMaker, StoredPanel, in_float32, scale_of_features
 from .passes import Panel
 from .problem import Problem, bucket, padded_width
-from .row_sums import RowSums, refuse_responses
+from .row_sums import RowSums, checked_responses
 
 __all__ = ["build_problem"]
 
@@ -76,7 +76,7 @@ def build_problem(
         made again for each pass. None: no limit.
     """
     used = np.flatnonzero(masks.any(axis=0))
-    refuse_responses(y, exposure, used, observations)
+    largest = checked_responses(y, exposure, used, observations)
     mean, sd, varies, unresolved = scale_of_features(X, np.flatnonzero(fitted))
     to_standard = np.ones(padded_width(len(mean)))
     own = penalty.feature_scale(sd)
@@ -86,7 +86,7 @@ def build_problem(
     rows = _block_rows(len(used), width, fits)
     form = _form(X, len(used), rows, width, np.dtype(dtype).itemsize + 4 * mixed, memory)
     maker = PanelMaker(X, y, exposure, masks, mean, sd, width, rows, dtype, form.standardised, not observations.linear)
-    sums = RowSums(y, used, masks, width, observations, exposure)
+    sums = RowSums(y, used, masks, width, observations, largest, has_exposure=exposure is not None)
     panels = tuple(_panels(maker, used, form, sums))
     slots = SLOTS.get(jax.default_backend(), SLOTS["gpu"])
     slots = min(max(fits, 1), max(slots, STORED_SLOTS) if np.isfinite(form.room) else slots)

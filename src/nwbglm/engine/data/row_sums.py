@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from ...errors import ProblemError
 from ..observations import Observations
 
-__all__ = ["LARGEST_TABLE", "RowSums", "refuse_responses"]
+__all__ = ["LARGEST_TABLE", "RowSums", "checked_responses"]
 
 CHECKED_ROWS = 16384
 """Rows whose responses are looked at together."""
@@ -40,16 +39,17 @@ class RowSums:
         Coefficients of a fit.
     observations
         Observation model.
-    exposure : (T, U) or None
-        Share of each row in which the unit was observed.
+    largest
+        Of `checked_responses`: counts up to it are tallied as a histogram.
+    has_exposure
+        Whether exposures will be given.
     """
 
-    def __init__(self, y, used, masks, width, observations: Observations, exposure: np.ndarray | None):
-        self.observations, self.masks, self.has_exposure = observations, masks, exposure is not None
+    def __init__(self, y, used, masks, width, observations: Observations, largest: int | None, *, has_exposure: bool):
+        self.observations, self.masks, self.has_exposure = observations, masks, has_exposure
         self.cells = _cells(masks)
         units = y.shape[1]
         shape = units, len(masks)
-        largest = _largest_count(y, exposure, used) if observations.counts else None
         self.table = None if largest is None else np.zeros((*shape, largest + 1))
         self.values = {name: np.zeros(shape) for name in ("rows", "spikes", "constant", "saturated")}
         self.exposed = {name: np.zeros(shape) for name in ("exposure", "log_exposure")}
@@ -117,33 +117,31 @@ def _cells(masks: np.ndarray) -> np.ndarray:
     return cells
 
 
-def refuse_responses(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarray, model: Observations) -> None:
-    """Raise `ProblemError` where a response on a row in use is none that the observation model knows."""
-    for part in _seen(y, exposure, used):
-        wrong = model.response.first_refused(part)
-        if wrong is not None:
+def checked_responses(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarray, model: Observations) -> int | None:
+    """Return the largest response where all are whole numbers below `LARGEST_TABLE`, or None.
+
+    Raises
+    ------
+    ProblemError
+        Where a response on a row in use is none that the observation model knows.
+    """
+    largest, tabled = 0, model.counts
+    for i in range(0, len(used), CHECKED_ROWS):
+        here = used[i : i + CHECKED_ROWS]
+        part = y[here] if exposure is None else y[here][exposure[here] > 0]
+        if not part.size:
+            continue
+        low, high = part.min(), part.max()
+        whole = part.dtype.kind in "ui" or ((tabled or model.response.whole) and bool((part == np.floor(part)).all()))
+        if not model.response.holds(low, high) or (model.response.whole and not whole):
             raise ProblemError(
-                f"{model.name} responses are {model.response.words}, and a row that a split uses holds {wrong:g}",
+                f"{model.name} responses are {model.response.words}, and a row that a split uses holds "
+                f"{model.response.first_refused(part):g}",
                 where="fit_splits",
                 mend="use another observation model, or give such rows no exposure",
             )
-
-
-def _seen(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the responses on rows in use, of the units that were observed there."""
-    for i in range(0, len(used), CHECKED_ROWS):
-        here = used[i : i + CHECKED_ROWS]
-        yield y[here] if exposure is None else y[here][exposure[here] > 0]
-
-
-def _largest_count(y: np.ndarray, exposure: np.ndarray | None, used: np.ndarray) -> int | None:
-    """Return the largest of whole responses if it is below `LARGEST_TABLE`, or None."""
-    largest = 0
-    for part in _seen(y, exposure, used):
-        largest = max(largest, part.max(initial=0))
-        if part.dtype.kind not in "ui" and not (part == np.floor(part)).all():
-            return None
-    return int(largest) if largest < LARGEST_TABLE else None
+        largest, tabled = max(largest, high), tabled and whole
+    return int(largest) if tabled and largest < LARGEST_TABLE else None
 
 
 def _histogram(y: np.ndarray, exists: np.ndarray | None, values: int) -> np.ndarray:

@@ -50,6 +50,7 @@ class QuasiNewtonDirections:
     """
 
     needs_hessian = False
+    exact = False
 
     def __init__(
         self,

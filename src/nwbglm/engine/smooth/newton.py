@@ -25,6 +25,7 @@ class NewtonDirections:
     """
 
     def __init__(self, problem: Problem, *, with_gradient: bool = True):
+        self.exact = problem.dtype == "float64"
         self.problem, self.usable = problem, problem.usable
         self.needs_hessian = with_gradient
 

@@ -35,6 +35,8 @@ class Directions(Protocol):
     """A rule for the direction of descent, with memory of its own for each slot."""
 
     needs_hessian: bool
+    exact: bool
+    """Whether they lead to the minimum of the quadratic model: the last one is then followed without another pass."""
 
     def restart(self, slots: np.ndarray, fits: np.ndarray) -> None:
         """Forget what was learned in slots that new fits take."""
@@ -171,6 +173,10 @@ def _advance(slots, moved, fits, point, directions, result, gap, max_iterations)
     done = -0.5 * slope <= gap[fit]
     result.converged[fit] = done
     shrink = _within_reach(direction, point.theta)
+    if directions.exact:  # what Newton leaves after it is the square of a gap that is good enough already
+        last = done & (shrink == 1.0)
+        result.theta[fit[last]] += direction[last]
+        result.objective[fit[last]] -= result.gap[fit[last]]
     slots.direction[moved], slots.slope[moved] = direction * shrink[:, None], slope * shrink
     slots.step[moved], slots.cuts[moved] = 1.0, 0
     leaving = moved[done | (slots.iterations[moved] >= max_iterations[fit])]

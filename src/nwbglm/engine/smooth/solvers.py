@@ -13,7 +13,7 @@ import numpy as np
 from ..certify import free_coefficients
 from ..data.problem import Problem, padded_width
 from ..objective import Fits, Solution, mean_response, null_point
-from ..tolerance import NEWTON_SHARE, Tolerance
+from ..tolerance import Tolerance
 from .lbfgs import Memory, QuasiNewtonDirections
 from .metric import factorise
 from .newton import NewtonDirections
@@ -108,7 +108,7 @@ class _Newton:
     def solve(self, fits, start, *, gap, max_iterations, inherit=None) -> Solution:
         """Fit fits from these points."""
         directions = NewtonDirections(self.problem)
-        gap = gap.of(self.problem, fits, NEWTON_SHARE)
+        gap = gap.of(self.problem, fits)
         return descend(self.problem, fits, start, directions, gap=gap, max_iterations=max_iterations)
 
 
