@@ -1,5 +1,6 @@
 """Odd but legal recordings: the right numbers, or one clear line. Each kind has several members."""
 
+import json
 import sys
 
 import h5py
@@ -788,3 +789,25 @@ def test_long_recordings_are_looked_at_in_pieces(tmp_path, monkeypatch):
     pieces = audit(path, **taken).takes["signals"]["x"]
     for key in ("valid", "min", "max", "median", "low", "high"):
         assert pieces[key] == pytest.approx(whole[key], abs=1e-9)
+
+
+def _zarr_group(place, **attributes):
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "zarr.json").write_text(json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}))
+
+
+def test_there_is_no_way_out_of_a_zarr_store(tmp_path):
+    store = tmp_path / "a.nwb.zarr"
+    _zarr_group(store, nwb_version="2.6.0")
+    _zarr_group(tmp_path / "other.zarr")
+    (store / "acquisition").symlink_to(tmp_path / "other.zarr")
+    with open_recording(store, external="allow") as recording:
+        assert recording.root.get("acquisition") is not None
+    with pytest.raises(RecordingError, match="stands outside"), open_recording(store, external="refuse") as recording:
+        recording.root.get("acquisition")
+    (store / "acquisition").unlink()
+    with pytest.raises(RecordingError, match="stands outside"), open_recording(store, external="refuse") as recording:
+        recording.root.get("../other.zarr")
+    _zarr_group(store, nwb_version="2.6.0", _LINKS=[{"name": "far", "source": "../other.zarr", "path": "/"}])
+    with pytest.raises(RecordingError, match="link into another file"), open_recording(store, external="refuse"):
+        pass
