@@ -1,11 +1,10 @@
-# The audit is `ancient`: it looks at everything, the path included, and these stages hang on less (see `contents`).
 # In: a recording and its audit. Out: <results>/binned/ (joined sessions, too), <results>/tuning/
 
 
 rule bin_recording:
     input:
         nwb=made_files,
-        audit=ancient("<results>/audit/{session}.json"),
+        audit=rules.audit_recording.output.audit,
     output:
         binned=ensure("<results>/binned/{session}.zarr.zip", non_empty=True),
     log:
@@ -57,7 +56,7 @@ rule join_recordings:
 rule tune_units:
     input:
         nwb=made_files,
-        audits=ancient(collect("<results>/audit/{session}.json", session=members)),
+        audits=collect(rules.audit_recording.output.audit, session=members),
         binned=rules.bin_recording.output.binned,
     output:
         tuning=ensure("<results>/tuning/{session}.zarr.zip", non_empty=True),

@@ -1,6 +1,8 @@
 """Stores: whole or not there, equal bytes for equal content, checked both ways."""
 
 import os
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -185,3 +187,16 @@ def test_derived_stores_carry_the_recording_along(binned, tmp_path):
     derived = store.read(tmp_path / "b.zarr.zip", "tuning")
     assert derived.attrs["session"] == "s"
     assert store.provenance(derived)["recording"] == {"sha256": "ab"} and store.provenance(derived)["code"] == "y"
+
+
+def test_the_same_content_gives_the_same_bytes_whatever_the_hash_seed(binned, tmp_path):
+    names = {name: ("unit", np.arange(3.0)) for name in ("rate", "location2", "quality", "depth", "shank")}
+    store.write(binned.assign_coords(names), tmp_path / "a.zarr.zip", "binned")
+    code = "import sys; from nwbglm import store; store.write(store.read(sys.argv[1]), sys.argv[2], 'binned')"
+    written = []
+    for seed in ("1", "2"):
+        path = tmp_path / f"{seed}.zarr.zip"
+        command = [sys.executable, "-c", code, str(tmp_path / "a.zarr.zip"), str(path)]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
