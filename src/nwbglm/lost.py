@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from nwbglm.study import Term
+
 MUCH_LOST = 0.05
 """Share of the fitted rows that a term may cost without a word."""
 MUCH_OUTSIDE = 0.01
@@ -173,7 +175,7 @@ def _value(store: xr.Dataset, binned: xr.Dataset) -> np.ndarray | None:
 
 
 def _of_spikes(store: xr.Dataset) -> bool:
-    return "spikes" in str(store.attrs["of"])
+    return Term.model_validate_json(store.attrs["term"]).of_spikes
 
 
 def _vary_little(store: xr.Dataset, rows: np.ndarray) -> tuple[int, int]:
