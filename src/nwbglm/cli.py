@@ -184,7 +184,7 @@ def _verify(arguments: argparse.Namespace) -> int:
             read_verdict(path).raise_if_changed()
         except NwbGlmError as error:
             wrong.append(error)
-    for error in wrong:
-        print(error)
+    for found in wrong:
+        print(found)
     print(f"{arguments.results}: {len(wrong) or 'no'} file{'s' * (len(wrong) != 1)} damaged or changed")
     return int(bool(wrong))
