@@ -31,7 +31,7 @@ def test_terms_survive_being_written_and_read(value):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"of": "own spikes", "basis": {"bspline": {"n": 5}}}, "own spikes need a basis over lags"),
+        ({"of": "own spikes", "basis": {"bspline": {"n": 5}}}, "`own spikes` needs a basis over lags"),
         ({"of": "all spikes", "basis": {"lags": WINDOW | {"direction": "acausal"}}}, "use causal, or 'other spikes'"),
         ({"of": "x", "basis": {"bspline": {"n": 3}}}, "3 functions are too few for order 4"),
         ({"of": "x", "basis": {"bspline": {"n": 5, "bounds": [0, 1]} | WINDOW}}, "not both"),
@@ -48,7 +48,7 @@ def test_terms_survive_being_written_and_read(value):
                     {"of": "all spikes", "basis": {"lags": WINDOW}},
                 ]
             },
-            "only one of the factors may be spikes",
+            "only one of the factors may be the units' own activity",
         ),
         (
             {"of": "x", "basis": "identity", "product": [{"of": "x", "basis": "identity"}] * 2},

@@ -51,7 +51,8 @@ class SplitFits(NamedTuple):
         Estimated distance of the objective from its minimum.
     gradient_norm : (U, K, S)
         Euclidean norm of the objective's gradient (least subgradient) for features standardised to mean 0 and standard
-        deviation 1 over the rows that any split trains on, and the intercept.
+        deviation 1 over the rows that any split trains on, and the intercept. Like the gap, of Newton's fits (few
+        features) before a last step that makes both far smaller.
     iterations : (U, K, S) int
         Steps taken.
     status : (U, K, S) uint8
