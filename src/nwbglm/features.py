@@ -21,6 +21,7 @@ import xarray as xr
 from nwbglm import basis as bases
 from nwbglm.errors import ProblemError
 from nwbglm.filters import Table, put_in_features
+from nwbglm.labels import as_level, levels_of
 from nwbglm.making import Lagged, Maker, Product, Valued, lazy_features
 from nwbglm.study import Factor, Term
 
@@ -42,22 +43,26 @@ class Part(NamedTuple):
     """Makes them on any rows."""
     table: Table
     """The functions that it uses."""
-    bounds: list[float]
-    """Range, or levels, that were used; empty for functions of lags and the identity."""
+    bounds: list[float] | list[str]
+    """Range, or levels (texts where the values are), that were used; empty for lags and the identity."""
 
 
 def _over_lags(factor: Factor, binned: xr.Dataset) -> Part:
+    if not factor.of_spikes:
+        _refuse_texts(factor, binned)
     maker = Lagged(binned, factor)
     return Part(maker, Table("lag", maker.kernel.lags(float(binned.attrs["bin"])), maker.kernel.weights, "s"), [])
 
 
-def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float]) -> Part:
+def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float | str]) -> Part:
     series, period = np.asarray(binned[factor.of].values, dtype=float), binned[factor.of].attrs.get("period")
     known = series[np.isfinite(series)]
     if len(known) == 0:
         raise ProblemError(
             f"signal '{factor.of}' has no value in the epochs of use", where=f"basis.{factor.basis.kind}"
         )
+    if levels := levels_of(binned[factor.of].attrs):
+        return _over_texts(factor, binned, bounds, known, levels)
     if factor.basis.kind == "categorical" and not (bounds or factor.basis.settings.levels):
         _refuse_fractions(factor, series, str(binned[factor.of].attrs.get("resample", "")))
     bounds = list(bounds) or _session_bounds(factor, known, period)
@@ -65,6 +70,37 @@ def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float]) ->
     grid = maker.functions.grid(bounds, known, GRID)
     # the last value of a circular signal is its first: it would be wrapped to where it belongs all the same
     return Part(maker, Table("value", grid, maker.evaluate(grid), _units(binned, factor.of)), bounds)
+
+
+def _over_texts(
+    factor: Factor, binned: xr.Dataset, bounds: Sequence[float | str], known: np.ndarray, levels: list[str]
+) -> Part:
+    """Return what makes one column a text, and names the columns by their texts."""
+    _refuse_texts(factor, binned)
+    there = [levels[int(code)] for code in np.unique(known)]
+    wanted = [as_level(level) for level in bounds or factor.basis.settings.levels or there]
+    if not bounds and (unknown := [level for level in wanted if level not in levels]):
+        raise ProblemError(
+            f"signal '{factor.of}' has no level {unknown[0]!r}",
+            where="basis.categorical.levels",
+            mend="name levels that there are: " + ", ".join(levels[:MOST_LABELS]),
+        )
+    maker = Valued(binned, factor, wanted)
+    functions = maker.evaluate(np.arange(len(wanted), dtype=float))
+    return Part(maker, Table("value", np.array(wanted, dtype=str), functions, _units(binned, factor.of)), wanted)
+
+
+def _refuse_texts(factor: Factor, binned: xr.Dataset) -> None:
+    """Raise `ProblemError` where the values are texts, and the basis takes them for numbers."""
+    levels = levels_of(binned[factor.of].attrs)
+    if not levels or factor.basis.settings.labels:
+        return
+    raise ProblemError(
+        f"the values of signal '{factor.of}' are texts ({', '.join(levels[:MOST_LABELS])}): this basis takes numbers",
+        where=f"basis.{factor.basis.kind}",
+        mend="use the basis categorical; or, for a kernel of each, one signal a text without `value`, such as "
+        f"where: \"<column> == '{levels[0]}'\"",
+    )
 
 
 def _session_bounds(factor: Factor, known: np.ndarray, period: float | None) -> list[float]:
@@ -113,7 +149,7 @@ def build_features(
     term: Term,
     *,
     name: str,
-    bounds: Sequence[Sequence[float]] | None = None,
+    bounds: Sequence[Sequence[float | str]] | None = None,
 ) -> xr.Dataset:
     """Make the feature store of one term: the rows that any model fits or tests, and every column of the term.
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from nwbglm.labels import levels_of
 from nwbglm.study import Term
 
 MUCH_LOST = 0.05
@@ -90,9 +91,12 @@ class Lost:
         if self.outside > MUCH_OUTSIDE * self.fitted:
             seen = (
                 f"{self.outside} {of} ({self.outside / self.fitted:.0%}) lie outside its bounds or levels, and are not "
-                f"fitted: the values go from {self.low:.6g} to {self.high:.6g}"
+                "fitted"
             )
-            mend = f"widen them, such as bounds: [{self.low:.6g}, {self.high:.6g}], or name all levels"
+            mend = "name all levels, or leave out `levels`"
+            if math.isfinite(self.low):
+                seen += f": the values go from {self.low:.6g} to {self.high:.6g}"
+                mend = f"widen them, such as bounds: [{self.low:.6g}, {self.high:.6g}], or name all levels"
             found.append(("rows-outside", seen, mend))
         if self.missing > MUCH_LOST * self.fitted:
             seen = f"a value is missing in {self.missing} {of} ({self.missing / self.fitted:.0%}): these are not fitted"
@@ -130,6 +134,8 @@ def lost_rows(binned: xr.Dataset, features: Sequence[xr.Dataset], fitted: np.nda
         values = _value(store, binned)
         outside = gone & inside & (np.zeros(len(gone), bool) if values is None else np.isfinite(values))
         known = np.array([math.nan]) if values is None else values[fitted & np.isfinite(values)]
+        if _of_texts(store, binned):
+            known = np.array([math.nan])  # codes have no range
         counted = not _of_spikes(store)
         constant, rare = _vary_little(store, shared) if counted else (0, 0)
         found.append(
@@ -172,6 +178,11 @@ def _value(store: xr.Dataset, binned: xr.Dataset) -> np.ndarray | None:
     if store.attrs["window"] or store.attrs.get("ahead") or term.get("of") not in binned:
         return None
     return np.asarray(binned[term["of"]].values, dtype=float)[store["row"].values]
+
+
+def _of_texts(store: xr.Dataset, binned: xr.Dataset) -> bool:
+    of = json.loads(store.attrs["term"]).get("of")
+    return of in binned and bool(levels_of(binned[of].attrs))
 
 
 def _of_spikes(store: xr.Dataset) -> bool:

@@ -16,6 +16,7 @@ import xarray as xr
 from nwbglm import basis as bases
 from nwbglm import limits
 from nwbglm.convolution import add_events, block_rows, convolve, window_validity
+from nwbglm.labels import as_level, codes_in, levels_of
 from nwbglm.lazy import HeldRows, LazyMatrix
 from nwbglm.response import of_counts
 from nwbglm.study import Factor
@@ -151,16 +152,20 @@ class Valued:
     factor
         The signal and its basis.
     bounds
-        Range, or levels, of the functions; empty for the identity.
+        Range, or levels (numbers or texts), of the functions; empty for the identity.
     """
 
-    def __init__(self, binned: xr.Dataset, factor: Factor, bounds: Sequence[float]):
+    def __init__(self, binned: xr.Dataset, factor: Factor, bounds: Sequence[float | str]):
         self.signal, self.functions, self.bounds = binned[factor.of], bases.computed(factor.basis), list(bounds)
+        self.levels = levels_of(self.signal.attrs)
         self.inputs, self.of_spikes = [factor.of], False
         self.count = self.evaluate(np.zeros(1)).shape[1]
 
     def evaluate(self, value: np.ndarray) -> np.ndarray:
-        """Return the functions of values (n,), NaN outside the bounds, shape (n, functions)."""
+        """Return the functions of values (n,), NaN outside the bounds, shape (n, functions).
+
+        Of texts, values are places among the bounds.
+        """
         return self.functions.evaluate(value, self.bounds, self.signal.attrs.get("period"))
 
     def make(self, columns: Sequence[int], rows: np.ndarray) -> np.ndarray:
@@ -182,6 +187,8 @@ class Valued:
         for start in range(0, len(rows), limits.PIECE_ROWS):
             here = rows[start : start + limits.PIECE_ROWS]
             series = np.asarray(self.signal[here[0] : here[-1] + 1].values, dtype=float)
+            if self.levels:
+                series = codes_in(series, self.levels, [as_level(bound) for bound in self.bounds])
             yield slice(start, start + len(here)), self.evaluate(series[here - here[0]])
 
 

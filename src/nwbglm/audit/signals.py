@@ -189,7 +189,7 @@ def _labels(recording: Recording, signal: Signal, name: str, values: np.ndarray)
 def _events(rows: Rows, signal: Signal, use: Epochs, field: str, where: str) -> Iterator[Finding]:
     """Hold the times of events against their own rows, and against the study's epochs."""
     if signal.resample == "boxcar":
-        times, row = rows.numbers(signal.start, where), np.arange(len(rows.clock))
+        times, row = rows.spans(signal, where)[0], np.arange(len(rows.clock))
     else:
         times, row = rows.times(signal, where)
     good = np.isfinite(times)

@@ -16,6 +16,7 @@ import xarray as xr
 
 from nwbglm import response
 from nwbglm.errors import RecordingError
+from nwbglm.labels import NONE, codes_in, levels_of, put_levels
 from nwbglm.lazy import LazyMatrix
 from nwbglm.study.base import nearest
 
@@ -68,6 +69,8 @@ def join_recordings(
         variables[name] = xr.Variable(first.dims, values, first.attrs)
         if first.attrs.get("source") == "time":
             variables[name] = _elapsed([part[name].variable for part in parts])
+        elif any(levels_of(part[name].attrs) for part in parts):
+            variables[name] = _categories([part[name].variable for part in parts])
     variables["segment"] = ("time", _segments(parts))
     coordinates = {
         "time": ("time", np.concatenate([part["time"].values for part in parts]), parts[0]["time"].attrs),
@@ -199,6 +202,12 @@ def _same_signals(parts: Sequence[xr.Dataset], names: list[str], where: str) -> 
         if first.attrs.get("role") != "signal":
             continue
         for part, other in zip(parts[1:], names[1:], strict=True):
+            if bool(levels_of(part[name].attrs)) != bool(levels_of(first.attrs)):
+                raise RecordingError(
+                    f"signal '{name}' has texts in one of {names[0]} and {other}, and numbers in the other",
+                    where=where,
+                    mend="take a column that all files have in one form, or mend the files",
+                )
             for key in ("units", "period"):
                 if part[name].attrs.get(key) != first.attrs.get(key):
                     raise RecordingError(
@@ -216,6 +225,14 @@ def _elapsed(parts: Sequence[xr.Variable]) -> xr.Variable:
     follow = [(start + part.values * long) for part, start, long in zip(parts, before, seconds, strict=True)]
     total = float(seconds.sum())
     return xr.Variable(("time",), np.concatenate(follow) / total, {**parts[0].attrs, "seconds": total})
+
+
+def _categories(parts: Sequence[xr.Variable]) -> xr.Variable:
+    """Give the texts of all recordings one code each, the same in all of them."""
+    own = [levels_of(part.attrs) for part in parts]
+    texts = [*sorted({level for levels in own for level in levels} - {NONE}), NONE]
+    codes = [codes_in(part.values, levels, texts) for part, levels in zip(parts, own, strict=True)]
+    return xr.Variable(("time",), np.concatenate(codes), {**parts[0].attrs, **put_levels(texts)})
 
 
 def _segments(parts: Sequence[xr.Dataset]) -> np.ndarray:

@@ -6,10 +6,12 @@ import numpy as np
 import xarray as xr
 
 from nwbglm import epochs
+from nwbglm.binning.categories import bin_categories
 from nwbglm.binning.grid import Grid, coverage
 from nwbglm.binning.resampling import resample
 from nwbglm.binning.sources import find_source
 from nwbglm.epochs import rounded
+from nwbglm.labels import put_levels
 from nwbglm.recording.choose import choose_epochs, purposes
 from nwbglm.recording.events import Rows, find_rows
 from nwbglm.recording.model import Recording
@@ -95,13 +97,17 @@ def bin_signal(recording: Recording, signal: Signal, grid: Grid, name: str) -> x
 
     Returns
     -------
-    (time,) float64, NaN where there is no valid value; attributes `role`, `units`, `source`, `resample`, and `period`
-    when circular.
+    (time,) float64, NaN where there is no valid value; attributes `role`, `units`, `source`, `resample`, `period` when
+    circular, and `levels` where the values are codes of texts.
     """
     if signal.resample in ("events", "boxcar"):
         rows = find_rows(recording, signal.source, signal.where, f"signals.{name}")
-        values = (bin_events if signal.resample == "events" else bin_boxcars)(rows, signal, grid, recording.where)
         about = {"units": signal.units or ("events" if signal.value is None else ""), "source": rows.path}
+        if signal.value is not None and rows.holds_texts(signal.value):
+            values, levels = bin_categories(rows, signal, grid, recording.where)
+            about |= put_levels(levels)
+        else:
+            values = (bin_events if signal.resample == "events" else bin_boxcars)(rows, signal, grid, recording.where)
     else:
         values, about = _bin_samples(recording, signal, grid, name)
     period = {} if signal.circular is None else {"period": signal.circular}
@@ -143,7 +149,7 @@ def bin_boxcars(rows: Rows, signal: Signal, grid: Grid, where: str) -> np.ndarra
 
     Rows that overlap add up.
     """
-    starts, stops = (rows.numbers(column, where) + signal.shift for column in (signal.start, signal.stop))
+    starts, stops = rows.spans(signal, where)
     weights = np.ones(len(starts)) if signal.value is None else rows.numbers(signal.value, where)
     total = np.zeros(len(grid))
     for clock in np.unique(grid.segments.clock):

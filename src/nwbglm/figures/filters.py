@@ -30,6 +30,8 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for model, curves in found.items():
             axes.plot(curves[axis].values, curves.values[position], label=model, **stores.styles[model])
+        if first[axis].dtype.kind == "U":
+            axes.tick_params(axis="x", rotation=30)
         axes.set_title(f"unit {units[position]}")
         axes.set_ylim(limits)
     of = stores.study.terms[subject].inputs

@@ -83,7 +83,8 @@ def _draw_curves(axes: Axes, curves: xr.DataArray, size: float, condition: Facto
     axes.axhline(0, color=FAINT, linewidth=0.8)
     for line, k in enumerate(chosen):
         values = curves.values[:, k]
-        axes.plot(curves[curves.dims[0]].values, values, color=COLORS[line % len(COLORS)], label=f"{at[k]:.4g}")
+        label = str(at[k]) if at.dtype.kind == "U" else f"{at[k]:.4g}"
+        axes.plot(curves[curves.dims[0]].values, values, color=COLORS[line % len(COLORS)], label=label)
     axes.set_ylim(-1.08 * size, 1.08 * size)
 
 

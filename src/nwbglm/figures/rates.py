@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .session import Stores, interrupt, segment_breaks, signal_label, smooth, time_axis
+from .session import Stores, in_texts, interrupt, name_levels, segment_breaks, signal_label, smooth, time_axis
 from .style import FAINT, INK, QUIET, NothingToDraw
 
 ZOOMS = 3
@@ -38,6 +38,7 @@ def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     top = [figure.add_subplot(layout[i, :]) for i in range(len(traces.signals))]
     for axes, (column, label) in zip(top, traces.signals.items(), strict=True):
         _draw_signal(axes, traces, column, label)
+        name_levels(axes.yaxis, stores.binned[column].attrs)
     main = figure.add_subplot(layout[-2, :])
     _draw_lines(main, stores, traces, slice(None))
     for axes in top:
@@ -53,7 +54,8 @@ def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         main.axvspan(traces.x[first], traces.x[last - 1], color=QUIET, alpha=0.12, linewidth=0)
         axes.set_xlabel(traces.label)
     figure.axes[-len(zooms)].set_ylabel(stores.response.label)
-    return figure, traces.table
+    texts = {name: in_texts(traces.table[name].to_numpy(), stores.binned[name].attrs) for name in traces.signals}
+    return figure, traces.table.assign(**texts)
 
 
 def collect(stores: Stores, unit: int) -> Traces:

@@ -11,15 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from nwbglm import response
 from nwbglm.binning.smoothing import smooth as smooth_bins
+from nwbglm.labels import levels_of
 from nwbglm.response import Facts
 from nwbglm.study import OBSERVATION_MODELS, Study
 
 from .catalogue import FIGURES, split_name
 from .style import NothingToDraw, line_styles, say, styled
+
+MOST_NAMED = 12
+"""Levels that an axis has room to name."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +208,22 @@ def signal_label(name: str, attrs: Mapping[str, Any], between: str = " ") -> str
     """Return what an axis of a signal is called: its name, and its units where it has any."""
     units = response.plain_unit(str(attrs.get("units", "")))
     return f"{name}{between}({units})" if units else name
+
+
+def in_texts(values: np.ndarray, attrs: Mapping[str, Any]) -> np.ndarray:
+    """Return codes as the texts that they stand for, '' where there is none; numbers as they are."""
+    levels = np.array([*levels_of(attrs), ""], dtype=object)
+    if len(levels) == 1:
+        return values
+    return levels[np.where(np.isfinite(values), values, -1).astype(int)]
+
+
+def name_levels(axis: Axis, attrs: Mapping[str, Any], turn: float = 0.0) -> None:
+    """Name the codes on an axis by their texts, where a signal's values are texts; all of them, or every so many."""
+    levels = levels_of(attrs)
+    every = -(-len(levels) // MOST_NAMED) or 1
+    if levels:
+        axis.set_ticks(range(0, len(levels), every), levels[::every], rotation=turn)
 
 
 def segment_breaks(rows: np.ndarray, segment: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from nwbglm.filters import Table, tables_of_features
 
-from .session import Stores, signal_label
+from .session import Stores, name_levels, signal_label
 from .style import COLORS, FAINT, INK, NothingToDraw, grid
 
 FEW = 12  # up to so many features are drawn as lines, more as an image
@@ -24,7 +24,7 @@ def draw_basis(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     for term, store in stores.features.items():
         tables = tables_of_features(store)
         for i, table in enumerate(tables):
-            if table.functions.shape[1] < 2 or _is_raw(table.functions):
+            if table.functions.shape[1] < 2 or _is_raw(table.functions) or table.grid.dtype.kind == "U":
                 continue
             name = f"{term} ({stores.study.terms[term].factors[i].of})" if len(tables) > 1 else term
             key = table.grid.tobytes() + table.functions.tobytes()
@@ -85,6 +85,9 @@ def draw_features(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         _draw_matrix(axes[1, column], time, values, store, stores.bin)
         parts.append(_feature_table(title, time, source[store.row.values[part]], values))
     axes[0, 0].set_ylabel(label)
+    if not spikes:
+        for one in axes[0]:
+            name_levels(one.yaxis, stores.binned[stores.study.terms[subject].signals[0]].attrs)
     return figure, pd.concat(parts, ignore_index=True)
 
 

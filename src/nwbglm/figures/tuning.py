@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .rates import data_limits
-from .session import Stores, signal_label
+from .session import Stores, in_texts, name_levels, signal_label
 from .style import FAINT, INK, NothingToDraw, grid
 
 
@@ -25,6 +25,7 @@ def draw_tuning(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     for axes, unit in zip(panels, units, strict=True):
         _draw_unit(axes, stores, curves[curves.unit == unit])
         axes.set_title(_label(stores, subject, unit))
+        name_levels(axes.xaxis, stores.tuning[f"value_{subject}"].attrs, 30)
         if stores.circular(subject):
             mark_circle(axes, stores.tuning[f"value_{subject}"].attrs)
     _label_outside(figure, panels, stores, subject)
@@ -42,7 +43,7 @@ def collect(stores: Stores, subject: str) -> pd.DataFrame:
                 columns[f"{kind.removesuffix('_' + subject)}_{model}"] = prediction[kind].rename({value: value})
     broadcast = xr.broadcast(*columns.values())
     shape = ("unit", value)
-    units, values = np.meshgrid(rate.unit.values, rate[value].values, indexing="ij")
+    units, values = np.meshgrid(rate.unit.values, in_texts(rate[value].values, rate[value].attrs), indexing="ij")
     table = {"unit": units.ravel(), "value": values.ravel()}
     return pd.DataFrame(
         table | {name: a.transpose(*shape).values.ravel() for name, a in zip(columns, broadcast, strict=True)}
@@ -116,13 +117,16 @@ def draw_map(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         # white is for what was never visited: the least mean of a continuous response is a light grey
         low = 0 if stores.response.counts or not known.size else known.min() - 0.15 * np.ptp(known)
         axes.pcolormesh(x, y, values.T, cmap="Greys", vmin=low, shading="nearest", rasterized=True)
+        for axis, of in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+            name_levels(axis, rate[f"{of}_{subject}"].attrs, 30)
         top = np.nanmax(values) if np.isfinite(values).any() else np.nan
         axes.set_title(f"unit {unit} · {top:.3g} {stores.response.rate_units}".rstrip())
     names = [signal_label(name, rate[f"{axis}_{subject}"].attrs) for name, axis in _map_axes(stores, subject)]
     figure.supxlabel(names[0], fontsize=9)
     figure.supylabel(names[1], fontsize=9)
     occupancy = xr.broadcast(stores.tuning[f"map_occupancy_{subject}"], rate)[0].transpose(*rate.dims)
-    units, at_x, at_y = np.meshgrid(rate.unit.values, x, y, indexing="ij")
+    named = [in_texts(rate[f"{axis}_{subject}"].values, rate[f"{axis}_{subject}"].attrs) for axis in "xy"]
+    units, at_x, at_y = np.meshgrid(rate.unit.values, *named, indexing="ij")
     table = {"unit": units, "x": at_x, "y": at_y, "rate": rate.values, "occupancy": occupancy.values}
     return figure, pd.DataFrame({name: values.ravel() for name, values in table.items()})
 

@@ -14,6 +14,7 @@ from nwbglm.recording.select import select
 from nwbglm.recording.series import Series
 from nwbglm.recording.sweeps import Sweeps
 from nwbglm.recording.tables import Table, is_interval_table, labels_of
+from nwbglm.recording.texts import as_text
 from nwbglm.study.base import nearest
 from nwbglm.study.data import Signal
 
@@ -57,6 +58,24 @@ class Rows:
             )
         return np.asarray(values).astype(np.float64)
 
+    def holds_texts(self, name: str) -> bool:
+        """Tell whether a column holds one text a row."""
+        return name in self.columns and _plain_texts(self.column(name))
+
+    def texts(self, name: str) -> list[str]:
+        """Read a column of texts (see `holds_texts`)."""
+        return [as_text(value) for value in self.column(name)]
+
+    def spans(self, signal: Signal, where: str) -> tuple[np.ndarray, np.ndarray]:
+        """Read the beginnings and ends of a boxcar's rows, s; with `since`, the named ones count from that column's."""
+        found = []
+        for field in ("start", "stop"):
+            times = self.numbers(getattr(signal, field), where) + signal.shift
+            if signal.since is not None and field in signal.changed:
+                times = times + self.numbers(signal.since, where)
+            found.append(times)
+        return found[0], found[1]
+
     def times(self, signal: Signal, where: str) -> tuple[np.ndarray, np.ndarray]:
         """Read the times of a signal's events, s, and the row of each: one a row, or those of each row's list.
 
@@ -83,6 +102,12 @@ class Rows:
 
 def _plain_numbers(values: np.ndarray | list[np.ndarray]) -> bool:
     return isinstance(values, np.ndarray) and values.dtype.kind in "iufb" and values.ndim == 1
+
+
+def _plain_texts(values: np.ndarray | list[np.ndarray]) -> bool:
+    if not isinstance(values, np.ndarray) or values.ndim != 1:
+        return False
+    return values.dtype.kind in "USTO" and all(isinstance(value, (str, bytes)) for value in values)
 
 
 def find_rows(recording: Recording, name: str, expression: str | None, field: str) -> Rows:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from .base import OneOf, _options
 from .family import Either, Family, OverLags, OverValues
-from .quantities import Duration, Number
+from .quantities import Duration, Level
 
 MOST_FUNCTIONS = 1000
 """Of one basis."""
@@ -199,12 +199,30 @@ class Categorical(Family):
     plain = True
     labels = True
 
-    levels: tuple[Number, ...] | None = Field(None, description="The values to tell apart. Default: the session's.")
+    levels: tuple[Level, ...] | None = Field(
+        None, description="The values (or texts) to tell apart. Default: the session's."
+    )
+    reference: Level | None = Field(
+        None, description="Leave out this level: the others are differences from it. Such as a text, or `(none)`."
+    )
     full_rank: bool = Field(False, description="Leave out the first level: the others are differences from it.")
 
+    @model_validator(mode="after")
+    def _a_known_reference(self) -> Categorical:
+        if self.reference is not None and self.full_rank:
+            raise ValueError("full_rank leaves out the first level, and reference the one it names: give one of them")
+        if self.reference is not None and self.levels is not None and self.reference not in self.levels:
+            raise ValueError(f"reference: {self.reference!r} is none of the levels")
+        return self
+
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether a level is left out, from which the others are differences."""
+        return self.full_rank or self.reference is not None
+
     def functions(self, bin_width: float) -> int:
-        """One a level, less the first where it is left out."""
-        return max(1, len(self.levels or ()) - int(self.full_rank))
+        """One a level, less the one that is left out."""
+        return max(1, len(self.levels or ()) - int(self.leaves_one_out))
 
 
 class Identity(Family):

@@ -134,13 +134,15 @@ class Signal(Part):
     )
     since: str | None = Field(
         None,
-        description="Of events: the column that the times count from, such as `start_time`. Default: they are times of "
-        "the session.",
+        description="Of events: the column that the times count from, such as `start_time`; of boxcars, what the named "
+        "`start` and `stop` count from. Default: they are times of the session.",
     )
     start: str = Field("start_time", description="Of boxcars: the column of beginnings.")
     stop: str = Field("stop_time", description="Of boxcars: the column of ends.")
     value: str | None = Field(
-        None, description="Of events and boxcars: the column whose number each row adds. Default: 1."
+        None,
+        description="Of events and boxcars: the column whose number each row adds, or whose text is the category of "
+        "the row's bins (for the basis `categorical`; bins without a row are `(none)`). Default: 1.",
     )
 
     @model_validator(mode="after")

@@ -117,3 +117,5 @@ Number = Annotated[
         }
     ),
 ]
+Level = Annotated[Number | Annotated[str, Field(min_length=1, max_length=200)], Field(union_mode="left_to_right")]
+"""A value that is a label: a number where it reads as one, else a text."""

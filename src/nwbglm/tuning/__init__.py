@@ -23,6 +23,7 @@ import xarray as xr
 
 from nwbglm import response
 from nwbglm.errors import StudyError
+from nwbglm.labels import LEVELS, levels_of
 from nwbglm.recording.model import Recording
 from nwbglm.study.base import nearest
 from nwbglm.study.data import DataSettings, Tuning, TuningMap
@@ -53,6 +54,10 @@ __all__ = [
     "value_edges",
     "value_index",
 ]
+
+
+CARRIED = ("units", "period", LEVELS)
+"""What is kept of a signal's attributes."""
 
 
 def tune_units(binned: xr.Dataset, settings: DataSettings, recordings: Sequence[Recording] = ()) -> xr.Dataset:
@@ -94,7 +99,7 @@ def _tune(
     else:
         rows = purpose_rows(binned, tuning.epochs)
         value = np.where(rows, signal.values, np.nan)
-        edges = value_edges(check_values(value, tuning.of), tuning.bins, tuning.range, period)
+        edges = _edges(value, signal, tuning.bins, tuning.range)
         curve = tuning_curve(_summed(binned), value, edges, _seconds(binned), period)
     facts = response.of(binned)
     if facts.counts:
@@ -122,6 +127,13 @@ def purpose_rows(binned: xr.Dataset, purpose: str) -> np.ndarray:
     return binned["in_epoch"].values[known.index(purpose)]
 
 
+def _edges(value: np.ndarray, signal: xr.DataArray, bins: int, limits: tuple[float, float] | None) -> np.ndarray:
+    """Return the edges of a signal's bins of value; around each code where its values are texts."""
+    if levels := levels_of(signal.attrs):
+        return np.arange(len(levels) + 1) - 0.5
+    return value_edges(check_values(value, str(signal.name)), bins, limits, signal.attrs.get("period"))
+
+
 def _seconds(binned: xr.Dataset) -> np.ndarray:
     exposure = binned["exposure"].values if "exposure" in binned else np.float64(1)
     return exposure * binned.attrs["bin"]
@@ -145,7 +157,7 @@ def _label(
     facts: response.Facts,
 ) -> xr.Dataset:
     value, centres = f"value_{name}", edges[:-1] + np.diff(edges) / 2
-    kept = {key: about[key] for key in ("units", "period") if key in about}
+    kept = {key: about[key] for key in CARRIED if key in about}
     each = ("unit", value) if curve.occupancy.ndim == 2 else (value,)
     low, high = limits
     sampled = "bins" if tuning.at == "bins" else "native samples"
@@ -175,8 +187,8 @@ def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
     periods = [attributes.get("period") for attributes in about]
     ranges = entry.range or (None, None)
     edges = [
-        value_edges(check_values(value, signal), bins, limits, period)
-        for value, signal, bins, limits, period in zip(values, entry.of, entry.bins, ranges, periods, strict=True)
+        _edges(value, binned[signal], bins, limits)
+        for value, signal, bins, limits in zip(values, entry.of, entry.bins, ranges, strict=True)
     ]
     curve = tuning_curve(_summed(binned), values, edges, _seconds(binned), periods)
     facts = response.of(binned)
@@ -191,7 +203,7 @@ def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
         found[f"map_count_{name}"] = (("unit", *dims), curve.count)
         found[f"map_information_{name}"] = ("unit", information, {"units": "bits/spike"})
     axes = {
-        dim: (dim, edge[:-1] + np.diff(edge) / 2, {key: one[key] for key in ("units", "period") if key in one})
+        dim: (dim, edge[:-1] + np.diff(edge) / 2, {key: one[key] for key in CARRIED if key in one})
         for dim, edge, one in zip(dims, edges, about, strict=True)
     }
     return xr.Dataset(found, {**axes, "unit": binned["unit"]})
