@@ -145,7 +145,8 @@ def _factor(factor: Factor) -> str:
     if not factor.basis.window:
         return f"{source} now, through {words}"
     place = {"causal": "the last", "anticausal": "the next", "acausal": "the surrounding"}[factor.basis.direction]
-    return f"{source} over {place} {duration(factor.basis.window)}, through {words}"
+    begin = "" if factor.basis.begin is None else f" from a lag of {duration(factor.basis.begin)} on"
+    return f"{source} over {place} {duration(factor.basis.window)}{begin}, through {words}"
 
 
 def _models(study: Study) -> str:

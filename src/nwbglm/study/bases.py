@@ -264,6 +264,11 @@ class Basis(OneOf):
         """Where the window lies: causal, anticausal or acausal."""
         return getattr(self.settings, "direction", "causal")
 
+    @property
+    def begin(self) -> float | None:
+        """Where the window begins, s; None where nothing is said: one bin from now."""
+        return getattr(self.settings, "begin", None)
+
     @classmethod
     def families(cls) -> dict[str, type[Family]]:
         """Return the class of each basis by its name in the study."""

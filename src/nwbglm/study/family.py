@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from .base import Part
-from .quantities import Duration, Number
+from .quantities import AnyDuration, Duration, Number
 
 Direction = Literal["causal", "anticausal", "acausal"]
 
@@ -60,13 +60,34 @@ class Family(Part):
         return self.words.format(**self.model_dump())
 
 
+BEGIN = (
+    "Of a window that is not centred: the lag at which it begins, in whole bins. Default: one bin. `0 s` begins "
+    "in the event's own bin; below 0 a causal window begins before the event (the `offset` of neuroGLM and of IBL's "
+    "design matrices). Counted backwards in an anticausal window."
+)
+
+
+def _not_centred(settings: OverLags | Either) -> None:
+    """Raise `ValueError` where a window that is centred is told where to begin."""
+    if settings.begin is not None and settings.direction == "acausal":
+        raise ValueError("begin: an acausal window is centred; for lags of your own: causal, with begin below 0 s")
+
+
 class OverLags(Family):
     """A basis that weighs the bins of a window."""
 
     window: Duration = Field(description="How far the window reaches; a whole number of bins.")
     direction: Direction = Field(
-        "causal", description="Bins strictly before now, strictly after, or centred on now (half the window each way)."
+        "causal",
+        description="Bins before now, after now, or centred on now (half the window each way); now itself is only in "
+        "the last, unless `begin` says so.",
     )
+    begin: AnyDuration | None = Field(None, description=BEGIN)
+
+    @model_validator(mode="after")
+    def _begins_somewhere(self) -> OverLags:
+        _not_centred(self)
+        return self
 
     @property
     def over_lags(self) -> bool:
@@ -94,8 +115,11 @@ class Either(OverValues):
 
     window: Duration | None = Field(None, description="Weigh the bins of this window, instead of the value now.")
     direction: Direction = Field(
-        "causal", description="With a window: bins strictly before now, strictly after, or centred on now."
+        "causal",
+        description="With a window: bins before now, after now, or centred on now; now itself is only in the last, "
+        "unless `begin` says so.",
     )
+    begin: AnyDuration | None = Field(None, description=BEGIN)
 
     @model_validator(mode="after")
     def _one_axis(self) -> Either:
@@ -103,6 +127,9 @@ class Either(OverValues):
             raise ValueError("give window (functions of the lag) or bounds (functions of the value), not both")
         if self.window is None and self.direction != "causal":
             raise ValueError("direction: goes with a window")
+        if self.window is None and self.begin is not None:
+            raise ValueError("begin: goes with a window")
+        _not_centred(self)
         return self
 
     @property

@@ -6,6 +6,7 @@ Whatever has the wrong shape is passed over here: pydantic reports it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,8 +100,9 @@ def _factor(factor: dict[str, Any], path: str, config: dict[str, Any]) -> Iterat
 
 
 def _window(basis: dict[str, Any], path: str, width: Any) -> Iterator[str]:
-    """Hold a window against the bin: it is a whole number of bins, and not a million of them."""
+    """Hold a window against the bin: it is a whole number of bins, and not a million of them; so is its beginning."""
     for kind, settings in basis.items():
+        yield from _beginning(_mapping(settings).get("begin"), f"{path}.basis.{kind}.begin", width)
         try:
             window, bin_width = parse_duration(_mapping(settings).get("window")), parse_duration(width)
         except ValueError:  # pydantic reports what is no duration
@@ -117,6 +119,21 @@ def _window(basis: dict[str, Any], path: str, width: Any) -> Iterator[str]:
                 f"{here} is not a whole number of bins of {bin_width:g} s; use "
                 f"{' or '.join(f'{whole * bin_width:.9g} s' for whole in near)}"
             )
+
+
+def _beginning(begin: Any, path: str, width: Any) -> Iterator[str]:
+    try:
+        count = parse_duration(begin) / parse_duration(width)
+    except (ValueError, ZeroDivisionError):  # absent, or reported by pydantic
+        return
+    if abs(count) > MOST_LAGS:
+        yield f"{path}: it is {count:.3g} bins away; at most {MOST_LAGS} are taken"
+    elif abs(count - round(count)) > 1e-6 * max(abs(count), 1):
+        near = [math.floor(count), math.ceil(count)]
+        yield (
+            f"{path}: {begin} is not a whole number of bins of {width}; use "
+            f"{' or '.join(f'{whole * parse_duration(width):.9g} s' for whole in near)}"
+        )
 
 
 def _models(config: dict[str, Any]) -> Iterator[str]:

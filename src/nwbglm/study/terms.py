@@ -54,6 +54,11 @@ class Factor(Part):
                 f"basis.{self.basis.kind}.direction: a unit's {self.of.split()[1]} may be explained by its own past "
                 f"only; use causal, or '{others}'"
             )
+        if self.senders in ("own", "all") and self.basis.begin is not None and self.basis.begin <= 0:
+            raise ValueError(
+                f"basis.{self.basis.kind}.begin: a unit's {self.of.split()[1]} cannot be explained by what is in the "
+                "same bin; leave begin out, or begin one bin or more before"
+            )
         return self
 
 
