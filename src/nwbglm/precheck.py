@@ -20,12 +20,14 @@ import xarray as xr
 from nwbglm import epochs
 from nwbglm.audit import find_in_study, judged
 from nwbglm.audit.guard import guarded
+from nwbglm.binning import purpose_masks
+from nwbglm.binning.masks import mask_signals, masked
 from nwbglm.binning.responses import grid_of
 from nwbglm.binning.signals import bin_named
 from nwbglm.errors import NwbGlmError
 from nwbglm.features import analysis_rows, build_features
 from nwbglm.lost import lost_rows
-from nwbglm.recording.choose import choose_epochs, purposes
+from nwbglm.recording.choose import choose_epochs
 from nwbglm.recording.model import Recording, open_recording
 from nwbglm.response import SPIKES
 from nwbglm.study import Study
@@ -160,18 +162,18 @@ def bins_without_spikes(recording: Recording, study: Study) -> xr.Dataset:
     settings = study.data
     use = epochs.merge_overlaps(choose_epochs(recording, settings, "use"))
     grid = grid_of(recording, settings, use)
-    names = purposes(settings)
-    inside = [
-        epochs.covers(choose_epochs(recording, settings, one), grid.left, grid.right, grid.clock) for one in names
-    ]
-    signals = dict.fromkeys(signal for term in study.used_terms for signal in study.terms[term].signals)
+    of_terms = [signal for term in study.used_terms for signal in study.terms[term].signals]
+    signals = {
+        name: bin_named(recording, settings, grid, name) for name in dict.fromkeys(of_terms + mask_signals(settings))
+    }
+    inside = purpose_masks(recording, settings, grid) & ~masked(settings, signals, len(grid))
     return xr.Dataset(
         {
             "response": (("time", "unit"), np.broadcast_to(np.zeros(1, np.uint8), (len(grid), 1)), SPIKES),
             "segment": ("time", grid.segment),
-            "in_epoch": (("purpose", "time"), np.stack(inside)),
-            **{name: bin_named(recording, settings, grid, name) for name in signals},
+            "in_epoch": inside,
+            **signals,
         },
-        coords={"time": grid.centre, "unit": [0], "purpose": names},
+        coords={"time": grid.centre, "unit": [0]},
         attrs={"bin": settings.bin, "session": recording.session},
     )

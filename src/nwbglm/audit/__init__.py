@@ -17,9 +17,10 @@ from nwbglm.audit.findings import find_in_file
 from nwbglm.audit.guard import failure, guarded
 from nwbglm.audit.plausible import find_implausible
 from nwbglm.audit.responses import take_response
-from nwbglm.audit.signals import take_signal, used_sources
+from nwbglm.audit.signals import mask_findings, take_signal, used_sources
 from nwbglm.binning.exposure import blanked, invalid_times, pooled_spikes, silences
 from nwbglm.binning.grid import Grid
+from nwbglm.binning.masks import mask_signals
 from nwbglm.binning.responses import grid_of
 from nwbglm.content import sha256_of
 from nwbglm.epochs import Epochs
@@ -249,6 +250,8 @@ def find_in_study(recording: Recording, settings: DataSettings, takes: dict[str,
     takes["signals"] = {}
     for name in settings.signals:
         yield from guarded(partial(take_signal, recording, settings, grid, name, takes["signals"]), f"signals.{name}")
+    if settings.mask and takes["signals"].keys() >= set(mask_signals(settings)):
+        yield from guarded(lambda: mask_findings(recording, settings, grid), "mask", "fail")
 
 
 def _invalid(recording: Recording, settings: DataSettings, use: Epochs) -> Iterator[Finding]:

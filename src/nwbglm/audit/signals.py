@@ -12,6 +12,7 @@ import numpy as np
 from nwbglm.audit.guard import failure
 from nwbglm.audit.plausible import Extent, counts_from_rows, unit_of_time
 from nwbglm.binning.grid import Grid
+from nwbglm.binning.masks import mask_signals, masked
 from nwbglm.binning.signals import bin_named
 from nwbglm.binning.sources import find_source
 from nwbglm.epochs import Epochs
@@ -22,6 +23,8 @@ from nwbglm.verdict import Finding
 
 MOSTLY_EMPTY = 0.05
 """A signal without a value in more than this share of the bins is reported."""
+MOSTLY_MASKED = 0.5
+"""Masks that leave out more than this share of the bins are worth a word."""
 PIECE = 4_000_000
 """Bins looked at together: a day at 1 ms has 86 million."""
 SAMPLED = 1_000_000
@@ -211,6 +214,20 @@ def _events(rows: Rows, signal: Signal, use: Epochs, field: str, where: str) -> 
             f"its times end at {times[good].max():.6g} s, as if they were {unit}: the epochs end at {study.last:.6g} s"
         )
         yield Finding("times-not-in-seconds", "warn", field, seen, "NWB wants seconds: correct the file")
+
+
+def mask_findings(recording: Recording, settings: DataSettings, grid: Grid) -> Iterator[Finding]:
+    """Say what share of the bins the study's masks leave out."""
+    gone = 0
+    for part in _pieces(grid):
+        signals = {name: bin_named(recording, settings, part, name) for name in mask_signals(settings)}
+        gone += int(masked(settings, signals, len(part)).sum())
+    seen = f"{gone} of {len(grid)} bins ({gone / len(grid):.0%}) are left out by {', '.join(settings.mask)}"
+    if gone == len(grid):
+        yield Finding("masked", "fail", "mask", seen, "correct the expressions, or the signals that they look at")
+    else:
+        level = "warn" if gone > MOSTLY_MASKED * len(grid) else "pass"
+        yield Finding("masked", level, "mask", seen, "as the study says: nothing in them is fitted or counted")
 
 
 def used_sources(takes: dict[str, Any]) -> set[str]:

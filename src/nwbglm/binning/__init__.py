@@ -11,6 +11,7 @@ from nwbglm import epochs
 from nwbglm.binning.counts import count_variable
 from nwbglm.binning.exposure import blanked, exposure, observed_spikes
 from nwbglm.binning.grid import Grid, count_in_bins
+from nwbglm.binning.masks import masked
 from nwbglm.binning.resampling import circular_mean, resample
 from nwbglm.binning.responses import ResponseColumns, grid_of
 from nwbglm.binning.signals import bin_signals
@@ -22,7 +23,7 @@ from nwbglm.recording.model import Recording
 from nwbglm.response import CONTINUOUS, about
 from nwbglm.study.data import RESERVED, DataSettings
 
-__all__ = ["Grid", "bin_recording", "circular_mean", "count_in_bins", "resample", "smooth"]
+__all__ = ["Grid", "bin_recording", "circular_mean", "count_in_bins", "purpose_masks", "resample", "smooth"]
 
 
 def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
@@ -65,8 +66,9 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
     )
     if exposures is not None:
         dataset = dataset.assign(exposure=(("time", "unit"), exposures))
-    dataset = dataset.assign(in_epoch=_purposes(recording, settings, grid))
-    return dataset.assign(bin_signals(recording, settings, grid))
+    signals = bin_signals(recording, settings, grid)
+    inside = purpose_masks(recording, settings, grid) & ~masked(settings, signals, len(grid))
+    return dataset.assign(in_epoch=inside).assign(signals)
 
 
 def _counts(
@@ -152,7 +154,8 @@ def _segment_coordinates(use: Epochs) -> dict:
     }
 
 
-def _purposes(recording: Recording, settings: DataSettings, grid: Grid) -> xr.DataArray:
+def purpose_masks(recording: Recording, settings: DataSettings, grid: Grid) -> xr.DataArray:
+    """Tell which bins lie whole in the epochs of each purpose, (purpose, time)."""
     names = purposes(settings)
     inside = [
         epochs.covers(choose_epochs(recording, settings, name), grid.left, grid.right, grid.clock) for name in names

@@ -13,6 +13,7 @@ from nwbglm.epochs import Epochs
 from nwbglm.errors import RecordingError
 from nwbglm.recording.clocks import Piece
 from nwbglm.recording.model import Recording
+from nwbglm.recording.select import select
 from nwbglm.recording.series import Series
 from nwbglm.recording.si import factor
 from nwbglm.recording.sweeps import SIDES
@@ -119,7 +120,18 @@ class Source:
                 if np.isfinite(piece.start):
                     meant = (times >= piece.start) & (times < piece.stop)
                     times, values = times[meant], values[meant]
-                yield times, values * scale
+                yield times, self._counting(times, values * scale)
+
+    def _counting(self, times: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Leave out the samples that the study's `where` does not select: they are missing (NaN), in all columns."""
+        if self.signal.where is None:
+            return values
+        counts = np.ones(len(times), dtype=bool)
+        for column in values.reshape(len(times), -1).T:
+            known = {"time": times, "value": column}
+            field = f"{self.field or f'signals.{self.name}'}.where"
+            counts &= select(self.signal.where, known.__getitem__, known, len(times), where=field)
+        return np.where(counts if values.ndim == 1 else counts[:, None], values, np.nan)
 
     def _pieces(self, clock: int, spans: Epochs) -> Iterator[tuple[Series, Piece]]:
         if not self.side:

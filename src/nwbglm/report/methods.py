@@ -49,6 +49,8 @@ def _data(study: Study) -> str:
         text += f" Not counted as observed ('{name}'): {_blank(blank)}."
     if study.blank or study.partial_bins == "keep":
         text += f" Bins observed for less than {study.min_exposure:g} of their width were left out."
+    for name, mask in study.mask.items():
+        text += f" Bins were left out ('{name}') where {mask}, or where that is not known."
     for name, signal in study.signals.items():
         text += f" The signal '{name}' is {_signal(signal)}."
     what = "rate" if study.response is None else "mean response"

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Name, Part
-from .expressions import Where
+from .base import Name, Part, nearest
+from .expressions import Where, parse
 from .quantities import AnyDuration, Duration, Number, UnitId
 from .responses import Response
 
@@ -125,7 +125,9 @@ class Signal(Part):
         "interval.",
     )
     where: Where | None = Field(
-        None, description="Of events and boxcars: the rows that count, such as `correct == 1` or `value == 61`."
+        None,
+        description="Of events and boxcars: the rows that count, such as `correct == 1` or `value == 61`. Of samples: "
+        "those that count, such as `value >= 0` where lost tracking is -1; the others are missing.",
     )
     time: str | None = Field(
         None,
@@ -152,7 +154,7 @@ class Signal(Part):
         if self.of is not None and (others := sorted(self.changed - {"of"})):
             named = ", ".join("from" if name == "source" else name for name in others)
             raise ValueError(f"{named} does not belong to `of: {self.of}`")
-        rows = {"where", "time", "since", "start", "stop", "value"} & self.changed
+        rows = {"time", "since", "start", "stop", "value"} & self.changed
         samples = {"column", "derive", "smooth", "max_gap", "period"} & self.changed
         if self.resample in ("mean", "interpolate", "hold") and rows:
             raise ValueError(f"{', '.join(sorted(rows))} belongs to `resample: events` or `resample: boxcar`")
@@ -255,6 +257,13 @@ class DataSettings(Part):
         "blank",
         description="Time that the file itself marks as invalid (its table `invalid_times`): blank it, or keep it.",
     )
+    mask: dict[Name, Where] = Field(
+        {},
+        description="Bins to leave out, by a name of your own: an expression over signals of the study, such as "
+        "`confidence < 0.9`, `speed < 2` or `outcome == 'ignore'`. Where it holds, or where one of its signals has no "
+        "value, nothing is fitted, tested or counted in tuning curves; windows may read across, as spikes there "
+        "were observed.",
+    )
     min_exposure: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5, description="A bin observed for less than this fraction counts as not observed."
     )
@@ -270,4 +279,10 @@ class DataSettings(Part):
                 if signal not in self.signals:
                     known = ", ".join(self.signals) or "nothing"
                     raise ValueError(f"maps.{name}.of: there is no signal '{signal}'; known here: {known}")
+        for name, mask in self.mask.items():
+            for signal in sorted(parse(mask, f"mask.{name}").names - self.signals.keys()):
+                raise ValueError(f"mask.{name}: there is no signal '{signal}'; {nearest(signal, self.signals)}")
+        for name, tuning in self.tuning.items():
+            if self.mask and tuning.at == "samples":
+                raise ValueError(f"tuning.{name}.at: samples lie in no bins that `mask` could leave out; use at: bins")
         return self
