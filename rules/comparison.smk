@@ -21,6 +21,14 @@ rule compare_models:
                 f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
             ],
         ),
+        intervals=expand(
+            rules.infer_filters.output.intervals,
+            model=study.inference.interval_models,
+            session=study.sessions,
+            block=[
+                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
+            ],
+        ),
     output:
         scores="<results>/comparison/scores.parquet",
         pairs="<results>/comparison/pairs.parquet",
@@ -29,6 +37,7 @@ rule compare_models:
         fits="<results>/comparison/fits.parquet",
         tests="<results>/comparison/tests.parquet",
         population="<results>/comparison/population.parquet",
+        intervals="<results>/comparison/intervals.parquet",
     log:
         "<results>/logs/compare_models.log",
     benchmark:

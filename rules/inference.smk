@@ -1,4 +1,4 @@
-# In: the fits of a model, and what they were made of. Out: <results>/tests/{test}/
+# In: the fits of a model, and what they were made of. Out: <results>/tests/{test}/, <results>/intervals/{model}/
 
 
 def tested(wildcards):
@@ -42,3 +42,35 @@ rule test_term:
         code=digest("test_term"),
     script:
         "../scripts/test_term.py"
+
+
+rule infer_filters:
+    input:
+        binned=rules.bin_recording.output.binned,
+        folds=rules.split_rows.output.folds,
+        features=rules.fit_model.input.features,
+        fit=rules.fit_model.output.fit,
+    output:
+        intervals=ensure(
+            "<results>/intervals/{model}/{session}.{block}.zarr.zip", non_empty=True
+        ),
+    log:
+        "<results>/logs/infer_filters/{model}/{session}.{block}.log",
+    benchmark:
+        "<results>/benchmarks/infer_filters/{model}/{session}.{block}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_beside_features(2500, 1.1e-6 * study.fit.memory),
+        runtime=minutes(240),
+    params:
+        intervals=study.inference.intervals.model_dump(
+            mode="json", exclude={"models"}
+        ),
+        model=model_settings,
+        fit=rules.fit_model.params.fit,
+        drift=lambda wildcards: study.has_drift(model_terms(wildcards)),
+        code=digest("infer_filters"),
+    script:
+        "../scripts/infer_filters.py"

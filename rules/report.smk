@@ -15,6 +15,14 @@ rule draw_session:
             model=study.models,
             allow_missing=True,
         ),
+        intervals=expand(
+            rules.infer_filters.output.intervals,
+            model=study.inference.interval_models,
+            block=[
+                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
+            ],
+            allow_missing=True,
+        ),
         truth=truth_path,
     output:
         svg=expand(

@@ -15,6 +15,7 @@ with log.stage(snakemake, leave_out=False):
     binned, excluded = store.read_included(snakemake.input.binned)
     fits, excluded_later = store.read_included(snakemake.input.fits)
     tests, _ = store.read_included(snakemake.input.tests)
+    intervals, _ = store.read_included(snakemake.input.intervals)
     refuse_nothing(fits, excluded | excluded_later)
     tables = compare_models(
         fits,
@@ -22,6 +23,7 @@ with log.stage(snakemake, leave_out=False):
         audits=[read_plain(path) for path in snakemake.input.audits],
         excluded=excluded | excluded_later,
         tests=tests,
+        intervals=intervals,
         fdr=FalseDiscoveries.model_validate(snakemake.params.fdr),
     )
     store.write_tables(tables, snakemake.output)

@@ -21,6 +21,7 @@ with log.stage(snakemake):
         "features": store.read_named(study.used_terms, snakemake.input.features),
         "fits": store.read_named(study.models, snakemake.input.fits, like=binned),
         "predictions": store.read_named(study.models, snakemake.input.predictions),
+        "intervals": store.read_named(study.inference.interval_models, snakemake.input.intervals, like=binned),
         "truth": store.read(snakemake.input.truth, "truth") if snakemake.input.get("truth") else None,
     }
     draw_all(

@@ -31,7 +31,10 @@ STUDY: dict[str, Any] = {
         "history": {"terms": ["history"], "halves": True},
         "full": ["coupling", "heading"],
     },
-    "inference": {"tests": {"heading": {"term": "heading", "model": "full", "draws": 39}}},
+    "inference": {
+        "tests": {"heading": {"term": "heading", "model": "full", "draws": 39}},
+        "intervals": {"models": ["history", "full"], "blocks": 20},
+    },
     "fit": {"penalty": {"ridge": {"strength": [1e-4, 1e-2]}}, "folds": {"blocks": 3}},
     "figures": {"window": {"start": "1 s", "length": "5 s"}},
 }

@@ -12,6 +12,7 @@ from nwbglm.study.inference import FalseDiscoveries
 
 from .cohort import describe_sessions, describe_units, joined_in, refuse_nothing
 from .common import POOLED, ROUNDING, concat, headline, primary
+from .intervals import gather_intervals
 from .paired import pair_models, unpaired
 from .scored import count_fits, merge_blocks, score_fit
 from .summaries import summarise_models, summarise_pairs
@@ -31,7 +32,7 @@ __all__ = [
     "unpaired",
 ]
 
-TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population")
+TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population", "intervals")
 
 
 def compare_models(
@@ -43,6 +44,7 @@ def compare_models(
     excluded: Mapping[str, str] | None = None,
     tests: Sequence[xr.Dataset] = (),
     fdr: FalseDiscoveries | None = None,
+    intervals: Sequence[xr.Dataset] = (),
 ) -> dict[str, pd.DataFrame]:
     """Gather every fit of a study into tables.
 
@@ -58,6 +60,8 @@ def compare_models(
         Reason by session, for the sessions that were left out.
     tests, fdr
         Stores of kind ``tests``, and the correction over their units.
+    intervals
+        Stores of kind ``intervals``.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def compare_models(
         ``scores``: one row a session, unit, model, kind (in-sample, held-out, test) and fold (or ``pooled``);
         ``pairs``: paired differences between two models of a unit, per fold and pooled; ``units``; ``sessions``;
         ``fits``: numbers of fits of each status, with their largest gap and gradient norm;
-        ``tests`` and ``population``: see `gather_tests`.
+        ``tests`` and ``population``: see `gather_tests`; ``intervals``: see `gather_intervals`.
     """
     scores = concat([score_fit(fit) for fit in fits])
     terms = {str(fit.attrs["model"]): frozenset(map(str, fit.term.values)) for fit in fits}
@@ -81,4 +85,5 @@ def compare_models(
         "fits": merge_blocks(fit_rows),
         "tests": tested,
         "population": population,
+        "intervals": gather_intervals(intervals),
     }

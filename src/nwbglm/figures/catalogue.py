@@ -129,6 +129,11 @@ def _with_truth(study: Study) -> tuple[str, ...]:
 
 _DATA = ("binned", "tuning", "predictions")
 
+BANDS = (
+    "Shaded, where the study asks for intervals: pointwise (dark) and simultaneous over the filter (light). They "
+    "hold on average across the filters, not for each, and are too narrow where a drift is missed. "
+)
+
 FIGURES: dict[str, FigureSpec] = {
     "rates": FigureSpec(
         "Rates of an example unit",
@@ -217,15 +222,15 @@ FIGURES: dict[str, FigureSpec] = {
         "Filters: {subject}",
         "The fitted sum of basis functions of each unit, in units of the linear predictor per unit of input: with an "
         "exponential link that is log gain, where 0 changes nothing and 0.69 doubles the rate. Colours: models that "
-        "use the term. Good: smooth, alike between models.",
-        ("fits",),
+        "use the term. " + BANDS + "Good: smooth, alike between models.",
+        ("fits", "intervals"),
         "filters:draw_filters",
         _filters,
         (
             "Filters: {subject}",
             "The fitted sum of basis functions of each unit: what is added to the response (Gaussian models) or to "
             "its logarithm (Gamma models), per unit of input over lags, or at a value. Colours: models that use the "
-            "term. Good: smooth, alike between models.",
+            "term. " + BANDS + "Good: smooth, alike between models.",
         ),
     ),
     "product": FigureSpec(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nwbglm.filters import filters, tabulate
@@ -22,6 +25,7 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         raise NothingToDraw(f"No fitted model of this session uses {subject}.")
     first = next(iter(found.values()))
     axis = str(first.dims[1])
+    bands = {model: bands_of(stores.intervals[model], subject) for model in found if model in stores.intervals}
     order, units = stores.order(), stores.fitted_units
     single = len(units) == 1
     figure, panels = grid(len(units), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
@@ -29,6 +33,8 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     for axes, position in zip(panels, order, strict=True):
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for model, curves in found.items():
+            if model in bands:
+                shade(axes, bands[model].isel(unit=position), stores.styles[model]["color"])
             axes.plot(curves[axis].values, curves.values[position], label=model, **stores.styles[model])
         if first[axis].dtype.kind == "U":
             axes.tick_params(axis="x", rotation=30)
@@ -42,7 +48,20 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         panels[0].legend()
     else:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
-    return figure, filter_table(found)
+    return figure, filter_table(found, bands)
+
+
+def bands_of(intervals: xr.Dataset, term: str) -> xr.Dataset:
+    """Return the intervals (unit, point) on a term's filters, ``at`` the points' lags or values."""
+    return intervals.isel(point=np.flatnonzero(intervals["term"].values == term))
+
+
+def shade(axes: Axes, band: xr.Dataset, color: str) -> None:
+    """Shade the pointwise interval of one filter, and more lightly the simultaneous one."""
+    for low, high, alpha in (("low_all", "high_all", 0.13), ("low", "high", 0.22)):
+        axes.fill_between(
+            band["at"].values, band[low].values, band[high].values, color=color, alpha=alpha, linewidth=0, zorder=1
+        )
 
 
 def _common_limits(values: list[np.ndarray]) -> tuple[float, float]:
@@ -54,12 +73,14 @@ def _common_limits(values: list[np.ndarray]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def filter_table(found: dict[str, xr.DataArray]) -> pd.DataFrame:
-    """Lay filters out as model, unit, input, lag (or value), log_gain."""
+def filter_table(found: Mapping[str, xr.DataArray], bands: Mapping[str, xr.Dataset] | None = None) -> pd.DataFrame:
+    """Lay filters out as model, unit, input, lag (or value), log_gain, and the intervals where there are some."""
     parts = []
     for model, curves in found.items():
         part = tabulate(curves)
         part.insert(0, "model", model)
+        for name in ("low", "high", "low_all", "high_all") if bands else ():
+            part[name] = bands[model][name].values.ravel() if bands and model in bands else np.nan
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 

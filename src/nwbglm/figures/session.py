@@ -35,7 +35,7 @@ class Stores:
     ----------
     single
         The stores that a session has one of, by kind.
-    features, fits, predictions
+    features, fits, predictions, intervals
         Those by term, and by model.
     """
 
@@ -44,6 +44,7 @@ class Stores:
     features: Mapping[str, xr.Dataset] = field(default_factory=dict)
     fits: Mapping[str, xr.Dataset] = field(default_factory=dict)
     predictions: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    intervals: Mapping[str, xr.Dataset] = field(default_factory=dict)
 
     @property
     def binned(self) -> xr.Dataset:
@@ -167,6 +168,7 @@ def draw_session(
     features: Mapping[str, xr.Dataset] | None = None,
     fits: Mapping[str, xr.Dataset] | None = None,
     predictions: Mapping[str, xr.Dataset] | None = None,
+    intervals: Mapping[str, xr.Dataset] | None = None,
     truth: xr.Dataset | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw one figure of a session.
@@ -177,8 +179,9 @@ def draw_session(
         One of `figures_of(study)`.
     study
         The study: names, order of models, example unit, window, smoothing.
-    binned, tuning, folds, features, fits, predictions, truth
-        The session's stores; `features` by term, `fits` (blocks of units joined) and `predictions` by model.
+    binned, tuning, folds, features, fits, predictions, intervals, truth
+        The session's stores; `features` by term, `fits`, `intervals` (blocks of units joined) and `predictions` by
+        model.
 
     Returns
     -------
@@ -194,6 +197,7 @@ def draw_session(
         features or {},
         fits or {},
         predictions or {},
+        intervals or {},
     )
     with styled():
         try:

@@ -24,13 +24,25 @@ from .tables import Table, tables_of_fits
 OTHER_FEATURE = "other_feature"  # the second axis of a covariance of coefficients
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """How a term's coefficients lie in a fit: input-major, then the functions of each factor."""
 
     term: Term
     columns: np.ndarray
+    """The term's features among those of the model."""
     inputs: list[str]
     tables: list[Table]
+    """The functions of each factor."""
+
+    @property
+    def functions(self) -> np.ndarray:
+        """The functions of one input (points, functions); points of a product follow its last axis first."""
+        return reduce(np.kron, [table.functions for table in self.tables])
+
+    @property
+    def columns_of_inputs(self) -> np.ndarray:
+        """The features of each input (inputs, functions)."""
+        return self.columns.reshape(len(self.inputs), -1)
 
     @property
     def axes(self) -> list[str]:
@@ -38,6 +50,22 @@ class _Layout(NamedTuple):
         if len(self.tables) == 1:
             return [self.tables[0].axis]
         return [f"{table.axis}_{i}" for i, table in enumerate(self.tables)]
+
+
+def layout_of(fits: xr.Dataset, term: str) -> Layout:
+    """Return how a term's coefficients lie in a store of fits.
+
+    Raises
+    ------
+    ProblemError
+        If the model has no such term.
+    """
+    columns = np.flatnonzero(fits["term"].values == term)
+    if not len(columns):
+        raise ProblemError(f"the model '{fits.attrs['model']}' has no term '{term}'", where="filters")
+    settings = Term.model_validate_json(json.loads(fits.attrs["term_settings"])[term]["term"])
+    inputs = list(dict.fromkeys(str(sender) for sender in fits["input"].values[columns]))
+    return Layout(settings, columns, inputs, tables_of_fits(fits, term))
 
 
 def filters(fits: xr.Dataset, term: str, *, of: str | xr.DataArray = "coef") -> xr.DataArray:
@@ -67,7 +95,7 @@ def filters(fits: xr.Dataset, term: str, *, of: str | xr.DataArray = "coef") -> 
     ProblemError
         If the model has no such term.
     """
-    layout = _layout(fits, term)
+    layout = layout_of(fits, term)
     mine = (fits[of] if isinstance(of, str) else of).isel(feature=layout.columns)
     leading = [str(dim) for dim in mine.dims if dim != "feature"]
     values = mine.transpose(*leading, "feature").values
@@ -99,10 +127,10 @@ def variances(fits: xr.Dataset, term: str, covariance: xr.DataArray) -> xr.DataA
     xr.DataArray
         Laid out as `filters`.
     """
-    layout = _layout(fits, term)
+    layout = layout_of(fits, term)
     mine = covariance.transpose("unit", "feature", OTHER_FEATURE)
     mine = mine.isel(feature=layout.columns, other_feature=layout.columns)
-    functions = reduce(np.kron, [table.functions for table in layout.tables])
+    functions = layout.functions
     blocks = mine.values.reshape(mine.shape[0], *[len(layout.inputs), functions.shape[1]] * 2)
     values = np.einsum("pf,uifig,pg->uip", functions, blocks, functions)
     values = values.reshape(*values.shape[:2], *(len(table.grid) for table in layout.tables))
@@ -123,16 +151,7 @@ def tabulate(found: xr.DataArray) -> pd.DataFrame:
     return pd.DataFrame(columns | {"log_gain": found.values.ravel()})
 
 
-def _layout(fits: xr.Dataset, term: str) -> _Layout:
-    columns = np.flatnonzero(fits["term"].values == term)
-    if not len(columns):
-        raise ProblemError(f"the model '{fits.attrs['model']}' has no term '{term}'", where="filters")
-    settings = Term.model_validate_json(json.loads(fits.attrs["term_settings"])[term]["term"])
-    inputs = list(dict.fromkeys(str(sender) for sender in fits["input"].values[columns]))
-    return _Layout(settings, columns, inputs, tables_of_fits(fits, term))
-
-
-def _label(values: np.ndarray, layout: _Layout, leading: list[str], coordinates: dict[Hashable, Any]) -> xr.DataArray:
+def _label(values: np.ndarray, layout: Layout, leading: list[str], coordinates: dict[Hashable, Any]) -> xr.DataArray:
     """Name the axes of (..., inputs, points of each table)."""
     grids: dict[Hashable, Any] = {
         axis: (axis, table.grid, {"units": table.units}) for axis, table in zip(layout.axes, layout.tables, strict=True)

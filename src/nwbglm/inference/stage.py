@@ -6,7 +6,6 @@ import json
 import logging
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -17,11 +16,12 @@ from nwbglm.engine.observations import MODELS, Observations
 from nwbglm.engine.penalties import Penalty
 from nwbglm.errors import ProblemError
 from nwbglm.fits.design import Design, pick_terms
-from nwbglm.fits.model import fit_model, read_responses, resolve_penalty
-from nwbglm.fits.splits import block_of_units, kept_rows, plan_splits
+from nwbglm.fits.model import fit_model, resolve_penalty
+from nwbglm.fits.splits import block_of_units
 from nwbglm.study import Fit, Model
 from nwbglm.study.inference import TermTest
 
+from .fitted import FitOfUnit, Rows, final_rows, nats, score
 from .nulls import linear_shifts
 from .shifted import TermTest as Result
 from .shifted import central_rows, circular_shifts, circular_test, linear_test
@@ -30,16 +30,6 @@ log = logging.getLogger(__name__)
 
 LEAST_ROWS = 100
 """Rows below which no shift says anything."""
-
-
-class Rows(NamedTuple):
-    """The rows that the final fit was trained on, and what each unit did there."""
-
-    responses: np.ndarray
-    """(T, units)"""
-    exposure: np.ndarray | None
-    recording: np.ndarray
-    """(T,) which recording of a joined session; all 0 else."""
 
 
 def test_term(
@@ -91,7 +81,7 @@ def test_term(
     rest_model = model.model_copy(update={"terms": rest_terms, "halves": False})
     rest = fit_model(binned, folds, features, model=rest_model, fit=fit, name=f"{name}-rest", block=block)
     units = block_of_units(binned.sizes["unit"], block)
-    rows, positions = _rows(binned, folds, features, model, settings, units)
+    rows, positions = final_rows(binned, folds, features, model, settings, units)
     if len(rows.responses) < LEAST_ROWS:
         raise ProblemError(
             f"{len(rows.responses)} rows are too few to shift a term against the rest",
@@ -110,23 +100,6 @@ def test_term(
         test=name, term=test.term, model=str(fits.attrs["model"]), null=null, drift=int(drift), block=block,
         session=session,
     )  # fmt: skip
-
-
-def _rows(
-    binned: xr.Dataset, folds: xr.Dataset, features: Sequence[xr.Dataset], model: Model, settings: Fit, units: list[int]
-) -> tuple[Rows, np.ndarray]:
-    """Return the rows of the final fit, and where they lie among the rows of the folds store (bool)."""
-    stores = pick_terms(features, model.terms)
-    kept, unit_kept = kept_rows(binned, folds, stores, settings.rows)
-    splits = plan_splits(folds, kept, halves=False, nested=False)
-    used = splits.train[splits.final]
-    found = read_responses(binned, folds["row"].values, unit_kept, used, units or [0])
-    recording = np.zeros(int(used.sum()), int)
-    if "recording_of_segment" in binned:
-        segment = binned["segment"].values[folds["row"].values[used]]
-        names = binned["recording_of_segment"].values
-        recording = np.unique(names, return_inverse=True)[1][segment]
-    return Rows(found.counts, found.exposure, recording), used
 
 
 def _each_unit(
@@ -159,30 +132,23 @@ def _each_unit(
         if not np.isfinite(float(mine["intercept"])):
             yield Result(np.nan, np.zeros(0), np.nan, np.nan, np.nan, np.nan, 0)
             continue
-        y = rows.responses[:, position].astype(float)
-        exposure = np.ones(len(y)) if rows.exposure is None else rows.exposure[:, position].astype(float)
+        y, exposure = rows.of_unit(position)
         deviation = scale_of_features(others, np.arange(len(others)))[1]
         penalty = resolve_penalty(settings.penalty, deviation, rest_design)
-        at = _Fit(mine["coef"].values, float(mine["intercept"]), float(mine["dispersion"]))
+        at = FitOfUnit(mine["coef"].values, float(mine["intercept"]), float(mine["dispersion"]))
         strength = float(mine["strength"].values[int(mine["chosen"])])
         if null == "linear":
             at = _refit(others, y, exposure, central_rows(len(y)), strength, penalty, observations, settings)
-        residual, weight = _score(others, y, exposure, at, observations)
+        residual, weight = score(others, y, exposure, at, observations)
         free = penalty.free_to_move(at.coef)
         scored = (exposure > 0) & (central_rows(len(y)) if null == "linear" else True)
-        held = scored.sum() * strength * _nats(observations, at) * penalty.curvature(at.coef)[np.ix_(free, free)]
+        held = scored.sum() * strength * nats(observations, at) * penalty.curvature(at.coef)[np.ix_(free, free)]
         if null == "linear":
             yield linear_test(term, others[:, free], residual, weight, penalty=held, shifts=shifts)
         else:
             yield circular_test(
                 term, others[:, free], residual, weight, penalty=held, shifts=shifts, circle=rows.recording
             )
-
-
-class _Fit(NamedTuple):
-    coef: np.ndarray
-    intercept: float
-    dispersion: float
 
 
 def _refit(
@@ -194,34 +160,13 @@ def _refit(
     penalty: Penalty,
     observations: Observations,
     settings: Fit,
-) -> _Fit:
+) -> FitOfUnit:
     """Fit the rest to some rows, at the strength that all rows chose."""
     found = fit_splits(
         x, y[:, None], inside[None], np.zeros((1, len(y)), bool), strengths=(strength,), penalty=penalty,
         observations=observations, exposure=exposure[:, None], dtype=settings.precision, gap=settings.tolerance,
     )  # fmt: skip
-    return _Fit(found.coef[0, 0, 0], float(found.intercept[0, 0, 0]), float(found.dispersion[0, 0, 0]))
-
-
-def _score(
-    x: np.ndarray, y: np.ndarray, exposure: np.ndarray, at: _Fit, observations: Observations
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the derivative of each row's log-likelihood by the linear predictor, and its expected curvature."""
-    if not np.isfinite(at.intercept):
-        return np.zeros(len(y)), np.zeros(len(y))
-    eta = x @ at.coef + at.intercept
-    seen = exposure > 0
-    y = np.where(seen, y, 1.0)  # a response that every model knows; its weight is 0
-    slope = np.asarray(observations.slope(eta, y, exposure, at.dispersion), float)
-    residual = y - slope if observations.linear else -slope
-    weight = np.asarray(observations.curvature(eta, y, exposure, at.dispersion), float)
-    nats = _nats(observations, at)
-    return np.where(seen, nats * residual, 0.0), np.where(seen, nats * weight, 0.0)
-
-
-def _nats(observations: Observations, at: _Fit) -> float:
-    """Return what a unit of loss is in nats."""
-    return 1.0 if observations.scale is None else float(observations.scale.nats(at.dispersion))
+    return FitOfUnit(found.coef[0, 0, 0], float(found.intercept[0, 0, 0]), float(found.dispersion[0, 0, 0]))
 
 
 def _shifts(null: str, term: np.ndarray, recording: np.ndarray, draws: int, gap: int, random: list[int]) -> np.ndarray:

@@ -21,6 +21,7 @@ from nwbglm.scores import PROBABILITY, SCORES, Score, by_name
 from nwbglm.study import Study, read_study
 
 from . import paths
+from .inferred import interval_rows
 from .markup import html_table, inline_svg, number
 from .methods import paragraphs
 
@@ -134,6 +135,7 @@ class _Pages:
             models=html_table(model_rows(self.study, scores)),
             tests=html_table(population_rows(self.study, self.tables["population"], self.tables["tests"])),
             tested_units=html_table(test_rows(self.tables["tests"])),
+            intervals=html_table(interval_rows(self.tables["intervals"])),
             apart=[reason for _, _, reason in unpaired(scores)],
             pairs=html_table(pair_rows(pairs, self.study.seed)),
             figures=drawn,

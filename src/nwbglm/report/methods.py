@@ -16,7 +16,11 @@ INPUTS = {
 
 def paragraphs(study: Study) -> list[str]:
     """Write what was done: data, models, fits, scores; one paragraph each."""
-    return [text for text in (_data(study), _models(study), _fits(study), _scores(study), _tests(study)) if text]
+    return [
+        text
+        for text in (_data(study), _models(study), _fits(study), _scores(study), _tests(study), _intervals(study))
+        if text
+    ]
 
 
 def duration(seconds: float) -> str:
@@ -222,6 +226,27 @@ def _tests(study: Study) -> str:
     method = {"bh": "Benjamini and Hochberg (1995)", "by": "Benjamini and Yekutieli (2001)"}[study.inference.fdr.method]
     return text + (
         f"P values were corrected over the units of all sessions by {method} at {study.inference.fdr.level:g}. "
+    )
+
+
+def _intervals(study: Study) -> str:
+    """Say how intervals on filters were made."""
+    models, settings = study.inference.interval_models, study.inference.intervals
+    if not models:
+        return ""
+    named = listed([f"'{name}'" for name in models])
+    if settings.method == "laplace":
+        how = "from the curvature of the penalised likelihood at its maximum, as if rows were independent"
+    else:
+        how = (
+            f"from the scores of {settings.blocks} blocks of rows (or of every epoch, where there are more) and the "
+            "prior that the penalty stands for, H^-1 (S + n s P) H^-1, with Student's t for one degree less than there "
+            "are blocks"
+        )
+    return (
+        f"Filters of {named} have intervals at {settings.level:g}, pointwise and simultaneous over each filter, {how}. "
+        "Under a penalty they hold on average across the filters, not for each (Nychka 1988; Marra and Wood 2012), and "
+        "no interval repairs what a model misses. "
     )
 
 

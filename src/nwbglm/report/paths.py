@@ -6,6 +6,7 @@ from nwbglm.figures.catalogue import figures_of, overall_figures_of
 from nwbglm.study import Study
 
 COMPARISON_TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population")
+"""Those of the comparison's tables that the report holds; intervals on filters are with each session's figures."""
 
 
 def session_page(session: str) -> str:

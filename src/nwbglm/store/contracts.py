@@ -81,6 +81,24 @@ CONTRACTS: dict[str, Contract] = {
         },
         attributes=("test", "term", "model", "null", "drift", "block"),
     ),
+    "intervals": Contract(
+        variables={
+            "value": ("unit", "point"),
+            "low": ("unit", "point"),
+            "high": ("unit", "point"),
+            "low_all": ("unit", "point"),
+            "high_all": ("unit", "point"),
+            "blocks": ("unit",),
+            "reason": ("unit",),
+            "term": ("point",),
+            "input": ("point",),
+            "axis": ("point",),
+            "at": ("point",),
+            "axis_1": ("point",),
+            "at_1": ("point",),
+        },
+        attributes=("model", "method", "level", "drift", "block", "warnings"),
+    ),
     "predictions": Contract(variables={"rate": ("time", "unit"), "heldout_rate": ("time", "unit"), "row": ("time",)}),
 }
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .root import Study
 
+SMOOTH_PENALTIES = ("none", "ridge", "smoothness")
+"""Those under which estimates have intervals."""
+
 FEW_PIECES = 4
 """Pieces a fold below which a term of slow drift is extrapolated rather than interpolated."""
 
@@ -19,7 +22,7 @@ def advice(study: Study) -> list[str]:
     study
         A valid study.
     """
-    return [*_drift(study), *_tests(study)]
+    return [*_drift(study), *_tests(study), *_intervals(study)]
 
 
 def _tests(study: Study) -> list[str]:
@@ -37,6 +40,25 @@ def _tests(study: Study) -> list[str]:
             found.append(
                 f"{here}.draws: with {test.draws} draws no p value lies below {floor:.3g}, which a correction over "
                 "some 20 units cannot use; use 999 or more"
+            )
+    return found
+
+
+def _intervals(study: Study) -> list[str]:
+    """Find models whose filters get intervals that are too narrow, or none."""
+    found, here = [], "inference.intervals.models"
+    for name in study.inference.interval_models:
+        model = study.models[name]
+        kind = study.fit.of_model(study.model_settings(name)).penalty.kind
+        if kind not in SMOOTH_PENALTIES:
+            found.append(
+                f"{here}: model '{name}' is fitted under {kind.replace('_', ' ')}, which has no intervals; fit it "
+                "under ridge, smoothness or none, or take it out"
+            )
+        elif not study.has_drift(model.terms):
+            found.append(
+                f"{here}: model '{name}' has no term of time, and intervals are too narrow where rates drift; add a "
+                "term of a signal {of: time}"
             )
     return found
 

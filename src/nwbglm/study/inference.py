@@ -1,4 +1,4 @@
-"""The study's part about inference: tests of terms, and the correction for many of them."""
+"""The study's part about inference: tests of terms, intervals on filters, checks of fits."""
 
 from __future__ import annotations
 
@@ -37,10 +37,33 @@ class FalseDiscoveries(Part):
     )
 
 
+class Intervals(Part):
+    """How sure is each filter? Right on average across the filters, under ridge, smoothness or no penalty."""
+
+    models: tuple[Name, ...] = Field((), description="Models whose filters get intervals.")
+    level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Of both kinds of interval.")
+    blocks: Annotated[int, Field(ge=2, le=10_000)] = Field(
+        50,
+        description="Stretches of rows, none across two epochs, whose scores are summed, since rows near in time are "
+        "not independent; more where there are more epochs (trials). Each at least two windows long.",
+    )
+    method: Literal["block", "laplace", "none"] = Field(
+        "block",
+        description="block: from the scores of the blocks and the penalty (`H^-1 (S + n s P) H^-1`), Student's t. "
+        "laplace: the curvature alone (`H^-1`), as if rows were independent. none: no intervals.",
+    )
+
+
 class Inference(Part):
-    """What is tested. Nothing here changes a fit."""
+    """What is tested, and how sure it is. Nothing here changes a fit."""
 
     tests: dict[Name, TermTest] = Field({}, description="Tests of terms, by a name of your own.")
     fdr: FalseDiscoveries = Field(
         FalseDiscoveries(), description="Correction over the units of all sessions, for each test by itself."
     )
+    intervals: Intervals = Field(Intervals(), description="Intervals on filters.")
+
+    @property
+    def interval_models(self) -> tuple[str, ...]:
+        """The models whose filters get intervals."""
+        return self.intervals.models if self.intervals.method != "none" else ()

@@ -38,6 +38,7 @@ def reference_mistakes(config: dict[str, Any]) -> list[str]:
         *_models(config),
         *_fits(config),
         *_tests(config),
+        *_inferred(config),
         *response_mistakes(config),
     ]
 
@@ -162,6 +163,17 @@ def _tests(config: dict[str, Any]) -> Iterator[str]:
             if term not in terms:
                 listed = f"its terms: {', '.join(map(str, terms))}" if terms else "it has no terms"
                 yield f"inference.tests.{name}.term: model '{model}' has no term '{term}'; {listed}"
+
+
+def _inferred(config: dict[str, Any]) -> Iterator[str]:
+    models, inference = _mapping(config.get("models")), _mapping(config.get("inference"))
+    for part in ("intervals",):
+        named = _list(_mapping(inference.get(part)).get("models"))
+        for i, model in enumerate(named):
+            if isinstance(model, str) and model not in models:
+                yield f"inference.{part}.models[{i}]: there is no model '{model}'; {nearest(model, models)}"
+            elif model in named[:i]:
+                yield f"inference.{part}.models[{i}]: '{model}' is there twice"
 
 
 def _unchosen(config: dict[str, Any]) -> Iterator[str]:

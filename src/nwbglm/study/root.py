@@ -146,7 +146,7 @@ class Study(DataSettings):
     terms: dict[Name, Term] = Field({}, description="What may drive a unit, by a name of your own.")
     models: dict[Name, Model] = Field(min_length=1, description="Lists of terms, by a name of your own.")
     fit: Fit = Field(Fit(), description="How all models are fitted and scored.")
-    inference: Inference = Field(Inference(), description="What is tested.")
+    inference: Inference = Field(Inference(), description="What is tested, and how sure it is.")
     unit_blocks: Annotated[int, Field(ge=1, le=10_000)] = Field(
         1, description="Split each session's units over this many jobs."
     )
@@ -201,8 +201,11 @@ class Study(DataSettings):
     def rest_has_drift(self, test: str) -> bool:
         """Whether the rest of a tested model has a term of time itself, which takes the response's slow drift."""
         tested = self.inference.tests[test]
-        rest = [term for term in self.models[tested.model].terms if term != tested.term]
-        return any(self.signals[name].of == "time" for term in rest for name in self.terms[term].signals)
+        return self.has_drift(term for term in self.models[tested.model].terms if term != tested.term)
+
+    def has_drift(self, terms: Iterable[str]) -> bool:
+        """Whether some of these terms are of time itself."""
+        return any(self.signals[name].of == "time" for term in terms for name in self.terms[term].signals)
 
     def model_settings(self, name: str) -> Model:
         """Return a model with `fit`'s penalty where it names none."""
