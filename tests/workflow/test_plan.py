@@ -32,7 +32,7 @@ def test_jobs_multiply_over_sessions_terms_models_and_blocks(empty, sessions, bl
     expected = {name: count * sessions for name, count in STAGES.items()}
     expected |= {
         "test_term": sessions * blocks,
-        "infer_filters": 2 * sessions * blocks,
+        "infer_filters": sessions * blocks,
         "build_features": 3 * sessions,
         "fit_model": 3 * sessions * blocks,
         "predict_rates": 3 * sessions,

@@ -35,6 +35,16 @@ def test_the_run_ends_in_a_report_and_a_comparison(finished):
     assert (finished.results / "report" / "index.html").stat().st_size > 10_000
 
 
+def test_filters_have_intervals_in_the_table_and_the_figures(finished):
+    table = pd.read_parquet(finished.results / "comparison" / "intervals.parquet")
+    assert set(table["term"]) == {"coupling", "heading"} and set(table["session"]) == {"good-1", "good-2"}
+    told = table[table["reason"] == ""]
+    assert len(told) and (told["low_all"] <= told["low"]).all() and (told["high"] >= told["value"]).all()
+    drawn = pd.read_csv(finished.results / "figures" / "good-1" / "filters-heading.csv")
+    assert np.isfinite(drawn["high_all"]).any()
+    assert "How sure are the filters?" in (finished.results / "report" / "index.html").read_text()
+
+
 def test_every_fit_is_certified(finished):
     for path in sorted(finished.results.glob("fits/*/good-*.zarr.zip")):
         fit = nwbglm.open(path)

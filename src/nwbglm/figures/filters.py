@@ -29,7 +29,8 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     order, units = stores.order(), stores.fitted_units
     single = len(units) == 1
     figure, panels = grid(len(units), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
-    limits = _common_limits([curves.values for curves in found.values()])
+    edges = [band[name].values for band in bands.values() for name in ("low_all", "high_all")]
+    limits = _common_limits([*(curves.values for curves in found.values()), *edges])
     for axes, position in zip(panels, order, strict=True):
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for model, curves in found.items():
