@@ -29,6 +29,14 @@ rule compare_models:
                 f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
             ],
         ),
+        checks=expand(
+            rules.check_fit.output.checks,
+            model=study.inference.checks.models,
+            session=study.sessions,
+            block=[
+                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
+            ],
+        ),
     output:
         scores="<results>/comparison/scores.parquet",
         pairs="<results>/comparison/pairs.parquet",
@@ -38,6 +46,7 @@ rule compare_models:
         tests="<results>/comparison/tests.parquet",
         population="<results>/comparison/population.parquet",
         intervals="<results>/comparison/intervals.parquet",
+        checks="<results>/comparison/checks.parquet",
     log:
         "<results>/logs/compare_models.log",
     benchmark:

@@ -1,4 +1,5 @@
-# In: the fits of a model, and what they were made of. Out: <results>/tests/{test}/, <results>/intervals/{model}/
+# In: the fits of a model, and what they were made of. Out: <results>/tests/{test}/,
+# <results>/intervals/{model}/, <results>/checks/{model}/
 
 
 def tested(wildcards):
@@ -74,3 +75,32 @@ rule infer_filters:
         code=digest("infer_filters"),
     script:
         "../scripts/infer_filters.py"
+
+
+rule check_fit:
+    input:
+        binned=rules.bin_recording.output.binned,
+        folds=rules.split_rows.output.folds,
+        features=rules.fit_model.input.features,
+        fit=rules.fit_model.output.fit,
+    output:
+        checks=ensure(
+            "<results>/checks/{model}/{session}.{block}.zarr.zip", non_empty=True
+        ),
+    log:
+        "<results>/logs/check_fit/{model}/{session}.{block}.log",
+    benchmark:
+        "<results>/benchmarks/check_fit/{model}/{session}.{block}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_beside_features(2000, 1000),
+        runtime=minutes(120),
+    params:
+        model=model_settings,
+        fit=rules.fit_model.params.fit,
+        seed=study.seed,
+        code=digest("check_fit"),
+    script:
+        "../scripts/check_fit.py"

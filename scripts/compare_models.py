@@ -16,6 +16,7 @@ with log.stage(snakemake, leave_out=False):
     fits, excluded_later = store.read_included(snakemake.input.fits)
     tests, _ = store.read_included(snakemake.input.tests)
     intervals, _ = store.read_included(snakemake.input.intervals)
+    checks, _ = store.read_included(snakemake.input.checks)
     refuse_nothing(fits, excluded | excluded_later)
     tables = compare_models(
         fits,
@@ -24,6 +25,7 @@ with log.stage(snakemake, leave_out=False):
         excluded=excluded | excluded_later,
         tests=tests,
         intervals=intervals,
+        checks=checks,
         fdr=FalseDiscoveries.model_validate(snakemake.params.fdr),
     )
     store.write_tables(tables, snakemake.output)

@@ -45,6 +45,13 @@ def test_filters_have_intervals_in_the_table_and_the_figures(finished):
     assert "How sure are the filters?" in (finished.results / "report" / "index.html").read_text()
 
 
+def test_held_out_expectations_are_checked(finished):
+    table = pd.read_parquet(finished.results / "comparison" / "checks.parquet")
+    assert set(table["session"]) == {"good-1", "good-2"} and set(table["model"]) == {"full"}
+    assert table["ks"].notna().all() and table["slope"].median() == pytest.approx(1, abs=0.3)
+    assert "Do the models fit?" in (finished.results / "report" / "index.html").read_text()
+
+
 def test_every_fit_is_certified(finished):
     for path in sorted(finished.results.glob("fits/*/good-*.zarr.zip")):
         fit = nwbglm.open(path)

@@ -10,6 +10,7 @@ import xarray as xr
 
 from nwbglm.study.inference import FalseDiscoveries
 
+from .checked import gather_checks
 from .cohort import describe_sessions, describe_units, joined_in, refuse_nothing
 from .common import POOLED, ROUNDING, concat, headline, primary
 from .intervals import gather_intervals
@@ -32,7 +33,7 @@ __all__ = [
     "unpaired",
 ]
 
-TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population", "intervals")
+TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population", "intervals", "checks")
 
 
 def compare_models(
@@ -45,6 +46,7 @@ def compare_models(
     tests: Sequence[xr.Dataset] = (),
     fdr: FalseDiscoveries | None = None,
     intervals: Sequence[xr.Dataset] = (),
+    checks: Sequence[xr.Dataset] = (),
 ) -> dict[str, pd.DataFrame]:
     """Gather every fit of a study into tables.
 
@@ -60,8 +62,8 @@ def compare_models(
         Reason by session, for the sessions that were left out.
     tests, fdr
         Stores of kind ``tests``, and the correction over their units.
-    intervals
-        Stores of kind ``intervals``.
+    intervals, checks
+        Stores of these kinds.
 
     Returns
     -------
@@ -69,7 +71,8 @@ def compare_models(
         ``scores``: one row a session, unit, model, kind (in-sample, held-out, test) and fold (or ``pooled``);
         ``pairs``: paired differences between two models of a unit, per fold and pooled; ``units``; ``sessions``;
         ``fits``: numbers of fits of each status, with their largest gap and gradient norm;
-        ``tests`` and ``population``: see `gather_tests`; ``intervals``: see `gather_intervals`.
+        ``tests`` and ``population``: see `gather_tests`; ``intervals``: see `gather_intervals`;
+        ``checks``: see `gather_checks`.
     """
     scores = concat([score_fit(fit) for fit in fits])
     terms = {str(fit.attrs["model"]): frozenset(map(str, fit.term.values)) for fit in fits}
@@ -86,4 +89,5 @@ def compare_models(
         "tests": tested,
         "population": population,
         "intervals": gather_intervals(intervals),
+        "checks": gather_checks(checks),
     }

@@ -56,7 +56,7 @@ def predict_rates(
     rates = {
         kind: np.full((len(row[shown]), fits.sizes["unit"]), np.nan, np.float32) for kind in ("rate", "heldout_rate")
     }
-    for position, time, rate, heldout in _rates(fits, stores, folds, binned):
+    for position, time, rate, heldout in expected_responses(fits, stores, folds, binned):
         of_chunk = np.flatnonzero((time >= shown.start) & (time < shown.stop))
         for kind, values in (("rate", rate / facts.per), ("heldout_rate", heldout / facts.per)):
             with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and says so
@@ -252,10 +252,26 @@ class _ValueMeans:
         return xr.Dataset(data, coords={self.axis: self.value})
 
 
-def _rates(
+def expected_responses(
     fits: xr.Dataset, stores: tuple[xr.Dataset, ...], folds: xr.Dataset, binned: xr.Dataset
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield unit positions, row positions, and expected counts in sample and held out (rows, units), chunk by chunk."""
+    """Yield what fits expect of each unit per bin, chunk by chunk, at full exposure.
+
+    Parameters
+    ----------
+    fits
+        A ``fits`` store: some units of a session.
+    stores
+        Feature stores of the model's terms, in the model's order.
+    folds, binned
+        The session's stores.
+
+    Yields
+    ------
+    tuple
+        Positions of units and of rows of the folds store, and expected responses of the final fit, and of the fit
+        without the row's fold, (rows, units); NaN where features are not valid, or no fold tests the row.
+    """
     settings = Fit.model_validate(json.loads(fits.attrs["settings"]))
     observations = MODELS[settings.observations]
     count = folds.sizes["time"]

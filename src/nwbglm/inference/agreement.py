@@ -68,6 +68,19 @@ def calibration_line(y: np.ndarray, mean: np.ndarray, steps: int = 50) -> tuple[
     return float(beta[0]), float(beta[1])
 
 
+def straight_line(y: np.ndarray, mean: np.ndarray) -> tuple[float, float]:
+    """Return slope and offset of a linear regression of continuous responses on their expectation: 1 and 0 are right.
+
+    NaN where the expectation does not vary.
+    """
+    y, mean = np.asarray(y, float), np.asarray(mean, float)
+    if len(mean) < 2 or not mean.std() > 0:
+        return float("nan"), float("nan")
+    centred = mean - mean.mean()
+    slope = float(centred @ y / (centred @ centred))
+    return slope, float(y.mean() - slope * mean.mean())
+
+
 def pearson_dispersion(y: np.ndarray, mean: np.ndarray, variance: np.ndarray, parameters: float = 0.0) -> float:
     """Return ``X2 / (n - parameters)``: squared residuals in units of the model's own variance; 1 is right."""
     y, mean, variance = (np.asarray(array, float) for array in (y, mean, variance))

@@ -68,7 +68,13 @@ class Rescaled(NamedTuple):
 
 
 def rescale_counts(
-    count: np.ndarray, mean: np.ndarray, stretch: np.ndarray, random: np.random.Generator, *, binary: bool = False
+    count: np.ndarray,
+    mean: np.ndarray,
+    stretch: np.ndarray,
+    random: np.random.Generator,
+    *,
+    binary: bool = False,
+    truncated: bool = False,
 ) -> Rescaled:
     """Rescale all intervals that lie inside one stretch of rows (one segment, one fold).
 
@@ -82,6 +88,9 @@ def rescale_counts(
         Generator of the places inside bins.
     binary
         Bins are Bernoulli with probability `mean` (else Poisson counts).
+    truncated
+        Whether an interval's probability is that among intervals that end before their stretch does (Wiener 2003):
+        short stretches hold short intervals only, and the right model is rejected otherwise.
     """
     count, mean, stretch = np.asarray(count).astype(int), np.asarray(mean, float), np.asarray(stretch)
     edges = np.flatnonzero(np.r_[True, stretch[1:] != stretch[:-1], True])
@@ -92,14 +101,23 @@ def rescale_counts(
             spikes = np.flatnonzero(y)
             hazard = -np.log1p(-np.minimum(mu, 1 - 1e-12))
             tau = rescale_spikes(hazard, spikes, random.random(max(len(spikes) - 1, 0)))
+            left = hazard.sum() - np.cumsum(hazard)[spikes[:-1]]
         else:
-            tau = np.diff(spike_times_in_mean(y, mu, random.random(int(y.sum()))))
+            places = spike_times_in_mean(y, mu, random.random(int(y.sum())))
+            tau, left = np.diff(places), mu.sum() - places[:-1]
         if len(tau):
-            z.append(-np.expm1(-tau))
+            z.append(_before(tau, left) if truncated else -np.expm1(-tau))
             follows.append(np.r_[False, np.ones(len(tau) - 1, bool)])
     if not z:
         return Rescaled(np.zeros(0), np.zeros(0, bool))
     return Rescaled(np.concatenate(z), np.concatenate(follows))
+
+
+def _before(tau: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return the probability of a standard exponential below tau, given that it is below what is left."""
+    whole = -np.expm1(-left)
+    share = np.divide(-np.expm1(-tau), whole, out=np.zeros(len(tau)), where=whole > 0)
+    return np.clip(share, 0.0, 1.0)
 
 
 def ks_distance(z: np.ndarray) -> float:

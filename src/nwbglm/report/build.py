@@ -21,7 +21,7 @@ from nwbglm.scores import PROBABILITY, SCORES, Score, by_name
 from nwbglm.study import Study, read_study
 
 from . import paths
-from .inferred import interval_rows
+from .inferred import checked_rows, checked_units, interval_rows
 from .markup import html_table, inline_svg, number
 from .methods import paragraphs
 
@@ -136,6 +136,8 @@ class _Pages:
             tests=html_table(population_rows(self.study, self.tables["population"], self.tables["tests"])),
             tested_units=html_table(test_rows(self.tables["tests"])),
             intervals=html_table(interval_rows(self.tables["intervals"])),
+            checks=html_table(checked_rows(self.tables["checks"])),
+            checked_units=html_table(checked_units(self.tables["checks"])),
             apart=[reason for _, _, reason in unpaired(scores)],
             pairs=html_table(pair_rows(pairs, self.study.seed)),
             figures=drawn,

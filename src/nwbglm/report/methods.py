@@ -7,6 +7,9 @@ from nwbglm.study import OBSERVATION_MODELS, EpochSelection, Folds, Signal, Stud
 from nwbglm.study.data import Blank
 from nwbglm.study.terms import Factor, Term
 
+from .inference_words import checks_words, intervals_words, tests_words
+from .words import listed
+
 INPUTS = {
     "own": "the unit's own {}",
     "all": "the {} of all analysed units, its own included",
@@ -18,7 +21,15 @@ def paragraphs(study: Study) -> list[str]:
     """Write what was done: data, models, fits, scores; one paragraph each."""
     return [
         text
-        for text in (_data(study), _models(study), _fits(study), _scores(study), _tests(study), _intervals(study))
+        for text in (
+            _data(study),
+            _models(study),
+            _fits(study),
+            _scores(study),
+            tests_words(study),
+            intervals_words(study),
+            checks_words(study),
+        )
         if text
     ]
 
@@ -28,11 +39,6 @@ def duration(seconds: float) -> str:
     if seconds < 0.1:
         return f"{1000 * seconds:g} ms"
     return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
-
-
-def listed(items: list[str]) -> str:
-    """Join items as a sentence does."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
 
 
 def _data(study: Study) -> str:
@@ -195,59 +201,6 @@ def _fits(study: Study) -> str:
         )
     rows = {"shared": "the rows that every compared model can use", "own": "all rows that the model itself can use"}
     return text + f"Fitted and scored: {_grouped({name: rows[fit.rows] for name, fit in settings.items()})}."
-
-
-def _tests(study: Study) -> str:
-    """Say which terms were tested, against which null, and what it assumes."""
-    tests = study.inference.tests
-    if not tests:
-        return ""
-    parts, kinds = [], set()
-    for name, test in tests.items():
-        kind = test.null if test.null != "auto" else "circular" if study.rest_has_drift(name) else "linear"
-        kinds.add(kind)
-        parts.append(f"'{test.term}' in '{test.model}' ({kind} shifts, {test.draws} draws)")
-    text = (
-        f"Terms tested: {listed(parts)}. A term's feature rows were moved in time against the response and the rest of "
-        "its model, which stayed together, with the same shifts for all units of a session; the statistic is Rao's "
-        "score statistic of the term beside the fitted rest, the p value its rank among those of the moved rows. "
-    )
-    if "circular" in kinds:
-        text += (
-            "Circular shifts assume that the term, and what the rest leaves over, are stationary with memories short "
-            "beside the recording; Harris (2020) warns of them for drifting signals, while later simulations of "
-            "stationary ones find them among the best: a term of time in the rest takes the drift. "
-        )
-    if "linear" in kinds:
-        text += (
-            "Linear shifts use the central half of the rows and assume that the term or the response is stationary "
-            "(Harris 2020). "
-        )
-    method = {"bh": "Benjamini and Hochberg (1995)", "by": "Benjamini and Yekutieli (2001)"}[study.inference.fdr.method]
-    return text + (
-        f"P values were corrected over the units of all sessions by {method} at {study.inference.fdr.level:g}. "
-    )
-
-
-def _intervals(study: Study) -> str:
-    """Say how intervals on filters were made."""
-    models, settings = study.inference.interval_models, study.inference.intervals
-    if not models:
-        return ""
-    named = listed([f"'{name}'" for name in models])
-    if settings.method == "laplace":
-        how = "from the curvature of the penalised likelihood at its maximum, as if rows were independent"
-    else:
-        how = (
-            f"from the scores of {settings.blocks} blocks of rows (or of every epoch, where there are more) and the "
-            "prior that the penalty stands for, H^-1 (S + n s P) H^-1, with Student's t for one degree less than there "
-            "are blocks"
-        )
-    return (
-        f"Filters of {named} have intervals at {settings.level:g}, pointwise and simultaneous over each filter, {how}. "
-        "Under a penalty they hold on average across the filters, not for each (Nychka 1988; Marra and Wood 2012), and "
-        "no interval repairs what a model misses. "
-    )
 
 
 def _grouped(words: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nwbglm.figures.catalogue import figures_of, overall_figures_of
 from nwbglm.study import Study
 
-COMPARISON_TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population")
+COMPARISON_TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population", "checks")
 """Those of the comparison's tables that the report holds; intervals on filters are with each session's figures."""
 
 

@@ -99,6 +99,23 @@ CONTRACTS: dict[str, Contract] = {
         },
         attributes=("model", "method", "level", "drift", "block", "warnings"),
     ),
+    "checks": Contract(
+        variables={
+            "rows": ("unit",),
+            "ks": ("unit",),
+            "ks_band": ("unit",),
+            "interval_p": ("unit",),
+            "residual_p": ("unit",),
+            "slope": ("unit",),
+            "offset": ("unit",),
+            "dispersion": ("unit",),
+            "reason": ("unit",),
+            "expected": ("unit", "tenth"),
+            "observed": ("unit", "tenth"),
+            "tenth_rows": ("unit", "tenth"),
+        },
+        attributes=("model", "observations", "block"),
+    ),
     "predictions": Contract(variables={"rate": ("time", "unit"), "heldout_rate": ("time", "unit"), "row": ("time",)}),
 }
 

@@ -22,7 +22,7 @@ def advice(study: Study) -> list[str]:
     study
         A valid study.
     """
-    return [*_drift(study), *_tests(study), *_intervals(study)]
+    return [*_drift(study), *_tests(study), *_intervals(study), *_checks(study)]
 
 
 def _tests(study: Study) -> list[str]:
@@ -61,6 +61,13 @@ def _intervals(study: Study) -> list[str]:
                 "term of a signal {of: time}"
             )
     return found
+
+
+def _checks(study: Study) -> list[str]:
+    """Find checks for which nothing is held out."""
+    if not study.inference.checks.models or not study.fit.folds.in_sample or "test" in study.epochs:
+        return []
+    return ["inference.checks: nothing is held out (`fit.folds: none`), so nothing can be checked; ask for folds"]
 
 
 def _drift(study: Study) -> list[str]:

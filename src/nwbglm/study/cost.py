@@ -85,7 +85,8 @@ def cost_of(study: Study, taken: Iterable[Taken] = ()) -> Cost:
     recordings, sessions = len(study.recordings), len(study.sessions)
     made = sum(recording.nwb.made != "" for recording in study.recordings.values())
     each = 3 + len(study.used_terms) + len(study.models) * (study.unit_blocks + 1)  # tune, split, draw; terms; fits
-    each += (len(study.inference.tests) + len(study.inference.interval_models)) * study.unit_blocks
+    inference = study.inference
+    each += len([*inference.tests, *inference.interval_models, *inference.checks.models]) * study.unit_blocks
     jobs = made + 2 * recordings + len(study.join) + sessions * each + 4
     folds = study.fit.folds.blocks + ("test" in study.epochs)
     fits = 0

@@ -54,6 +54,12 @@ class Intervals(Part):
     )
 
 
+class Checks(Part):
+    """Does a model fit: intervals between spikes, residuals, calibration and variability on held-out rows."""
+
+    models: tuple[Name, ...] = Field((), description="Models whose held-out expectations are checked.")
+
+
 class Inference(Part):
     """What is tested, and how sure it is. Nothing here changes a fit."""
 
@@ -62,6 +68,7 @@ class Inference(Part):
         FalseDiscoveries(), description="Correction over the units of all sessions, for each test by itself."
     )
     intervals: Intervals = Field(Intervals(), description="Intervals on filters.")
+    checks: Checks = Field(Checks(), description="Goodness of fit on held-out rows.")
 
     @property
     def interval_models(self) -> tuple[str, ...]:

@@ -1,0 +1,28 @@
+"""Check the held-out expectations of one model, for one block of a session's units."""
+
+from typing import TYPE_CHECKING
+
+from nwbglm import log, store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake):
+    from nwbglm.inference.goodness import check_fit
+    from nwbglm.study import Fit, Model
+
+    binned = store.read(snakemake.input.binned, "binned")
+    settings = {"model": snakemake.params.model, "fit": snakemake.params.fit}
+    found = check_fit(
+        binned,
+        store.read(snakemake.input.folds, "folds"),
+        [store.read(path, "features") for path in snakemake.input.features],
+        store.read(snakemake.input.fit, "fits"),
+        model=Model.model_validate(settings["model"]),
+        fit=Fit.model_validate(settings["fit"]),
+        block=snakemake.wildcards.block,
+        seed=snakemake.params.seed,
+    )
+    store.write_derived(
+        found, snakemake.output.checks, "checks", of=binned, settings=settings, code=snakemake.params.code
+    )

@@ -1,0 +1,283 @@
+"""Does a model fit: its held-out expectations beside what the units did, from stores to a store of checks.
+
+Every row is judged by the fit that never saw it: on rates fitted to the same spikes, rescaled intervals never reject.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from nwbglm.engine.observations import BERNOULLI, GAUSSIAN, MODELS, NEGATIVE_BINOMIAL, Observations
+from nwbglm.fits.design import pick_terms
+from nwbglm.fits.model import read_responses
+from nwbglm.fits.predict import expected_responses
+from nwbglm.fits.splits import block_of_units, kept_rows
+from nwbglm.study import Fit, Model
+
+from .agreement import calibration_line, calibration_tenths, fano, pearson_dispersion, straight_line
+from .rescaling import Rescaled, ks_band, ks_distance, ljung_box, rescale_counts, to_normal
+
+SEEDS = 10
+"""Draws of the places inside bins, over which distances are averaged."""
+
+INTERVAL_LAGS, RESIDUAL_LAGS = 10, 20
+"""Lags of the autocorrelations that are tested together: intervals, bins."""
+
+WINDOWS = (1, 10, 100)
+"""Bins over which counts are compared with their expectation."""
+
+TENTHS = 10
+
+LEAST_ROWS = 100
+"""Held-out rows below which nothing is checked."""
+
+NUMBERS = (
+    "rows", "spikes", "largest", "intervals", "ks", "ks_low", "ks_high", "ks_band", "ks_p", "interval_p", "residual_p",
+    "slope", "offset", "dispersion", *(f"fano_{window}" for window in WINDOWS),
+)  # fmt: skip
+
+
+class HeldOut(NamedTuple):
+    """The rows that some fold was scored on."""
+
+    mean: np.ndarray
+    """(T, units) expected at full exposure."""
+    responses: np.ndarray
+    """(T, units)"""
+    exposure: np.ndarray | None
+    stretch: np.ndarray
+    """(T,) number of the segment and fold a row lies in, another behind every gap."""
+    row: np.ndarray
+    """(T,) bins."""
+
+
+def check_fit(
+    binned: xr.Dataset,
+    folds: xr.Dataset,
+    features: Sequence[xr.Dataset],
+    fits: xr.Dataset,
+    *,
+    model: Model,
+    fit: Fit,
+    block: str = "0-of-1",
+    seed: int = 0,
+) -> xr.Dataset:
+    """Check a model's held-out expectations, for one block of a session's units.
+
+    Parameters
+    ----------
+    binned, folds, features, fits
+        The session's stores; `features` of the model's terms, `fits` of the model for the same block.
+    model, fit
+        The study's settings of the model.
+    block
+        ``b-of-n``, as for `fit_model`.
+    seed
+        The study's, of the places of spikes inside bins.
+
+    Returns
+    -------
+    xr.Dataset
+        The `NUMBERS` by ``unit``, NaN where they make no sense (intervals of a continuous response); ``expected``,
+        ``observed``, ``tenth_rows (unit, tenth)``; ``reason (unit)`` where a unit was not checked.
+    """
+    settings = fit.of_model(model)
+    observations = MODELS[settings.observations]
+    units = block_of_units(binned.sizes["unit"], block)
+    ids = binned["unit"].values[units]
+    held = _held_out(binned, folds, features, fits, model, settings, units)
+    name = zlib.crc32(f"{fits.attrs['model']}/{binned.attrs.get('session', '')}".encode())
+    found = {number: np.full(len(ids), np.nan) for number in NUMBERS}
+    tenths = np.full((3, len(ids), TENTHS), np.nan)
+    reasons = []
+    for position, unit in enumerate(ids):
+        one = _one_unit(held, position, observations)
+        reasons.append(_refusal(one, observations))
+        if reasons[-1]:
+            continue
+        random = [np.random.default_rng([seed, name, int(unit) & 0xFFFFFFFF, k]) for k in range(SEEDS)]
+        dispersion = float(fits["dispersion"].values[position])
+        numbers, groups = check_unit(*one, observations, dispersion, random)
+        for number, value in numbers.items():
+            found[number][position] = value
+        tenths[:, position] = groups
+    layers = zip(("expected", "observed", "tenth_rows"), tenths, strict=True)
+    return xr.Dataset(
+        {number: ("unit", values) for number, values in found.items()}
+        | {layer: (("unit", "tenth"), values) for layer, values in layers}
+        | {"reason": ("unit", np.array(reasons, dtype=str))},
+        coords={"unit": ids.astype(np.int64)},
+        attrs={
+            "model": str(fits.attrs["model"]), "observations": observations.name, "block": block,
+            "session": str(binned.attrs.get("session", "")),
+        },
+    )  # fmt: skip
+
+
+def _held_out(
+    binned: xr.Dataset,
+    folds: xr.Dataset,
+    features: Sequence[xr.Dataset],
+    fits: xr.Dataset,
+    model: Model,
+    settings: Fit,
+    units: list[int],
+) -> HeldOut:
+    """Predict every row that a fold was scored on by the fit of that fold."""
+    stores, row = pick_terms(features, model.terms), folds["row"].values
+    fold = np.full(len(row), -1)
+    there = np.searchsorted(row, fits["row"].values)
+    for k, scored in enumerate(fits["scored"].values):
+        fold[there[scored]] = k
+    used = fold >= 0
+    mean = np.full((int(used.sum()), len(units)), np.nan)
+    place = np.cumsum(used) - 1
+    for position, time, _, heldout in expected_responses(fits, stores, folds, binned) if len(units) else ():
+        mean[np.ix_(place[time[used[time]]], position)] = heldout[used[time]]
+    found = read_responses(binned, row, kept_rows(binned, folds, stores, settings.rows)[1], used, units or [0])
+    segment = binned["segment"].values[row[used]]
+    breaks = (np.diff(fold[used]) != 0) | (np.diff(segment) != 0)
+    return HeldOut(mean, found.counts, found.exposure, np.r_[0, np.cumsum(breaks)][: len(mean)], row[used])
+
+
+class UnitRows(NamedTuple):
+    """What a unit did on its held-out rows, and what was expected."""
+
+    y: np.ndarray
+    mean: np.ndarray
+    stretch: np.ndarray
+
+
+def _one_unit(held: HeldOut, position: int, observations: Observations) -> UnitRows:
+    """Return a unit's held-out rows: those where it was observed and its features are known."""
+    mean = held.mean[:, position]
+    exposure = np.ones(len(mean)) if held.exposure is None else held.exposure[:, position].astype(float)
+    seen = (exposure > 0) & ~np.isnan(mean)
+    if observations.counts and observations is not BERNOULLI:
+        mean = mean * exposure
+    apart = np.diff(held.row[seen]) != 1
+    other = np.diff(held.stretch[seen]) != 0
+    stretch = np.r_[0, np.cumsum(apart | other)][: int(seen.sum())]
+    return UnitRows(held.responses[seen, position].astype(float), mean[seen], stretch)
+
+
+def _refusal(one: UnitRows, observations: Observations) -> str:
+    """Return why a unit is not checked; '' where it is."""
+    if len(one.y) < LEAST_ROWS:
+        return f"{len(one.y)} held-out rows"
+    if not np.isfinite(one.mean).all():
+        return "expectations beyond all numbers on held-out rows"
+    if observations.counts and not one.y.any():
+        return "no spikes on held-out rows"
+    if observations.counts and (one.mean[one.y > 0] <= 0).any():
+        return "a spike where a fold's fit, without any, expects none"
+    return ""
+
+
+def check_unit(
+    y: np.ndarray,
+    mean: np.ndarray,
+    stretch: np.ndarray,
+    observations: Observations,
+    dispersion: float,
+    random: Sequence[np.random.Generator],
+) -> tuple[dict[str, float], np.ndarray]:
+    """Check one unit's held-out expectations.
+
+    Parameters
+    ----------
+    y, mean : (T,)
+        Responses and what was expected of them.
+    stretch : (T,)
+        Neither intervals nor windows span two stretches.
+    observations
+        What distribution is expected.
+    dispersion
+        Its nuisance parameter (variance, 1 / shape, or the negative binomial's).
+    random
+        One generator for each draw of places inside bins.
+
+    Returns
+    -------
+    numbers : dict
+        By name, of `NUMBERS`; those that the response does not have are left out.
+    tenths : (3, 10)
+        Mean expectation, mean response and rows in tenths by expectation.
+    """
+    variance = variance_of(mean, observations, dispersion)
+    follows = np.r_[False, np.diff(stretch) == 0]
+    residual = (y - mean) / np.sqrt(np.where(variance > 0, variance, 1.0))
+    line = calibration_line if observations.counts else straight_line
+    slope, offset = line(y, mean)
+    found = {
+        "rows": len(y),
+        "residual_p": ljung_box(residual, RESIDUAL_LAGS, follows),
+        "slope": slope,
+        "offset": offset,
+        "dispersion": pearson_dispersion(y, mean, variance),
+    }
+    if observations.counts:
+        found |= {"spikes": y.sum(), "largest": y.max()} | _intervals(
+            y, mean, stretch, observations, dispersion, random
+        )
+        found |= {f"fano_{window}": fano(y, mean, stretch, window) for window in WINDOWS}
+    return found, np.array(calibration_tenths(y, mean, TENTHS))
+
+
+def variance_of(mean: np.ndarray, observations: Observations, dispersion: float) -> np.ndarray:
+    """Return the variance of responses that the model itself expects (T,)."""
+    if observations is BERNOULLI:
+        return mean * (1 - mean)
+    if observations is NEGATIVE_BINOMIAL:
+        return mean + dispersion * mean**2
+    if observations.counts:
+        return mean
+    return np.full(len(mean), dispersion) if observations is GAUSSIAN else dispersion * mean**2
+
+
+def _intervals(
+    y: np.ndarray,
+    mean: np.ndarray,
+    stretch: np.ndarray,
+    observations: Observations,
+    dispersion: float,
+    random: Sequence[np.random.Generator],
+) -> dict[str, float]:
+    """Return the distance of rescaled intervals from the uniform, and the test of their autocorrelation."""
+    drawn = [_rescaled(y, mean, stretch, observations, dispersion, each) for each in random]
+    n = len(drawn[0].z)
+    distances = np.array([ks_distance(one.z) for one in drawn])
+    dependence = [ljung_box(to_normal(one.z), INTERVAL_LAGS, one.follows) for one in drawn]
+    distance = float(distances.mean())
+    return {
+        "intervals": n,
+        "ks": distance,
+        "ks_low": float(distances.min()),
+        "ks_high": float(distances.max()),
+        "ks_band": ks_band(n),
+        "ks_p": float(stats.kstwo.sf(distance, n)) if n else float("nan"),
+        "interval_p": float(np.median(dependence)),
+    }
+
+
+def _rescaled(
+    y: np.ndarray,
+    mean: np.ndarray,
+    stretch: np.ndarray,
+    observations: Observations,
+    dispersion: float,
+    random: np.random.Generator,
+) -> Rescaled:
+    """Rescale intervals or, of negative binomial counts, take each count's own randomised quantile (no process)."""
+    if observations is not NEGATIVE_BINOMIAL:
+        return rescale_counts(y, mean, stretch, random, binary=observations is BERNOULLI, truncated=True)
+    size, p = 1 / dispersion, 1 / (1 + dispersion * mean)
+    below = stats.nbinom.cdf(y - 1, size, p)
+    z = below + random.random(len(y)) * stats.nbinom.pmf(y, size, p)
+    return Rescaled(np.clip(z, 0.0, 1.0), np.r_[False, np.diff(stretch) == 0])
