@@ -43,7 +43,7 @@ class Part(NamedTuple):
     """Makes them on any rows."""
     table: Table
     """The functions that it uses."""
-    bounds: list[float] | list[str]
+    bounds: Sequence[float | str]
     """Range, or levels (texts where the values are), that were used; empty for lags and the identity."""
 
 
@@ -56,7 +56,9 @@ def _over_lags(factor: Factor, binned: xr.Dataset) -> Part:
 
 def _over_values(factor: Factor, binned: xr.Dataset, bounds: Sequence[float | str]) -> Part:
     series, period = np.asarray(binned[factor.of].values, dtype=float), binned[factor.of].attrs.get("period")
-    known = series[np.isfinite(series)]
+    # bins of a margin, and masked ones, may hold labels that no row has: their columns would never vary
+    known = series[analysis_rows(binned)] if factor.basis.settings.labels else series
+    known = known[np.isfinite(known)]
     if len(known) == 0:
         raise ProblemError(
             f"signal '{factor.of}' has no value in the epochs of use", where=f"basis.{factor.basis.kind}"
@@ -183,7 +185,7 @@ def build_features(
     valid = maker.valid(rows)
     _refuse_unusable(valid, binned, term, name)
     dataset = _label(maker, valid, binned, rows, term, name)
-    dataset.attrs["bounds"] = json.dumps([part.bounds for part in parts])
+    dataset.attrs["bounds"] = json.dumps([list(part.bounds) for part in parts])
     return put_in_features(dataset, [part.table for part in parts])
 
 

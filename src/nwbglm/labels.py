@@ -48,3 +48,19 @@ def codes_in(codes: np.ndarray, own: Sequence[str], wanted: Sequence[str]) -> np
     place = {level: float(i) for i, level in enumerate(wanted)}
     table = np.array([place.get(level, np.nan) for level in own] + [np.nan])
     return table[np.where(np.isfinite(codes), codes, len(own)).astype(np.int64)]
+
+
+def in_texts(values: np.ndarray, attrs: Mapping[Any, Any]) -> np.ndarray:
+    """Return the codes of a signal as the texts that they stand for, '' where there is none; numbers as they are.
+
+    Parameters
+    ----------
+    values
+        (n,) of the signal.
+    attrs
+        Its attributes.
+    """
+    levels = np.array([*levels_of(attrs), ""], dtype=object)
+    if len(levels) == 1:
+        return values
+    return levels[np.where(np.isfinite(values), values, -1).astype(np.int64)]

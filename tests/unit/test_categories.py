@@ -216,3 +216,16 @@ def test_filters_and_their_tables_name_the_texts(images):
     means = {x: binned["response"].values[_texts(binned.i) == x].mean(axis=0) for x in ("car", "cat", "dog")}
     for level, values in zip(curves["value"].values, curves.values.T, strict=True):
         np.testing.assert_allclose(values, np.log(means[str(level)] / means["dog"]), atol=1e-5)
+
+
+def test_levels_that_no_fitted_row_has_get_no_column(tmp_path):
+    path = _file(
+        tmp_path / "a.nwb", [(0.0, 10.0, "before"), (10.0, 15.0, "a"), (15.0, 20.0, "b"), (20.0, 30.0, "late")]
+    )
+    use = {"use": {"table": "trials", "where": "image in ['a', 'b', 'late']", "margin": "1 s"}}
+    with open_recording(path) as recording:
+        binned = bin_recording(recording, settings(epochs=use, signals={"i": SHOWN}, mask={"m": "i == 'late'"}))
+    assert set(_texts(binned.i)) == {"before", "a", "b", "late"}  # windows may read the margin
+    made = build_features(binned, Term.model_validate({"of": "i", "basis": {"categorical": {}}}), name="i")
+    assert made["value"].values.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(made["features"].values.sum(axis=0), [500, 500])

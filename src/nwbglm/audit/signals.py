@@ -16,6 +16,7 @@ from nwbglm.binning.masks import mask_signals, masked
 from nwbglm.binning.signals import bin_named
 from nwbglm.binning.sources import find_source
 from nwbglm.epochs import Epochs
+from nwbglm.labels import levels_of
 from nwbglm.recording.events import Rows, find_rows
 from nwbglm.recording.model import Recording
 from nwbglm.study.data import DataSettings, Signal
@@ -68,6 +69,8 @@ def take_signal(
         mend = "its samples lie outside the epochs in use, or the series is empty"
         yield Finding("signal-empty", "fail", field, seen, mend)
         return
+    if levels := levels_of(about):
+        takes[name]["units"] = "codes of " + ", ".join(levels[:LEVELS]) + (", ..." if levels[LEVELS:] else "")
     spread = np.percentile(values, [1, 50, 99]).tolist()
     takes[name] |= dict(zip(("min", "low", "median", "high", "max"), [low, *spread, high], strict=True))
     takes[name]["histogram"] = np.histogram(values, 40, (low, high) if high > low else None)[0].tolist()
@@ -225,9 +228,9 @@ def mask_findings(recording: Recording, settings: DataSettings, grid: Grid) -> I
     seen = f"{gone} of {len(grid)} bins ({gone / len(grid):.0%}) are left out by {', '.join(settings.mask)}"
     if gone == len(grid):
         yield Finding("masked", "fail", "mask", seen, "correct the expressions, or the signals that they look at")
-    else:
-        level = "warn" if gone > MOSTLY_MASKED * len(grid) else "pass"
-        yield Finding("masked", level, "mask", seen, "as the study says: nothing in them is fitted or counted")
+        return
+    mend = "as the study says: nothing in them is fitted or counted"
+    yield Finding("masked", "warn" if gone > MOSTLY_MASKED * len(grid) else "pass", "mask", seen, mend)
 
 
 def used_sources(takes: dict[str, Any]) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from nwbglm.labels import levels_of
+from nwbglm.labels import in_texts
 from nwbglm.recording.select import names, select
 from nwbglm.study.data import DataSettings
 
@@ -36,15 +36,8 @@ def masked(settings: DataSettings, signals: Mapping[str, xr.DataArray], bins: in
     found = np.zeros(bins, dtype=bool)
     for name, mask in settings.mask.items():
         used = names(mask)
-        found |= select(mask, lambda one: _values(signals[one]), used, bins, where=f"mask.{name}")
+        values = {one: in_texts(signals[one].values, signals[one].attrs) for one in used}
+        found |= select(mask, values.__getitem__, used, bins, where=f"mask.{name}")
         for one in used:
             found |= ~np.isfinite(signals[one].values)
     return found
-
-
-def _values(signal: xr.DataArray) -> np.ndarray:
-    """Return the values of a signal's bins, texts where its codes stand for texts."""
-    if levels := levels_of(signal.attrs):
-        texts = np.array([*levels, ""], dtype=object)
-        return texts[np.where(np.isfinite(signal.values), signal.values, -1).astype(np.int64)]
-    return np.asarray(signal.values, dtype=np.float64)

@@ -9,7 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .session import Stores, in_texts, interrupt, name_levels, segment_breaks, signal_label, smooth, time_axis
+from nwbglm.labels import in_texts
+
+from .session import Stores, interrupt, name_levels, segment_breaks, signal_label, smooth, time_axis
 from .style import FAINT, INK, QUIET, NothingToDraw
 
 ZOOMS = 3

@@ -214,14 +214,6 @@ def signal_label(name: str, attrs: Mapping[str, Any], between: str = " ") -> str
     return f"{name}{between}({units})" if units else name
 
 
-def in_texts(values: np.ndarray, attrs: Mapping[str, Any]) -> np.ndarray:
-    """Return codes as the texts that they stand for, '' where there is none; numbers as they are."""
-    levels = np.array([*levels_of(attrs), ""], dtype=object)
-    if len(levels) == 1:
-        return values
-    return levels[np.where(np.isfinite(values), values, -1).astype(int)]
-
-
 def name_levels(axis: Axis, attrs: Mapping[str, Any], turn: float = 0.0) -> None:
     """Name the codes on an axis by their texts, where a signal's values are texts; all of them, or every so many."""
     levels = levels_of(attrs)

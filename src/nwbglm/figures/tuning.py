@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nwbglm.labels import in_texts
+
 from .rates import data_limits
-from .session import Stores, in_texts, name_levels, signal_label
+from .session import Stores, name_levels, signal_label
 from .style import FAINT, INK, NothingToDraw, grid
 
 
@@ -25,7 +29,6 @@ def draw_tuning(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     for axes, unit in zip(panels, units, strict=True):
         _draw_unit(axes, stores, curves[curves.unit == unit])
         axes.set_title(_label(stores, subject, unit))
-        name_levels(axes.xaxis, stores.tuning[f"value_{subject}"].attrs, 30)
         if stores.circular(subject):
             mark_circle(axes, stores.tuning[f"value_{subject}"].attrs)
     _label_outside(figure, panels, stores, subject)
@@ -51,14 +54,19 @@ def collect(stores: Stores, subject: str) -> pd.DataFrame:
 
 
 def _draw_unit(axes: Axes, stores: Stores, curve: pd.DataFrame) -> None:
+    points: dict[str, Any] = {}
+    if curve.value.dtype.kind not in "iuf":  # texts: those that there are, as points, since nothing lies between
+        curve, points = curve[curve.occupancy > 0], {"marker": "o", "markersize": 4}
+        axes.tick_params(axis="x", rotation=30)
+        axes.margins(x=0.15)
     axes.fill_between(curve.value, curve.low, curve.high, color=FAINT, linewidth=0)
-    axes.plot(curve.value, curve.rate, color=INK, linewidth=1.4, label="data")
+    axes.plot(curve.value, curve.rate, color=INK, linewidth=1.4, label="data", **points)
     for model in stores.models:
         held_out, in_sample = curve.get(f"heldout_rate_{model}"), curve.get(f"rate_{model}")
         if held_out is not None and held_out.notna().any():
-            axes.plot(curve.value, held_out, label=model, **stores.styles[model])
+            axes.plot(curve.value, held_out, label=model, **stores.styles[model] | points)
         elif in_sample is not None:
-            axes.plot(curve.value, in_sample, label=f"{model} (in-sample)", **stores.styles[model])
+            axes.plot(curve.value, in_sample, label=f"{model} (in-sample)", **stores.styles[model] | points)
     if stores.response.counts:
         axes.set_ylim(0, 1.1 * _highest(curve))
     else:
