@@ -77,9 +77,13 @@ class Batch:
         always = self.always[:, self.train]
         surprised = self._sums("spikes", self.test) > 0
         surprised = np.where(always, self._sums("spikes", self.test) < self._sums("rows", self.test), surprised)
-        train_loss = fill(train_losses(problem, fits, solution), 0.0)
-        test_loss = fit_losses(problem, fits.unit, self.test_mask, fits.alpha, solution.theta)
-        test_loss = fill(test_loss, np.where(surprised, np.inf, 0.0)[everywhere])
+        loss = train_losses(problem, fits, solution)
+        train_loss = fill(loss, 0.0)
+        elsewhere = np.flatnonzero(self.test_mask != fits.mask)  # the others are scored where they were trained
+        loss[elsewhere] = fit_losses(
+            problem, fits.unit[elsewhere], self.test_mask[elsewhere], fits.alpha[elsewhere], solution.theta[elsewhere]
+        )
+        test_loss = fill(loss, np.where(surprised, np.inf, 0.0)[everywhere])
         dispersion = fill(fits.alpha, 1.0)
         fitted = fill(np.ones(len(fits.unit), bool), False)
         if problem.observations.scale is not None:
