@@ -66,9 +66,7 @@ rule infer_filters:
         mem_mb=memory_beside_features(2500, 1.1e-6 * study.fit.memory),
         runtime=minutes(240),
     params:
-        intervals=study.inference.intervals.model_dump(
-            mode="json", exclude={"models"}
-        ),
+        intervals=study.inference.intervals.model_dump(mode="json", exclude={"models"}),
         model=model_settings,
         fit=rules.fit_model.params.fit,
         drift=lambda wildcards: study.has_drift(model_terms(wildcards)),
