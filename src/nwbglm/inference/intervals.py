@@ -170,8 +170,9 @@ def _covariances(
         for start in range(0, len(blocks), STEP):
             here = slice(start, min(start + STEP, len(blocks)))
             part = np.asarray(x[here], float)
+            standard = (part - scale.mean) / scale.sd
             for sums in each:
-                sums.add(here, part, scale)
+                sums.add(here, part, standard)
         for position, sums in zip(group, each, strict=True):
             yield position, sums.covariance(scale, penalty, intervals.method)
 
@@ -199,10 +200,10 @@ class _Sums:
         self.gram = np.zeros((size, size))
         self.scores = np.zeros((self.block.max(initial=-1) + 1 if self.rows else 0, size))
 
-    def add(self, here: slice, x: np.ndarray, scale: FeatureScale) -> None:
-        """Add some rows."""
+    def add(self, here: slice, x: np.ndarray, standard: np.ndarray) -> None:
+        """Add some rows of the features, raw and standardised."""
         residual, weight = score(x, self.y[here], self.exposure[here], self.at, self.observations)
-        z = ((x - scale.mean) / scale.sd)[:, self.usable]
+        z = standard if self.usable.all() else standard[:, self.usable]
         self.gram += curvature(z, weight).gram
         part = block_scores(z, residual, self.block[here])
         self.scores[: len(part)] += part

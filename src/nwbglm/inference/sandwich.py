@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 
 class Curvature(NamedTuple):
@@ -28,7 +28,8 @@ class Curvature(NamedTuple):
 def curvature(features: np.ndarray, weight: np.ndarray, penalty: np.ndarray | None = None) -> Curvature:
     """Return G and H from features (T, p), expected curvatures (T,) and the summed penalty's Hessian (p, p)."""
     x = with_ones(features)
-    gram = x.T @ (x * np.asarray(weight, float)[:, None])
+    half = x * np.sqrt(np.asarray(weight, float))[:, None]
+    gram = half.T @ half  # one matrix with itself: half of the products
     hessian = gram.copy()
     if penalty is not None:
         hessian[:-1, :-1] += penalty
@@ -68,10 +69,9 @@ def block_scores(features: np.ndarray, residual: np.ndarray, block: np.ndarray) 
         The block of each row, from 0 on.
     """
     block = np.asarray(block)
-    scores = with_ones(features) * np.asarray(residual, float)[:, None]
-    out = np.zeros((int(block.max(initial=-1)) + 1, scores.shape[1]))
-    np.add.at(out, block, scores)
-    return out
+    shape = (int(block.max(initial=-1)) + 1, len(block))
+    member = sparse.csr_array((np.asarray(residual, float), (block, np.arange(len(block)))), shape=shape)
+    return np.asarray(member @ with_ones(features))
 
 
 def block_covariance(
