@@ -116,5 +116,10 @@ def model_settings(wildcards):
     return study.model_settings(wildcards.model).dump()
 
 
+def tested(wildcards):
+    """The model that a test is about."""
+    return study.inference.tests[wildcards.test].model
+
+
 def model_terms(wildcards):
     return study.models[wildcards.model].terms

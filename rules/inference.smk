@@ -2,11 +2,6 @@
 # <results>/intervals/{model}/, <results>/checks/{model}/
 
 
-def tested(wildcards):
-    """The model that a test is about."""
-    return study.inference.tests[wildcards.test].model
-
-
 rule test_term:
     input:
         binned=rules.bin_recording.output.binned,
