@@ -15,10 +15,13 @@ from nwbglm.binning import bin_recording
 from nwbglm.binning.join import join_recordings
 from nwbglm.errors import ProblemError, StudyError
 from nwbglm.features import build_features, remake
+from nwbglm.figures import draw_session
 from nwbglm.filters import filters, tabulate
+from nwbglm.inference.intervals import infer_filters
 from nwbglm.labels import NONE, codes_in, levels_of
 from nwbglm.recording import open_recording
-from nwbglm.study import Term
+from nwbglm.study import Fit, Model, Term, read_study
+from nwbglm.study.inference import Intervals
 from nwbglm.tuning import tune_units
 
 TRAIN = np.sort(np.random.default_rng(5).uniform(0, 30, 900))
@@ -229,3 +232,38 @@ def test_levels_that_no_fitted_row_has_get_no_column(tmp_path):
     made = build_features(binned, Term.model_validate({"of": "i", "basis": {"categorical": {}}}), name="i")
     assert made["value"].values.tolist() == ["a", "b"]
     np.testing.assert_array_equal(made["features"].values.sum(axis=0), [500, 500])
+
+
+def test_intervals_on_texts_stand_at_their_levels(images):
+    binned = _bins(images, signals={"i": SHOWN, "t": {"of": "time"}}, bin="50 ms")
+    terms = {
+        "image": {"of": "i", "basis": {"categorical": {"reference": "dog"}}},
+        "drift": {"of": "t", "basis": {"cosine": {"n": 2}}},
+    }
+    stages = Stages(binned, terms)
+    fit = {"penalty": {"ridge": {"strength": [1e-4, 1e-3, 10.0]}}}
+    fits = stages.fit("image", "drift", fit=fit)
+    found = infer_filters(
+        binned, stages.folds, stages.features, fits, intervals=Intervals(models=("m",)),
+        model=Model(terms=("image", "drift")), fit=Fit.model_validate(fit), drift=True,
+    )  # fmt: skip
+    assert found["at"].dtype.kind == "f"  # texts beside numbers made all of them texts
+    assert found["at"].values[found["term"].values == "image"].tolist() == [0, 1, 2]
+    study = read_study(
+        {
+            "study": "s", "recordings": {"a": {"nwb": str(images)}}, "epochs": WHOLE, "bin": "50 ms",
+            "signals": {"i": SHOWN, "t": {"of": "time"}}, "terms": terms, "models": {"m": ["image", "drift"]},
+            "fit": fit | {"folds": {"blocks": 5, "pieces": 20}}, "inference": {"intervals": {"models": ["m"]}},
+        }
+    )  # fmt: skip
+    for subject in terms:
+        figure, table = draw_session(
+            f"filters-{subject}", study=study, binned=binned, fits={"m": fits}, intervals={"m": found}
+        )
+        mine = found.isel(point=np.flatnonzero(found["term"].values == subject))
+        np.testing.assert_allclose(table["low"], mine["low"].values.ravel())
+        figure.canvas.draw()
+        shown = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+        assert (shown == ["car", "cat", "dog"]) == (subject == "image")
+        if subject == "image":
+            assert set(table["value"]) == {"car", "cat", "dog"}

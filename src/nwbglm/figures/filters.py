@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,8 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     order, units = stores.order(), stores.fitted_units
     single = len(units) == 1
     figure, panels = grid(len(units), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
+    texts = first[axis].dtype.kind == "U"
+    points: dict[str, Any] = {"marker": "o", "markersize": 4} if texts else {}  # nothing lies between texts
     edges = [band[name].values for band in bands.values() for name in ("low_all", "high_all")]
     limits = _common_limits([*(curves.values for curves in found.values()), *edges])
     for axes, position in zip(panels, order, strict=True):
@@ -36,8 +39,8 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         for model, curves in found.items():
             if model in bands:
                 shade(axes, bands[model].isel(unit=position), stores.styles[model]["color"])
-            axes.plot(curves[axis].values, curves.values[position], label=model, **stores.styles[model])
-        if first[axis].dtype.kind == "U":
+            axes.plot(curves[axis].values, curves.values[position], label=model, **stores.styles[model] | points)
+        if texts:
             axes.tick_params(axis="x", rotation=30)
         axes.set_title(f"unit {units[position]}")
         axes.set_ylim(limits)

@@ -245,11 +245,15 @@ def _size(layout: Layout) -> int:
 
 
 def _points(layouts: dict[str, Layout]) -> dict[str, tuple[str, np.ndarray]]:
-    """Return what each point of the bands is: its term and input, and its places on one or two axes."""
+    """Return what each point of the bands is: its term and input, and its places on one or two axes.
+
+    The place of a level that is a text is its number among the term's levels: numbers and texts share no array.
+    """
     parts: dict[str, list] = {name: [] for name in ("term", "input", "axis", "at", "axis_1", "at_1")}
     for term, layout in layouts.items():
         size = _size(layout)
-        places = np.meshgrid(*(table.grid for table in layout.tables), indexing="ij")
+        grids = [np.arange(len(t.grid), dtype=float) if t.grid.dtype.kind == "U" else t.grid for t in layout.tables]
+        places = np.meshgrid(*grids, indexing="ij")
         parts["term"].append(np.full(size, term))
         parts["input"].append(np.repeat(layout.inputs, len(layout.functions)))
         for number, end in enumerate(("", "_1")):
