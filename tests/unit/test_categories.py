@@ -13,6 +13,7 @@ from small_sessions import Stages
 from nwbglm.audit import audit_recording
 from nwbglm.binning import bin_recording
 from nwbglm.binning.join import join_recordings
+from nwbglm.comparison.intervals import gather_intervals
 from nwbglm.errors import ProblemError, StudyError
 from nwbglm.features import build_features, remake
 from nwbglm.figures import draw_session
@@ -249,6 +250,10 @@ def test_intervals_on_texts_stand_at_their_levels(images):
     )  # fmt: skip
     assert found["at"].dtype.kind == "f"  # texts beside numbers made all of them texts
     assert found["at"].values[found["term"].values == "image"].tolist() == [0, 1, 2]
+    table = gather_intervals([found])
+    mine = table[table["term"] == "image"]
+    assert mine["text"].tolist() == ["car", "cat", "dog"] * 2
+    assert set(table[table["term"] == "drift"]["text"]) == {""}
     study = read_study(
         {
             "study": "s", "recordings": {"a": {"nwb": str(images)}}, "epochs": WHOLE, "bin": "50 ms",

@@ -12,8 +12,8 @@ import xarray as xr
 from .common import concat
 
 INTERVALS = (
-    "session", "model", "unit", "term", "input", "axis", "at", "axis_1", "at_1", "value", "low", "high", "low_all",
-    "high_all", "level", "method", "blocks", "drift", "reason", "warning",
+    "session", "model", "unit", "term", "input", "axis", "at", "text", "axis_1", "at_1", "text_1", "value", "low",
+    "high", "low_all", "high_all", "level", "method", "blocks", "drift", "reason", "warning",
 )  # fmt: skip
 
 
@@ -28,9 +28,9 @@ def gather_intervals(stores: Iterable[xr.Dataset]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a point of a filter: its place (``at`` on ``axis``, lags in s or values; ``at_1`` where the term is a
-        product), the filter's ``value``, pointwise ``low`` and ``high``, simultaneous ``low_all`` and ``high_all``. A
-        unit without intervals has its ``reason`` and empty ones.
+        One row a point of a filter: its place (``at`` on ``axis``, lags in s or values, or the number of a level that
+        is a ``text``; ``at_1`` where the term is a product), the filter's ``value``, pointwise ``low`` and ``high``,
+        simultaneous ``low_all`` and ``high_all``. A unit without intervals has its ``reason`` and empty ones.
     """
     table = concat([_points(store) for store in stores])
     return table if len(table) else pd.DataFrame(columns=list(INTERVALS))
@@ -41,6 +41,7 @@ def _points(store: xr.Dataset) -> pd.DataFrame:
     columns = {name: store.attrs[name] for name in ("session", "model", "level", "method", "drift")}
     columns["warning"] = "; ".join(json.loads(store.attrs["warnings"]))
     columns |= {name: np.repeat(store[name].values, points) for name in ("unit", "blocks", "reason")}
-    columns |= {name: np.tile(store[name].values, units) for name in ("term", "input", "axis", "at", "axis_1", "at_1")}
+    places = [name for name, variable in store.variables.items() if variable.dims == ("point",)]
+    columns |= {str(name): np.tile(store[name].values, units) for name in places}
     columns |= {name: store[name].values.ravel() for name in ("value", "low", "high", "low_all", "high_all")}
     return pd.DataFrame(columns, columns=list(INTERVALS), index=range(units * points))

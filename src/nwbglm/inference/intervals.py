@@ -52,6 +52,10 @@ IN_WORDS = {
 }
 
 
+PLACES = ("term", "input", "axis", "at", "text", "axis_1", "at_1", "text_1")
+"""What says of which filter a point is, and where on it."""
+
+
 def infer_filters(
     binned: xr.Dataset,
     folds: xr.Dataset,
@@ -247,9 +251,10 @@ def _size(layout: Layout) -> int:
 def _points(layouts: dict[str, Layout]) -> dict[str, tuple[str, np.ndarray]]:
     """Return what each point of the bands is: its term and input, and its places on one or two axes.
 
-    The place of a level that is a text is its number among the term's levels: numbers and texts share no array.
+    The place of a level that is a text is its number among the term's levels, with the text beside it: numbers and
+    texts share no array.
     """
-    parts: dict[str, list] = {name: [] for name in ("term", "input", "axis", "at", "axis_1", "at_1")}
+    parts: dict[str, list] = {name: [] for name in PLACES}
     for term, layout in layouts.items():
         size = _size(layout)
         grids = [np.arange(len(t.grid), dtype=float) if t.grid.dtype.kind == "U" else t.grid for t in layout.tables]
@@ -261,6 +266,8 @@ def _points(layouts: dict[str, Layout]) -> dict[str, tuple[str, np.ndarray]]:
             parts[f"axis{end}"].append(np.full(size, layout.tables[number].axis if there else ""))
             at = np.tile(places[number].ravel(), len(layout.inputs)) if there else np.full(size, np.nan)
             parts[f"at{end}"].append(at)
+            named = there and layout.tables[number].grid.dtype.kind == "U"
+            parts[f"text{end}"].append(layout.tables[number].grid[at.astype(int)] if named else np.full(size, ""))
     return {name: ("point", np.concatenate(values) if values else np.zeros(0)) for name, values in parts.items()}
 
 
