@@ -16,6 +16,9 @@ stores = [
     ),
     rules.compare_models.input.binned,
     rules.compare_models.input.fits,
+    rules.compare_models.input.tests,
+    rules.compare_models.input.intervals,
+    rules.compare_models.input.checks,
     rules.draw_comparison.output,
     expand(rules.draw_session.output, session=study.sessions),
 ]

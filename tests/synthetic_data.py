@@ -116,7 +116,7 @@ def features_of(name, term_name, term, binned, row) -> xr.Dataset:
         {
             "features": (("time", "feature"), matrix.astype(np.float32)),
             "valid": ("time", np.isfinite(matrix).all(axis=1)),
-            values_name: ((grid, "function_index"), term.matrix),
+            values_name: ((grid, "function"), term.matrix),
         },
         coords={
             "time": binned.time.values[row],

@@ -137,7 +137,7 @@ def _fit_dataset(name, model, term_names, features, folds, binned, results) -> x
             "test_exposure": (("unit", "fold"), every["rows"][:, :cv]),
             "test_predicted": (("unit", "fold"), every["spikes"][:, :cv]),
             "test_spikes": (("unit", "fold"), every["spikes"][:, :cv]),
-            "test_rows": (("unit", "fold"), every["rows"][:, :cv]),
+            "test_rows": (("unit", "fold"), every["rows"][:, :cv].astype(int)),
             "log_likelihood": ("unit", every["train"][u, cv, chosen]),
             "null_log_likelihood": ("unit", every["null"][:, cv]),
             "deviance": ("unit", 2 * (every["saturated"][:, cv] - every["train"][u, cv, chosen])),
@@ -149,7 +149,7 @@ def _fit_dataset(name, model, term_names, features, folds, binned, results) -> x
             "parameters": ("unit", np.full(n, at.shape[1] + 1)),
             "effective_parameters": ("unit", np.full(n, at.shape[1] + 1.0)),
             "spikes": ("unit", every["spikes"][:, cv]),
-            "rows": ("unit", every["rows"][:, cv]),
+            "rows": ("unit", every["rows"][:, cv].astype(int)),
             "chosen": ("unit", chosen),
             "fold_chosen": (("unit", "fold"), fold_chosen),
             "at_edge": ("unit", (chosen == 0) | (chosen == len(strengths) - 1)),
@@ -190,7 +190,7 @@ def _fit_dataset(name, model, term_names, features, folds, binned, results) -> x
             ("unit", "half"),
             every["intercept"][u[:, None], cv + 1 + np.arange(2)[None], chosen[:, None]],
         )
-        dataset["half_rows"] = (("unit", "half"), every["train_rows"][:, cv + 1 :])
+        dataset["half_rows"] = (("unit", "half"), every["train_rows"][:, cv + 1 :].astype(int))
     return _label_features(dataset, term_names, features, binned.unit.values[0])
 
 

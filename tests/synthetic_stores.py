@@ -1,4 +1,4 @@
-"""Small sessions whose stores follow the contracts of docs/architecture.md, made without the stages that make them."""
+"""Small sessions whose stores follow the contracts of docs/stores.md, made without the stages that make them."""
 
 from __future__ import annotations
 

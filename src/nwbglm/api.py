@@ -1,7 +1,7 @@
 """The public face: what a notebook or another program needs, under names that stay.
 
 Each function is a thin layer over the stage that the workflow runs, with the same results. Data go from one to the next
-as xarray datasets of a known layout (docs/architecture.md):
+as xarray datasets of a known layout (docs/stores.md):
 
     bin_recording -> binned -> make_features -> features -> fit, cross_validate -> fits -> compute_filters,
                                                                                     predict_rates, simulate_spikes

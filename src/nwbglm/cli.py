@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     reference = commands.add_parser("reference", help="print the reference of the study file (docs/study.md)")
     reference.set_defaults(run=_reference)
 
+    stores = commands.add_parser("stores", help="print what each kind of store holds (docs/stores.md)")
+    stores.set_defaults(run=_stores)
+
     verify = commands.add_parser("verify", help="read every store of a folder of results, and say what is damaged")
     verify.add_argument("results")
     verify.set_defaults(run=_verify)
@@ -164,6 +167,12 @@ def _reference(arguments: argparse.Namespace) -> None:
     from nwbglm.study.reference import reference_text
 
     print(reference_text(), end="")
+
+
+def _stores(arguments: argparse.Namespace) -> None:
+    from nwbglm.store.page import contracts_text
+
+    print(contracts_text(), end="")
 
 
 def _show(arguments: argparse.Namespace) -> None:

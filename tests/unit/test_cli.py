@@ -20,6 +20,13 @@ def test_the_reference_in_docs_is_that_of_the_code(repository):
     assert (repository / "docs" / "study.md").read_text() == reference_text(), "run: nwbglm reference > docs/study.md"
 
 
+def test_the_page_of_the_stores_is_that_of_the_contracts(repository, capsys):
+    assert cli.main(["stores"]) == 0
+    assert (repository / "docs" / "stores.md").read_text() == capsys.readouterr().out, (
+        "run: nwbglm stores > docs/stores.md"
+    )
+
+
 def test_every_option_is_documented():
     undocumented = [line for line in reference_text().splitlines() if line.startswith("| `") and line.endswith("|  |")]
     assert undocumented == []

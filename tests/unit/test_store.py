@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from synthetic_stores import head_direction_session, injected_current_session
 
 from nwbglm import limits, store
 from nwbglm.errors import StoreError
@@ -82,12 +83,43 @@ def test_entries_are_stored_sorted_and_undated(binned, tmp_path):
         (lambda d: d.drop_vars("segment"), "'segment' is missing"),
         (lambda d: d.transpose("unit", "time", "purpose"), "'response' has dimensions"),
         (lambda d: d.drop_attrs(), "attribute 'bin' is missing"),
+        (lambda d: d.assign(extra=("time", np.zeros(5000))), "'extra' is not in the contract"),
+        (lambda d: d.assign(extra=("unit", np.zeros(3))), "'extra' is not in the contract"),
+        (lambda d: d.assign_coords(extra=("purpose", [0, 1])), "'extra' is not in the contract"),
+        (lambda d: d.assign(segment=("time", np.zeros(5000))), "'segment' is of type float64, not integer"),
     ],
 )
 def test_broken_contracts_are_refused(binned, tmp_path, change, message):
     with pytest.raises(StoreError, match=message):
         store.write(change(binned), tmp_path / "a.zarr.zip", "binned")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_variable_outside_the_contract_is_refused_when_read_too(binned, tmp_path, monkeypatch):
+    path = tmp_path / "a.zarr.zip"
+    monkeypatch.setattr(store.writing, "check", lambda *_: None)  # as another version of the code would have written it
+    store.write(binned.assign(extra=("time", np.zeros(5000))), path, "binned")
+    with pytest.raises(StoreError, match="'extra' is not in the contract") as caught:
+        store.read(path, "binned")
+    assert str(path) in str(caught.value)
+
+
+def test_names_of_the_study_bind_a_pattern_and_its_dimensions():
+    rate = (("unit", "value_speed"), np.zeros((2, 4)))
+    good = xr.Dataset({"rate_speed": rate}, {"unit": [3, 5], "value_speed": np.arange(4.0)})
+    store.check(good, "tuning", "here")
+    with pytest.raises(StoreError, match="'rate_heading' has dimensions"):
+        store.check(good.rename(rate_speed="rate_heading"), "tuning", "here")
+
+
+@pytest.mark.parametrize("make", [head_direction_session, injected_current_session])
+def test_the_synthetic_stores_of_other_tests_keep_the_contracts(make):
+    session = make()
+    for kind in ("binned", "tuning", "folds"):
+        store.check(getattr(session, kind), kind, kind)
+    for kind in ("features", "fits", "predictions"):
+        for name, dataset in getattr(session, kind).items():
+            store.check(dataset, kind, f"{kind} of {name}")
 
 
 def test_excluded_sessions_say_why(tmp_path):

@@ -38,7 +38,7 @@ def bin_recording(recording: Recording, settings: DataSettings) -> xr.Dataset:
 
     Returns
     -------
-    The ``binned`` dataset: see docs/architecture.md. Large count matrices are made as they are read.
+    The ``binned`` dataset: see docs/stores.md. Large count matrices are made as they are read.
 
     Raises
     ------

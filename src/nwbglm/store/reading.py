@@ -14,7 +14,7 @@ import zarr
 
 from ..errors import StoreError
 from .archive import Archive, damaged
-from .contracts import CONTRACTS, check
+from .kinds import CONTRACTS, check
 
 
 class Excluded(Exception):

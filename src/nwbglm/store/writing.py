@@ -18,7 +18,7 @@ import zarr
 from .. import limits
 from ..whole import written_whole
 from .archive import zip_whole
-from .contracts import check
+from .kinds import check
 from .reading import provenance as provenance_of
 
 SUFFIX = ".zarr.zip"

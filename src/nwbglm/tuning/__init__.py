@@ -74,7 +74,7 @@ def tune_units(binned: xr.Dataset, settings: DataSettings, recordings: Sequence[
 
     Returns
     -------
-    The ``tuning`` dataset: see docs/architecture.md. Of every map NAME: `map_NAME`, `map_count_NAME (unit, x_NAME,
+    The ``tuning`` dataset: see docs/stores.md. Of every map NAME: `map_NAME`, `map_count_NAME (unit, x_NAME,
     y_NAME)`, `map_occupancy_NAME`, `map_information_NAME (unit)`.
     """
     labels = xr.Dataset(coords={name: array for name, array in binned.coords.items() if array.dims == ("unit",)})
