@@ -1,5 +1,6 @@
 """Figures: which a study has, that they are repeatable, and that the numbers behind them are the stores' numbers."""
 
+import io
 import re
 import subprocess
 import sys
@@ -567,3 +568,15 @@ def test_a_polynomial_is_drawn_as_its_sum(several):
     coef = fit["coef"].sel(unit=2).values[(fit["term"] == "bent").values]
     assert len(coef) == len(powers)
     np.testing.assert_allclose(mine.log_gain, np.polynomial.legendre.legval(x, [0, *coef]), atol=1e-12)
+
+
+def test_texts_that_a_spreadsheet_would_run_are_made_harmless_and_numbers_stay_numbers():
+    nasty = ["=1+2", "+A1", "-cmd", "@SUM(A1)", "\t=1", "plain", "-3", "-1e-3", "-inf", None]
+    table = pd.DataFrame({"text": nasty, "=head": -np.arange(10.0), "of": pd.Categorical([*nasty[:9], "=1+2"])})
+    back = pd.read_csv(io.StringIO(style.csv_text(table)), dtype=str, keep_default_na=False)
+    assert back.columns.tolist() == ["text", "'=head", "of"]
+    harmless = ["'=1+2", "'+A1", "'-cmd", "'@SUM(A1)", "'\t=1", "plain", "-3", "-1e-3", "-inf"]
+    assert back["text"].tolist() == [*harmless, ""]
+    assert back["of"].tolist() == [*harmless, "'=1+2"]
+    assert back["'=head"].astype(float).tolist() == table["=head"].tolist()
+    assert table["text"].tolist()[:9] == nasty[:9]

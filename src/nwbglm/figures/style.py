@@ -22,6 +22,9 @@ INK, QUIET, FAINT = "#1a1a1a", "#6b6b6b", "#c9c9c9"
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C510A")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that a spreadsheet runs."""
+
 SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "nwbglm",
     "svg.fonttype": "none",
@@ -108,8 +111,24 @@ def svg_text(figure: Figure) -> str:
 
 
 def csv_text(table: pd.DataFrame) -> str:
-    """Return a table as CSV with seven significant digits."""
-    return table.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+    """Return a table as CSV with seven significant digits; texts that a spreadsheet would run stay texts."""
+    plain = table.copy()
+    for place, (_, column) in enumerate(table.items()):
+        if not pd.api.types.is_numeric_dtype(column.dtype):
+            plain.isetitem(place, column.map(_harmless))
+    plain.columns = [_harmless(name) for name in table.columns]
+    return plain.to_csv(index=False, float_format="%.7g", lineterminator="\n")
+
+
+def _harmless(cell: Any) -> Any:
+    """Put an apostrophe before a text that a spreadsheet takes for a formula; a number written as text stays one."""
+    if not isinstance(cell, str) or not cell.startswith(FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def save(
