@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,7 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     figure, panels = grid(len(units), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
     texts = first[axis].dtype.kind == "U"
     points: dict[str, Any] = {"marker": "o", "markersize": 4} if texts else {}  # nothing lies between texts
-    edges = [band[name].values for band in bands.values() for name in ("low_all", "high_all")]
-    limits = _common_limits([*(curves.values for curves in found.values()), *edges])
+    limits = _common_limits([curves.values for curves in found.values()], [*bands.values()])
     for axes, position in zip(panels, order, strict=True):
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for model, curves in found.items():
@@ -68,11 +67,16 @@ def shade(axes: Axes, band: xr.Dataset, color: str) -> None:
         )
 
 
-def _common_limits(values: list[np.ndarray]) -> tuple[float, float]:
-    """Return one scale for all panels, that holds all but the most extreme few values (separable lags), and 0."""
+def _common_limits(values: list[np.ndarray], bands: Sequence[xr.Dataset] = ()) -> tuple[float, float]:
+    """Return one scale for all panels, that holds all but the most extreme few values (separable lags), and 0.
+
+    Of intervals it holds most: where a value was hardly visited, they are as wide as one likes.
+    """
     finite = np.concatenate([v[np.isfinite(v)] for v in values])
     low, high = np.quantile(finite, [0.003, 0.997]) if finite.size else (0.0, 0.0)
-    low, high = min(low, 0.0), max(high, 0.0)
+    edges = np.concatenate([np.zeros(1), *(band[name].values.ravel() for band in bands for name in ("low", "high"))])
+    least, largest = np.quantile(edges[np.isfinite(edges)], [0.1, 0.9])
+    low, high = min(low, least, 0.0), max(high, largest, 0.0)
     margin = 0.08 * (high - low) or 1.0
     return low - margin, high + margin
 
