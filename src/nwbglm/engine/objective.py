@@ -115,15 +115,23 @@ def evaluate(problem: Problem, fits: Fits, theta: np.ndarray, *, hessian: bool =
     Where the observation model allows, the intercept is first replaced by the best one for the coefficients, which
     costs nothing: ``mu`` then sums to the spikes and the gradient in the intercept is zero.
     """
+    # a trial far out overflows: it is infinite or unknown here, and refused by the search
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _assembled(
+            problem, fits, theta, problem.sums(theta, fits.unit, fits.mask, fits.alpha, order=2 if hessian else 1)
+        )
+
+
+def _assembled(problem: Problem, fits: Fits, theta: np.ndarray, sums: list[np.ndarray]) -> Point:
+    """Return the point from the sums over rows of loss, gradient and perhaps Hessian."""
     unit, mask = fits.unit, fits.mask
-    sums = problem.sums(theta, unit, mask, fits.alpha, order=2 if hessian else 1)
     loss, slope = sums[:2]
+    hessian = len(sums) > 2
     rows = problem.rows[unit, mask]
     curvature = unpack_hessians(sums[2], problem.width) if hessian else None
     theta = theta.copy()
     if problem.observations.intercept_in_closed_form:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ratio = problem.spikes[unit, mask] / slope[:, -1]
+        ratio = problem.spikes[unit, mask] / slope[:, -1]
         ratio = np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)
         theta[:, -1] += np.log(ratio)
         loss, slope = loss * ratio, slope * ratio[:, None]
