@@ -20,6 +20,7 @@ from nwbglm.study.cost import cost_of
 try:
     refuse_place(sys.executable)
     study = configured_study(config, workflow.configfiles)
+    study.refuse_missing()
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
@@ -66,18 +67,12 @@ def members(wildcards):
     return study.members(wildcards.session)
 
 
-def recording_files(wildcards):
-    """A session's recordings where the user keeps them, or where the workflow puts them; none for a streamed one."""
-    sources = {name: study.recordings[name].nwb for name in members(wildcards)}
-    return [
-        source.path or f"<results>/recordings/{name}.nwb"
-        for name, source in sources.items()
-        if not source.streamed
-    ]
-
-
 def made_files(wildcards):
-    """Those of a session's recordings that the workflow puts there; the user's are known by their content."""
+    """Those of a session's recordings that the workflow puts there; the user's are known by their content.
+
+    No job has the path of a user's file among its inputs or parameters: scripts take it from the configuration, so that
+    data that were moved are the same data.
+    """
     return [
         f"<results>/recordings/{name}.nwb"
         for name in members(wildcards)

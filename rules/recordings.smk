@@ -47,7 +47,7 @@ rule download_recording:
 
 rule audit_recording:
     input:
-        nwb=recording_files,
+        nwb=made_files,
     output:
         audit="<results>/audit/{session}.json",
         page="<results>/audit/{session}.html",
@@ -61,7 +61,7 @@ rule audit_recording:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 1),
+        mem_mb=memory_for_recordings(1500, 1),
         runtime=minutes(30),
     params:
         contents=contents,

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 with log.stage(snakemake, leave_out=False):
     from nwbglm.audit import audit_recording
-    from nwbglm.study import DataSettings
+    from nwbglm.study import DataSettings, read_study
 
     session = snakemake.wildcards.session
     audit = audit_recording(
-        snakemake.input.nwb[0] if snakemake.input.nwb else snakemake.params.contents[session],
+        read_study(snakemake.config).place_of(session, snakemake.input.nwb),
         DataSettings.model_validate(snakemake.params.data),
         session=session,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,6 +69,10 @@ class Verdict:
         """The worst of the findings' levels."""
         levels = {finding.level for finding in self.findings}
         return next((level for level in ("fail", "warn") if level in levels), "pass")
+
+    def at(self, place: str) -> Verdict:
+        """Return the same of a recording that may have been moved since; only its content counts."""
+        return replace(self, source=place)
 
     def raise_if_failed(self) -> None:
         """Raise `RecordingError` with the first failure, if there is one."""

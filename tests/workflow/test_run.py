@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -122,6 +123,34 @@ def test_what_is_said_of_a_damaged_store_mends_it(copied, finished):
     assert damaged.read_bytes() == whole
     for path in finished.results.glob("f*/**/*.zarr.zip"):
         assert (copied.results / path.relative_to(finished.results)).read_bytes() == path.read_bytes(), path
+
+
+def test_moved_recordings_are_the_same_recordings(copied, recordings, tmp_path):
+    moved = tmp_path / "elsewhere" / "data"
+    shutil.copytree(recordings, moved, copy_function=shutil.copy2)
+    copied.write(recordings=sources(moved, "good-1", "broken", "good-2"))
+    assert set(copied.plan()) <= {"build_report", "all"}  # what names the path
+    target = "results/small/binned/good-1.zarr.zip"
+    before = (copied.folder / target).read_bytes()
+    copied.run("--forcerun", "bin_recording", "--", target)  # which finds the file where it is now
+    assert (copied.folder / target).read_bytes() == before
+
+
+def test_a_recording_that_was_replaced_by_an_older_one_is_analysed_again(copied, recordings, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(recordings, data, copy_function=shutil.copy2)
+    (data / "good-1.nwb").write_bytes((recordings / "good-2.nwb").read_bytes())
+    os.utime(data / "good-1.nwb", (1e9, 1e9))
+    copied.write(recordings=sources(data, "good-1", "broken", "good-2"))
+    plan = copied.plan()
+    assert plan["audit_recording"] == plan["bin_recording"] == plan["split_rows"] == 1
+    assert plan["fit_model"] == 3 and plan["build_report"] == 1
+
+
+def test_a_recording_that_is_not_there_is_said_before_any_job(copied, recordings):
+    copied.write(recordings=sources(recordings, "good-1", "gone"))
+    printed = copied.run("--dry-run", status=1)
+    assert "recordings.gone.nwb: there is no file" in printed and "Traceback" not in printed
 
 
 def test_touching_one_model_refits_that_model_only(copied):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -183,6 +184,34 @@ class Study(DataSettings):
         unseen = ("description", "unit_blocks", "bad_sessions", "audit", "fit")
         shown = {name: value for name, value in plain.items() if name not in unseen}
         return shown | {"fit": fit, "recordings": {name: {"nwb": "moved.nwb"} for name in self.recordings}}
+
+    def refuse_missing(self) -> None:
+        """Raise `StudyError` that names each recording whose file is not there."""
+        gone = {
+            name: recording.nwb.path
+            for name, recording in self.recordings.items()
+            if recording.nwb.path and not Path(recording.nwb.path).exists()
+        }
+        if gone:
+            raise StudyError(
+                "; ".join(f"recordings.{name}.nwb: there is no file '{path}'" for name, path in gone.items()),
+                where=f"the study '{self.study}'",
+                mend=f"paths are seen from {Path.cwd()}: run there, or write where the files are",
+            )
+
+    def place_of(self, recording: str, made: Iterable[str | os.PathLike[str]] = ()) -> str:
+        """Return where a recording is: the user's file, its address, or the file that the workflow made of it.
+
+        Parameters
+        ----------
+        recording
+            Its name.
+        made
+            Files that the workflow made, named after their recordings.
+        """
+        source = self.recordings[recording].nwb
+        known = {Path(path).stem: str(path) for path in made}
+        return source.streamed or source.path or known[recording]
 
     def members(self, session: str) -> tuple[str, ...]:
         """Return the recordings of a session."""
