@@ -9,11 +9,12 @@ if TYPE_CHECKING:
 
 with log.stage(snakemake, leave_out=False):
     from nwbglm.audit import audit_recording
-    from nwbglm.study import DataSettings, read_study
+    from nwbglm.study import DataSettings
+    from nwbglm.study.places import place_of
 
     session = snakemake.wildcards.session
     audit = audit_recording(
-        read_study(snakemake.config).place_of(session, snakemake.input.nwb),
+        place_of(snakemake.config, session, snakemake.input.nwb),
         DataSettings.model_validate(snakemake.params.data),
         session=session,
     )

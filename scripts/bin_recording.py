@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 with log.stage(snakemake, leave_out=snakemake.params.bad_sessions == "leave_out"):
     from nwbglm.binning import bin_recording
     from nwbglm.recording import open_recording
-    from nwbglm.study import DataSettings, read_study
+    from nwbglm.study import DataSettings
+    from nwbglm.study.places import place_of
     from nwbglm.verdict import read_verdict
 
-    place = read_study(snakemake.config).place_of(snakemake.wildcards.session, snakemake.input.nwb)
+    place = place_of(snakemake.config, snakemake.wildcards.session, snakemake.input.nwb)
     audit = read_verdict(snakemake.input.audit).at(place)
     audit.raise_if_failed()
     session, settings = snakemake.wildcards.session, DataSettings.model_validate(snakemake.params.data)

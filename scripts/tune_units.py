@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 with log.stage(snakemake):
     from nwbglm.recording import open_recording
-    from nwbglm.study import DataSettings, read_study
+    from nwbglm.study import DataSettings
+    from nwbglm.study.places import place_of
     from nwbglm.tuning import tune_units
     from nwbglm.verdict import read_verdict
 
     binned = store.read(snakemake.input.binned, "binned")
     settings = DataSettings.model_validate(snakemake.params.data)
     joined = binned["recording"].values if "recording" in binned else [snakemake.wildcards.session]
-    study = read_study(snakemake.config)
     audits = [
-        audit.at(study.place_of(audit.session, snakemake.input.nwb))
+        audit.at(place_of(snakemake.config, audit.session, snakemake.input.nwb))
         for audit in map(read_verdict, snakemake.input.audits)
         if audit.session in joined
     ]

@@ -199,20 +199,6 @@ class Study(DataSettings):
                 mend=f"paths are seen from {Path.cwd()}: run there, or write where the files are",
             )
 
-    def place_of(self, recording: str, made: Iterable[str | os.PathLike[str]] = ()) -> str:
-        """Return where a recording is: the user's file, its address, or the file that the workflow made of it.
-
-        Parameters
-        ----------
-        recording
-            Its name.
-        made
-            Files that the workflow made, named after their recordings.
-        """
-        source = self.recordings[recording].nwb
-        known = {Path(path).stem: str(path) for path in made}
-        return source.streamed or source.path or known[recording]
-
     def members(self, session: str) -> tuple[str, ...]:
         """Return the recordings of a session."""
         return self.join[session].sessions if session in self.join else (session,)
