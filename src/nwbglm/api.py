@@ -603,5 +603,9 @@ def _with_scores(fits: xr.Dataset) -> xr.Dataset:
     names = [score.name for score in SCORES if score.name in table and score.name not in fits]
     wide = table.set_index(["kind", "unit"])[names].to_xarray().sel(kind=kinds, unit=fits["unit"].values)
     return fits.assign(
-        {score.name: wide[score.name].assign_attrs(long_name=score.label) for score in SCORES if score.name in names}
+        {
+            score.name: wide[score.name].assign_attrs(role="score", long_name=score.label)
+            for score in SCORES
+            if score.name in names
+        }
     )
