@@ -270,7 +270,7 @@ class Fit(Part):
         1e-10, description="Distance from the least objective (nats per row) at which a fit is done."
     )
     summed_tolerance: Annotated[float, Field(gt=0, le=1e6)] = Field(
-        1e-6,
+        2e-6,
         description="The same in the sum over a fit's training rows (nats); both must hold. Coefficients are then "
         "within sqrt(2 x this) standard errors of the optimum, however rare spikes are; a hundred times nearer with "
         "27 features or fewer. With precision: float32 it is not asked for.",
