@@ -14,7 +14,7 @@ import numpy as np
 from nwbglm import epochs
 from nwbglm.audit.contents import describe_contents
 from nwbglm.audit.findings import find_in_file
-from nwbglm.audit.guard import failure, guarded
+from nwbglm.audit.guard import failure, guarded, or_else
 from nwbglm.audit.plausible import find_implausible
 from nwbglm.audit.responses import take_response
 from nwbglm.audit.signals import mask_findings, take_signal, used_sources
@@ -181,7 +181,7 @@ def file_facts(path: str | Path) -> dict[str, Any]:
 
 def _audit(recording: Recording, settings: DataSettings | None, about: dict[str, Any]) -> Audit:
     for name in ("identifier", "version", "start", "description", "notes"):
-        about[ABOUT.get(name, name)] = _or_empty(partial(getattr, recording, name))
+        about[ABOUT.get(name, name)] = or_else(partial(getattr, recording, name), "")
     takes: dict[str, Any] = {}
     findings: list[Finding] = []
     use = None
@@ -205,14 +205,6 @@ ABOUT = {"version": "nwb_version", "start": "session_start"}
 """What the audit calls the file's own words."""
 RUINOUS = ("times-not-in-seconds", "axes-exchanged")
 """Findings that make a signal worthless: they fail where the study takes it."""
-
-
-def _or_empty(read: Callable[[], str]) -> str:
-    """Read what only words depend on; empty where it cannot be read."""
-    try:
-        return read()
-    except Exception:
-        return ""
 
 
 def find_in_study(recording: Recording, settings: DataSettings, takes: dict[str, Any]) -> Iterator[Finding]:

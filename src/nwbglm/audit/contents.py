@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from nwbglm.recording.sweeps import Sweeps
 from nwbglm.recording.tables import Table
 from nwbglm.recording.texts import as_text
 
-T = TypeVar("T")
+from .guard import or_else
 
 SHOWN = 12
 """How many values of a column are listed."""
@@ -23,18 +22,10 @@ def describe_contents(recording: Recording) -> dict[str, Any]:
     """List the units, series and interval tables of a recording."""
     nothing: list[dict[str, Any]] = []
     return {
-        "units": _or_else(lambda: _units(recording), {"count": 0, "spikes": 0, "columns": [], "observed": False}),
-        "series": _or_else(lambda: [_series(series) for series in recording.series.values()], nothing),
-        "tables": _or_else(lambda: [_table(recording, path) for path in recording.tables], nothing),
+        "units": or_else(lambda: _units(recording), {"count": 0, "spikes": 0, "columns": [], "observed": False}),
+        "series": or_else(lambda: [_series(series) for series in recording.series.values()], nothing),
+        "tables": or_else(lambda: [_table(recording, path) for path in recording.tables], nothing),
     }
-
-
-def _or_else(describe: Callable[[], T], broken: T) -> T:
-    """Describe an object, or say that it is broken: what was raised is a finding of the audit."""
-    try:
-        return describe()
-    except Exception:
-        return broken
 
 
 def _units(recording: Recording) -> dict[str, Any]:
@@ -61,7 +52,7 @@ def _plain(value: Any) -> Any:
 def _series(series: Series) -> dict[str, Any]:
     broken = {"kind": "", "description": "", "unit": "", "conversion": 1.0, "offset": 0.0, "resolution": None}
     broken |= {"path": series.path, "shape": [], "problem": "it cannot be read"}
-    return _or_else(lambda: _readable(series), broken | {"first": None, "last": None, "interval": None})
+    return or_else(lambda: _readable(series), broken | {"first": None, "last": None, "interval": None})
 
 
 def _readable(series: Series) -> dict[str, Any]:
@@ -88,13 +79,11 @@ def _readable(series: Series) -> dict[str, Any]:
 
 def _table(recording: Recording, path: str) -> dict[str, Any]:
     table = recording.tables[path]
-    about: dict[str, Any] = {"path": path, "rows": _or_else(lambda: len(table), 0)}
-    about["description"] = _or_else(lambda: table.description, "")
+    about: dict[str, Any] = {"path": path, "rows": or_else(lambda: len(table), 0)}
+    about["description"] = or_else(lambda: table.description, "")
     columns: tuple[str, ...] = ()
-    about["columns"] = list(_or_else(lambda: table.columns, columns))
-    return about | _or_else(
-        lambda: _rows(recording, table), {"problem": "it cannot be read", "labels": [], "spans": []}
-    )
+    about["columns"] = list(or_else(lambda: table.columns, columns))
+    return about | or_else(lambda: _rows(recording, table), {"problem": "it cannot be read", "labels": [], "spans": []})
 
 
 def _rows(recording: Recording, table: Table | Sweeps) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from nwbglm.errors import NwbGlmError
 from nwbglm.recording.nodes import OutsideError
 from nwbglm.recording.texts import as_text
 from nwbglm.verdict import Finding, Level
+
+T = TypeVar("T")
 
 DAMAGED = "the object is damaged or was written wrongly; the rest of the file may still be used"
 
@@ -31,6 +34,14 @@ def guarded(look: Callable[[], Iterable[Finding]], path: str, level: Level = "wa
         yield from look()
     except Exception as error:
         yield failure(error, path, level=level)
+
+
+def or_else(describe: Callable[[], T], broken: T) -> T:
+    """Describe an object, or say that it is broken: what was raised is a finding of the audit."""
+    try:
+        return describe()
+    except Exception:
+        return broken
 
 
 def failure(error: Exception, path: str, *, code: str = "unreadable", level: Level = "fail", mend: str = "") -> Finding:
