@@ -255,3 +255,22 @@ def test_the_interval_is_that_of_the_number_of_top_level_units():
     medians = np.array([np.median(values[session == k]) for k in range(12)])
     assert by_animal.value == pytest.approx(medians.reshape(3, 4).mean())
     assert levels.sign_flip_p_value(np.array([1.0, 2, 3, 4])) == 2 / 16
+
+
+def test_how_far_the_rest_can_stand_in_for_a_term():
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(2, 4000))
+    other = 0.9 * a + np.sqrt(1 - 0.81) * b
+    rho = np.corrcoef(a, other)[0, 1]
+    assert worth.canonical_r2(a[:, None], other[:, None]) == pytest.approx([rho**2])
+    assert worth.variance_inflation(a[:, None], other[:, None]) == pytest.approx(1 / (1 - rho**2))
+    assert worth.variance_inflation(a[:, None], np.ones((4000, 1))) == 1.0
+    assert worth.variance_inflation(a[:, None], np.column_stack([b, 2 * a])) == np.inf
+    assert worth.condition_number(np.column_stack([a, other])) == pytest.approx((1 + rho) / (1 - rho))
+    assert worth.condition_number(np.column_stack([a, b, a + b])) == np.inf
+
+
+def test_shares_of_what_is_lost():
+    assert worth.engelhard_share(0.5, {"a": 0.2, "b": 0.4, "c": 0.6}) == pytest.approx({"a": 0.75, "b": 0.25, "c": 0})
+    assert np.isnan(worth.engelhard_share(0.5, {"a": 0.5})["a"])
+    assert worth.shared_worth(0.5, 0.0, {"a": 0.2, "b": 0.1}) == pytest.approx(0.2)

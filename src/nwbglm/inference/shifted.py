@@ -69,9 +69,7 @@ def circular_test(
         found = [score_statistic(_moved(term, circle, each), prepared) for each in shifts]
         draws, ranks = np.array([value for value, _ in found]), np.array([rank for _, rank in found])
     p = float(draw_p_value(statistic, draws))
-    return TermTest(
-        statistic, draws, p, p, 1.0 / (len(shifts) + 1), stretches(term, residual), int((ranks != rank).sum())
-    )
+    return TermTest(statistic, draws, p, p, 1.0 / (len(shifts) + 1), stretches(term), int((ranks != rank).sum()))
 
 
 def linear_test(
@@ -109,7 +107,7 @@ def linear_test(
         p,
         conservative,
         1.0 / len(shifts),
-        stretches(term, residual) / 2,
+        stretches(term) / 2,
         int((ranks != ranks[middle]).sum()),
     )
 
@@ -130,13 +128,12 @@ def central_rows(rows: int) -> np.ndarray:
     return (index >= quarter) & (index < rows - quarter)
 
 
-def stretches(term: np.ndarray, residual: np.ndarray) -> float:
+def stretches(term: np.ndarray) -> float:
     """Return about how many stretches of the rows are independent, from the memory of the term.
 
-    The memory of the residual counts where it is the shorter one of the two (their product's memory is what a sum of
-    products has), but is itself mostly noise: the term's decides.
+    That of the residual would count where it is the shorter one, but its estimate is mostly noise.
     """
-    return independent_stretches(len(residual), correlation_time(term))
+    return independent_stretches(len(term), correlation_time(term))
 
 
 def circular_shifts(rows: int, draws: int, term: np.ndarray, gap: int, seed: int | list[int]) -> np.ndarray:

@@ -117,12 +117,12 @@ def _each_unit(
 ) -> Iterator[Result]:
     """Test one unit after the other, with the same shifts."""
     observations = MODELS[settings.observations]
-    shared_term = None if term_design.own else term_design.matrix()
-    shared_rest = None if rest_design.own else rest_design.matrix()
+    shared_term = None if term_design.own else term_design.matrix().astype(float)
+    shared_rest = None if rest_design.own else rest_design.matrix().astype(float)
     shifts = None
     for position, unit in enumerate(binned["unit"].values[units]):
-        term = (term_design.matrix(unit) if shared_term is None else shared_term).astype(float)
-        others = (rest_design.matrix(unit) if shared_rest is None else shared_rest).astype(float)
+        term = term_design.matrix(unit).astype(float) if shared_term is None else shared_term
+        others = rest_design.matrix(unit).astype(float) if shared_rest is None else shared_rest
         mask = term_design.mask([unit])
         term = term if mask is None else term[:, mask[:, 0]]
         if shifts is None:
