@@ -12,7 +12,7 @@ from nwbglm.crossval import lost_sentences, split_rows
 from nwbglm.errors import StudyError
 from nwbglm.features import analysis_rows, build_features
 from nwbglm.recording import open_recording
-from nwbglm.report.build import lost_lines, lost_table
+from nwbglm.report.recordings import lost_lines, lost_table
 from nwbglm.study import Folds, Term, read_study
 
 

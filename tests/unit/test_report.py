@@ -10,8 +10,10 @@ from synthetic_report import audit_pages, small_report
 
 from nwbglm import comparison
 from nwbglm.report import build_report, methods, read_figures, report_files, write_files
-from nwbglm.report.build import at_a_glance, model_rows, recovery_rows, trouble_rows
+from nwbglm.report.compared import model_rows
 from nwbglm.report.markup import html_table, inline_svg, number
+from nwbglm.report.overview import at_a_glance, recovery_rows
+from nwbglm.report.trust import trouble_rows
 from nwbglm.study import load_study, read_study
 
 VOID = {"meta", "br", "link", "img", "input", "hr", "rect", "path", "use", "image", "line", "circle"}

@@ -1,0 +1,91 @@
+"""What the report shows of models: their scores, and their paired differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from nwbglm.comparison import ROUNDING, summarise_models, summarise_pairs
+from nwbglm.scores import SCORES, Score, by_name
+from nwbglm.study import Study
+
+from .markup import number
+
+KINDS = {"test": "test epochs", "held-out": "held out (folds)", "in-sample": "in-sample"}
+
+
+def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparison of models as it is shown: medians over units, with quartiles."""
+    summary = summarise_models(scores)
+    shown = [score for score in SCORES if score.summarised and len(summary) and _adds(score, summary)]
+    rows = []
+    for line in summary.itertuples() if len(summary) else ():
+        rows.append(
+            {
+                "model": line.model,
+                "terms": " + ".join(study.models[line.model].terms) or "(constant)",
+                "scored": KINDS[line.kind],
+                "units": line.units,
+                "parameters": _parameters(line),
+                **{score.label: _with_quartiles(line, score) for score in shown},
+            }
+        )
+    order = {kind: i for i, kind in enumerate(KINDS.values())}
+    table = pd.DataFrame(rows)
+    return table.sort_values("scored", key=lambda column: column.map(order), kind="stable") if rows else table
+
+
+def _adds(score: Score, summary: pd.DataFrame) -> bool:
+    """Whether a score is known, and says more than bits per spike do."""
+    known = summary[f"{score.name}_median"].notna()
+    return bool(known.any()) and not (
+        score.name == "bits_per_bin" and summary.bits_per_spike_median[known].notna().all()
+    )
+
+
+def _parameters(line: Any) -> str:
+    """Write the median number of parameters, and how many of them a penalty left free."""
+    if pd.isna(line.parameters_median):
+        return ""
+    effective = number(line.effective_parameters_median, 3)
+    return f"{line.parameters_median:.0f} (effective {effective})"
+
+
+def _with_quartiles(line: Any, score: Score) -> str:
+    parts = (getattr(line, f"{score.name}_{part}") for part in ("median", "q25", "q75"))
+    median, low, high = map(_rounded, parts)
+    if pd.isna(median):
+        return ""
+    quartiles = f" ({number(low, score.digits)} to {number(high, score.digits)})" if line.units > 1 else ""
+    return number(median, score.digits) + quartiles
+
+
+def _rounded(value: float) -> float:
+    return 0.0 if abs(value) < ROUNDING else value
+
+
+INTERVALS = {"t": "t", "hierarchical": "bootstrap", "none": ""}
+
+
+def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the paired differences as they are shown."""
+    summary = summarise_pairs(pairs, seed)
+    rows = []
+    for line in summary.itertuples() if len(summary) else ():
+        score = by_name(line.score)
+        interval = f"{number(line.low, 3)} to {number(line.high, 3)} ({INTERVALS[line.method]})"
+        rows.append(
+            {
+                "model": line.model,
+                "minus": line.other,
+                "unique to the first": line.adds or "(not nested)",
+                "units": line.units,
+                "units better": line.units_better,
+                f"difference ({score.label})": line.estimate,
+                "sessions": line.sessions,
+                "95 % over sessions": interval if pd.notna(line.low) else "(one session: no interval)",
+                "same rows": "yes" if line.same_rows else "no",
+            }
+        )
+    return pd.DataFrame(rows)
