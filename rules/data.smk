@@ -22,7 +22,6 @@ rule bin_recording:
     params:
         contents=contents,
         data=study.data.dump(),
-        bad_sessions=study.bad_sessions,
         audited_by=digest("audit_recording"),
         code=digest("bin_recording"),
     script:

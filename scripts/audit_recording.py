@@ -7,7 +7,7 @@ from nwbglm import log
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with log.stage(snakemake, leave_out=False):
+with log.stage(snakemake):
     from nwbglm.audit import audit_recording
     from nwbglm.study import DataSettings
     from nwbglm.study.places import place_of

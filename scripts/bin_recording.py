@@ -7,7 +7,7 @@ from nwbglm import log, store
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with log.stage(snakemake, leave_out=snakemake.params.bad_sessions == "leave_out"):
+with log.stage(snakemake):
     from nwbglm.binning import bin_recording
     from nwbglm.recording import open_recording
     from nwbglm.study import DataSettings
@@ -16,7 +16,8 @@ with log.stage(snakemake, leave_out=snakemake.params.bad_sessions == "leave_out"
 
     place = place_of(snakemake.config, snakemake.wildcards.session, snakemake.input.nwb)
     audit = read_verdict(snakemake.input.audit).at(place)
-    audit.raise_if_failed()
+    if audit.failure is not None:
+        raise store.Excluded(str(audit.failure))
     session, settings = snakemake.wildcards.session, DataSettings.model_validate(snakemake.params.data)
     with open_recording(audit.source, session=session, external=settings.audit.external_links) as recording:
         binned = bin_recording(recording, settings)

@@ -9,7 +9,7 @@ from nwbglm import log, store
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with log.stage(snakemake, leave_out=False):
+with log.stage(snakemake):
     from nwbglm.report import build_report, read_figures, write_files
     from nwbglm.study import read_study
     from nwbglm.verdict import read_plain

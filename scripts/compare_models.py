@@ -7,7 +7,7 @@ from nwbglm import log, store
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with log.stage(snakemake, leave_out=False):
+with log.stage(snakemake):
     from nwbglm.comparison import compare_models, refuse_nothing
     from nwbglm.study.inference import FalseDiscoveries
     from nwbglm.verdict import read_plain

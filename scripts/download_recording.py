@@ -7,7 +7,7 @@ from nwbglm import log
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with log.stage(snakemake, leave_out=False):
+with log.stage(snakemake):
     from nwbglm.download import download
 
     download(snakemake.params.source["url"], snakemake.params.source["sha256"], snakemake.output.nwb)

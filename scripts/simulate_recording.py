@@ -7,7 +7,7 @@ from nwbglm import log, store
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with log.stage(snakemake, leave_out=False):
+with log.stage(snakemake):
     from nwbglm.simulate import simulate_recording
 
     source = snakemake.params.source

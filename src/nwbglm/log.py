@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nwbglm import store
-from nwbglm.errors import NwbGlmError, ProblemError, RecordingError
+from nwbglm.errors import NwbGlmError
 from nwbglm.whole import write_text
 
 logger = logging.getLogger("nwbglm")
@@ -27,16 +27,16 @@ LEFT_OUT_SVG = (
 
 
 @contextlib.contextmanager
-def stage(snakemake: Any, *, leave_out: bool = True) -> Iterator[None]:
-    """Run a rule's body: log what it says, and turn a session that cannot be analysed into stores that say so.
+def stage(snakemake: Any) -> Iterator[None]:
+    """Run a rule's body: log what it says, and hand a session that was left out on as stores that say so.
+
+    Only the verdict of an audit leaves a session out (`store.Excluded`). Whatever else is raised fails the job: a
+    damaged store can be made again, and a problem that cannot be solved as stated is for the study to mend.
 
     Parameters
     ----------
     snakemake
         What Snakemake hands to a script.
-    leave_out
-        Whether bad data (`RecordingError`) and an impossible problem (`ProblemError`) leave the session out; otherwise
-        they fail the job, as anything else always does: a damaged store is no bad data, it can be made again.
     """
     set_threads(snakemake.threads)
     with _log_to(snakemake.log[0] if snakemake.log else None):
@@ -46,11 +46,6 @@ def stage(snakemake: Any, *, leave_out: bool = True) -> Iterator[None]:
         except store.Excluded as excluded:
             logger.info("the session was left out: %s", excluded)
             write_excluded(snakemake.output, str(excluded))
-        except (RecordingError, ProblemError) as error:
-            logger.error("%s", error)
-            if not leave_out:
-                _stop(snakemake.rule, error)
-            write_excluded(snakemake.output, str(error))
         except NwbGlmError as error:
             logger.error("%s", error)
             _stop(snakemake.rule, error)

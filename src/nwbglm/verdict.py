@@ -74,13 +74,20 @@ class Verdict:
         """Return the same of a recording that may have been moved since; only its content counts."""
         return replace(self, source=place)
 
-    def raise_if_failed(self) -> None:
-        """Raise `RecordingError` with the first failure, if there is one."""
+    @property
+    def failure(self) -> RecordingError | None:
+        """Why the session cannot be used: the first finding that says so; None where it can."""
         failed = [finding for finding in self.findings if finding.level == "fail"]
-        if failed:
-            first, others = failed[0], len(failed) - 1
-            more = f" (and {others} more: see the session's audit)" if others else ""
-            raise RecordingError(f"the audit failed: {first.seen}{more}", where=first.path, mend=first.mend)
+        if not failed:
+            return None
+        first, others = failed[0], len(failed) - 1
+        more = f" (and {others} more: see the session's audit)" if others else ""
+        return RecordingError(f"the audit failed: {first.seen}{more}", where=first.path, mend=first.mend)
+
+    def raise_if_failed(self) -> None:
+        """Raise `failure`, if there is one."""
+        if self.failure is not None:
+            raise self.failure
 
     def raise_if_changed(self) -> None:
         """Raise `NwbGlmError` where the file is no longer the one that was audited (unless it is streamed)."""

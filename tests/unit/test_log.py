@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from nwbglm import log, store
-from nwbglm.errors import RecordingError
+from nwbglm.errors import ProblemError, RecordingError, StoreError, StudyError
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def test_threads_are_set_before_numerical_libraries(rule, monkeypatch):
         assert os.environ["NPROC"] == os.environ["OMP_NUM_THREADS"] == "2"
 
 
-def test_bad_data_leaves_the_session_out(rule, tmp_path):
+def test_a_session_that_its_audit_refuses_is_left_out(rule, tmp_path):
     with log.stage(rule):
-        raise RecordingError("no units", where="a.nwb: /units", mend="choose others")
+        raise store.Excluded("a.nwb: /units: no units")
     with pytest.raises(store.Excluded, match="no units"):
         store.read(tmp_path / "a.zarr.zip")
     assert "left out" in (tmp_path / "a.svg").read_text()
@@ -40,9 +40,10 @@ def test_an_excluded_input_passes_its_reason_on(rule, tmp_path):
         store.read(tmp_path / "a.zarr.zip")
 
 
-def test_a_stage_may_stop_instead(rule, tmp_path, capsys):
-    with pytest.raises(SystemExit), log.stage(rule, leave_out=False):
-        raise RecordingError("no units", where="a.nwb: /units", mend="choose others")
+@pytest.mark.parametrize("kind", [RecordingError, ProblemError, StoreError, StudyError])
+def test_anything_else_that_is_wrong_fails_the_job_and_leaves_nobody_out(rule, tmp_path, capsys, kind):
+    with pytest.raises(SystemExit), log.stage(rule):
+        raise kind("no units", where="a.nwb: /units", mend="choose others")
     assert capsys.readouterr().err == "bin_recording: a.nwb: /units: no units\n  -> choose others\n"
     assert not (tmp_path / "a.zarr.zip").exists()
 
