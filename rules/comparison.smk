@@ -59,6 +59,7 @@ rule compare_models:
         runtime=minutes(60),
     params:
         fdr=study.inference.fdr.dump(),
+        animals=study.inference.animals,
         code=digest("compare_models"),
     script:
         "../scripts/compare_models.py"

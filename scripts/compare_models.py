@@ -26,6 +26,7 @@ with log.stage(snakemake):
         tests=tests,
         intervals=intervals,
         checks=checks,
+        animals=snakemake.params.animals,
         fdr=FalseDiscoveries.model_validate(snakemake.params.fdr),
     )
     store.write_tables(tables, snakemake.output)

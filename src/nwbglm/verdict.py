@@ -52,7 +52,8 @@ class Verdict:
     session
         The session's name in the study.
     recording
-        The file: `file` (its name), `sha256`, `bytes`, `identifier`, `nwb_version`, `session_start`, `description`.
+        The file: `file` (its name), `sha256`, `bytes`, `identifier`, `nwb_version`, `session_start`, `description`,
+        `subject` (the animal, as the file calls it).
     source
         Where the file was: its path, or its address.
     findings

@@ -180,7 +180,7 @@ def file_facts(path: str | Path) -> dict[str, Any]:
 
 
 def _audit(recording: Recording, settings: DataSettings | None, about: dict[str, Any]) -> Audit:
-    for name in ("identifier", "version", "start", "description", "notes"):
+    for name in ("identifier", "version", "start", "description", "subject", "notes"):
         about[ABOUT.get(name, name)] = or_else(partial(getattr, recording, name), "")
     takes: dict[str, Any] = {}
     findings: list[Finding] = []

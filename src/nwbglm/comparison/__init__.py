@@ -10,6 +10,7 @@ import xarray as xr
 
 from nwbglm.study.inference import FalseDiscoveries
 
+from .animals import animals_of, levels_of, with_animals
 from .checked import gather_checks
 from .cohort import describe_sessions, describe_units, joined_in, refuse_nothing
 from .common import POOLED, ROUNDING, concat, headline, primary
@@ -25,6 +26,7 @@ __all__ = [
     "TABLES",
     "compare_models",
     "headline",
+    "levels_of",
     "primary",
     "refuse_nothing",
     "score_fit",
@@ -47,6 +49,7 @@ def compare_models(
     fdr: FalseDiscoveries | None = None,
     intervals: Sequence[xr.Dataset] = (),
     checks: Sequence[xr.Dataset] = (),
+    animals: Mapping[str, str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Gather every fit of a study into tables.
 
@@ -64,6 +67,8 @@ def compare_models(
         Stores of kind ``tests``, and the correction over their units.
     intervals, checks
         Stores of these kinds.
+    animals
+        Animal by session, where it is not the file's `subject_id`.
 
     Returns
     -------
@@ -80,14 +85,15 @@ def compare_models(
     home = joined_in(binned)
     units = describe_units(scores, [store for store in binned if store.attrs["session"] not in home], tuning)
     tested, population = gather_tests(tests, fdr or FalseDiscoveries())
+    of = animals_of(audits, home, animals)
     return {
         "scores": scores,
-        "pairs": pair_models(scores, terms),
-        "units": units,
-        "sessions": describe_sessions(scores, units, binned, audits, excluded or {}, home),
+        "pairs": with_animals(pair_models(scores, terms), of),
+        "units": with_animals(units, of),
+        "sessions": with_animals(describe_sessions(scores, units, binned, audits, excluded or {}, home), of),
         "fits": merge_blocks(fit_rows),
-        "tests": tested,
-        "population": population,
+        "tests": with_animals(tested, of),
+        "population": with_animals(population, of),
         "intervals": gather_intervals(intervals),
         "checks": gather_checks(checks),
     }

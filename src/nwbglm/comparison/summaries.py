@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
-from nwbglm.inference.levels import estimate
+from nwbglm.inference.levels import estimate, sign_flip_p_value
 from nwbglm.scores import SCORES
 
+from .animals import levels_of
 from .common import POOLED, ROUNDING, headline, primary, quantiles
 
 
@@ -41,25 +45,37 @@ def summarise_models(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def summarise_pairs(pairs: pd.DataFrame, seed: int = 0, draws: int = 2000) -> pd.DataFrame:
-    """Summarise the paired differences of every two models over units, with an interval over sessions.
+LEVELS = ("animal", "session")
 
-    The estimate is the median over a session's units, averaged over sessions; its interval is a t interval below ten
-    sessions and a hierarchical bootstrap from there on (`inference.levels`). One session has none.
+
+def summarise_pairs(
+    pairs: pd.DataFrame, seed: int = 0, draws: int = 2000, levels: Sequence[str] = LEVELS
+) -> pd.DataFrame:
+    """Summarise the paired differences of every two models over units, with an interval over animals or sessions.
+
+    The estimate is the median over a session's units, averaged over an animal's sessions, and over animals; its
+    interval is a t interval below ten top-level units and a hierarchical bootstrap from there on
+    (`inference.levels`). One session has none: ``fold_low`` and ``fold_high`` are then the least and the largest of
+    its folds' medians over units, a spread and no interval.
 
     Returns
     -------
     DataFrame
-        ``model, other, adds, kind, score, units, sessions, units_better, median, estimate, low, high, method,
-        same_rows``; `score` names the score that is summarised.
+        ``model, other, adds, kind, score, units, animals, sessions, units_better, median, estimate, low, high, method,
+        top, sign_flip_p, folds, fold_low, fold_high, same_rows``; `score` names the score that is summarised, `top`
+        the level that the interval speaks of, and `sign_flip_p` is that of a mean of 0 when each of its members may
+        change its sign.
     """
     if pairs.empty:
         return pd.DataFrame()
     out = []
+    known = {key: part for key, part in pairs.groupby(["model", "other"], sort=False)}
     for (model, other), part in headline(pairs).groupby(["model", "other"], sort=False):
         score = primary(part).name
         difference = part[score]
-        found = estimate(difference.to_numpy(float), [part.session.to_numpy()], draws=draws, seed=seed)
+        used = levels_of(part, levels)
+        found = estimate(difference.to_numpy(float), [part[name].to_numpy() for name in used], draws=draws, seed=seed)
+        alone = found.method == "none"
         out.append(
             {
                 "model": model,
@@ -68,6 +84,7 @@ def summarise_pairs(pairs: pd.DataFrame, seed: int = 0, draws: int = 2000) -> pd
                 "kind": part.kind.iloc[0],
                 "score": score,
                 "units": len(part),
+                "animals": part.animal.nunique() if "animal" in part and part.animal.ne("").all() else 0,
                 "sessions": part.session.nunique(),
                 "units_better": int((difference > ROUNDING).sum()),
                 "median": difference.median(),
@@ -75,7 +92,25 @@ def summarise_pairs(pairs: pd.DataFrame, seed: int = 0, draws: int = 2000) -> pd
                 "low": found.low,
                 "high": found.high,
                 "method": found.method,
+                "top": used[0],
+                "sign_flip_p": np.nan if alone else sign_flip_p_value(top_values(part, score, used), seed=seed),
+                **_folds(known[model, other], score),
                 "same_rows": bool(part.same_rows.all()),
             }
         )
     return pd.DataFrame(out)
+
+
+def top_values(rows: pd.DataFrame, value: str, levels: Sequence[str]) -> np.ndarray:
+    """Return one value a top-level unit: the median over a session's units, the mean over an animal's sessions."""
+    sessions = rows[rows[value].notna()].groupby(list(levels), sort=False)[value].median()
+    return (sessions.groupby(levels[0], sort=False).mean() if len(levels) > 1 else sessions).to_numpy(float)
+
+
+def _folds(pairs: pd.DataFrame, score: str) -> dict[str, float]:
+    """Return the number of folds, and the least and largest of their medians over units; of one session only."""
+    folds = pairs[(pairs.kind == "held-out") & (pairs.fold != POOLED) & (pairs.rows > 0)]
+    if folds.empty or folds.session.nunique() > 1:
+        return {"folds": 0, "fold_low": np.nan, "fold_high": np.nan}
+    medians = folds.groupby("fold", sort=False)[score].median()
+    return {"folds": len(medians), "fold_low": float(medians.min()), "fold_high": float(medians.max())}

@@ -58,7 +58,7 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     if pairs.empty:
         raise NothingToDraw("There is no session in which two models were fitted.")
     rows = headline(pairs)
-    summary = summarise_pairs(pairs, seed=study.seed)
+    summary = summarise_pairs(pairs, seed=study.seed, levels=study.inference.levels)
     sessions = {name: COLORS[k % len(COLORS)] for k, name in enumerate(dict.fromkeys(rows.session))}
     score = primary(rows)
     limits = robust_limits(rows[score.name].to_numpy(float))

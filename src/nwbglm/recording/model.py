@@ -77,6 +77,11 @@ class Recording:
         return self._root_text("session_start_time")
 
     @property
+    def subject(self) -> str:
+        """The animal, as the file calls it."""
+        return self._root_text("general/subject/subject_id")
+
+    @property
     def notes(self) -> str:
         """The experimenters' notes."""
         return self._root_text("general/notes")

@@ -18,12 +18,11 @@ from nwbglm.study import Study, read_study
 
 from . import paths
 from .compared import model_rows, pair_rows
-from .inferred import checked_rows, checked_units, interval_rows
+from .inference import inferred
 from .markup import html_table, inline_svg, number
 from .methods import paragraphs
 from .overview import at_a_glance, provenance_rows, recovery_rows, study_text
 from .recordings import NOTHING_LOST, finding_rows, lost_lines, lost_table, taken_lines
-from .tested import population_rows, test_rows
 from .trust import fit_rows, trouble_rows
 
 
@@ -134,13 +133,9 @@ class _Pages:
             glance=at_a_glance(self.study, self.tables),
             sessions=html_table(self._session_rows(), raw=("session",)),
             models=html_table(model_rows(self.study, scores)),
-            tests=html_table(population_rows(self.study, self.tables["population"], self.tables["tests"])),
-            tested_units=html_table(test_rows(self.tables["tests"])),
-            intervals=html_table(interval_rows(self.tables["intervals"])),
-            checks=html_table(checked_rows(self.tables["checks"])),
-            checked_units=html_table(checked_units(self.tables["checks"])),
+            inferred=inferred(self.study, self.tables),
             apart=[reason for _, _, reason in unpaired(scores)],
-            pairs=html_table(pair_rows(pairs, self.study.seed)),
+            pairs=html_table(pair_rows(self.study, pairs)),
             figures=drawn,
             recovered=html_table(recovered),
             fits=html_table(fit_rows(fits)),

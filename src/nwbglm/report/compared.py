@@ -65,16 +65,16 @@ def _rounded(value: float) -> float:
     return 0.0 if abs(value) < ROUNDING else value
 
 
-INTERVALS = {"t": "t", "hierarchical": "bootstrap", "none": ""}
+METHODS = {"t": "t", "hierarchical": "bootstrap"}
 
 
-def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Return the paired differences as they are shown."""
-    summary = summarise_pairs(pairs, seed)
+def pair_rows(study: Study, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the paired differences as they are shown, with what their interval speaks of."""
+    summary = summarise_pairs(pairs, study.seed, levels=study.inference.levels)
     rows = []
     for line in summary.itertuples() if len(summary) else ():
         score = by_name(line.score)
-        interval = f"{number(line.low, 3)} to {number(line.high, 3)} ({INTERVALS[line.method]})"
+        animals = {"animals": line.animals} if summary.animals.any() else {}
         rows.append(
             {
                 "model": line.model,
@@ -83,9 +83,29 @@ def pair_rows(pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
                 "units": line.units,
                 "units better": line.units_better,
                 f"difference ({score.label})": line.estimate,
+                **animals,
                 "sessions": line.sessions,
-                "95 % over sessions": interval if pd.notna(line.low) else "(one session: no interval)",
+                "95 % interval": _interval(line),
+                "p (signs flipped)": number(line.sign_flip_p, 2),
                 "same rows": "yes" if line.same_rows else "no",
             }
         )
     return pd.DataFrame(rows)
+
+
+def _interval(line: Any) -> str:
+    """Write an interval with its method and what it speaks of, or the spread of the folds of a single session."""
+    if line.method == "none":
+        if not line.folds:
+            return "(one session: no interval)"
+        return (
+            f"(one session: no interval; its {line.folds} folds spread from {number(line.fold_low, 3)} to "
+            f"{number(line.fold_high, 3)})"
+        )
+    count = line.animals if line.top == "animal" else line.sessions
+    over = f"{METHODS[line.method]} over {count} {line.top}s"
+    if line.top == "session" and line.animals == 1:
+        over += " of one animal"
+    if count == 2:
+        over += ": two say next to nothing"
+    return f"{number(line.low, 3)} to {number(line.high, 3)} ({over})"

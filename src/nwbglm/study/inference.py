@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .base import Name, Part
 
@@ -69,6 +69,23 @@ class Inference(Part):
     )
     intervals: Intervals = Field(Intervals(), description="Intervals on filters.")
     checks: Checks = Field(Checks(), description="Goodness of fit on held-out rows.")
+    animals: dict[Name, str] = Field(
+        {},
+        description="The animal of each session (or recording), by a name of your own, where the file's `subject_id` "
+        "is missing or wrong.",
+    )
+    levels: tuple[Literal["animal", "session"], ...] = Field(
+        ("animal", "session"),
+        description="Of intervals across sessions. [animal, session]: over animals where every session's is known and "
+        "there are two or more, else over sessions. [session]: over sessions, as if each were of another animal.",
+    )
+
+    @field_validator("levels")
+    @classmethod
+    def _from_the_top(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
+        if levels not in (("animal", "session"), ("session",)):
+            raise ValueError("write [animal, session] or [session]: levels stand from the top down")
+        return levels
 
     @property
     def interval_models(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Whatever has the wrong shape is passed over here: pydantic reports it.
 
 from __future__ import annotations
 
+import glob
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -174,6 +175,11 @@ def _inferred(config: dict[str, Any]) -> Iterator[str]:
                 yield f"inference.{part}.models[{i}]: there is no model '{model}'; {nearest(model, models)}"
             elif model in named[:i]:
                 yield f"inference.{part}.models[{i}]: '{model}' is there twice"
+    sessions = [*_mapping(config.get("recordings")), *_mapping(config.get("join"))]
+    pattern = any(glob.has_magic(str(entry)) for entry in _mapping(config.get("recordings")).values())
+    for name in _mapping(inference.get("animals")):
+        if name not in sessions and not pattern:
+            yield f"inference.animals.{name}: there is no session '{name}'; {nearest(name, sessions)}"
 
 
 def _unchosen(config: dict[str, Any]) -> Iterator[str]:
