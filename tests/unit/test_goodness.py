@@ -8,8 +8,8 @@ from nwbglm.comparison.checked import CHECKS, WHAT_TO_DO, gather_checks
 from nwbglm.engine.fit import predict
 from nwbglm.engine.observations import BERNOULLI, GAMMA, GAUSSIAN, MODELS, NEGATIVE_BINOMIAL, POISSON
 from nwbglm.errors import StudyError
-from nwbglm.inference.goodness import SEEDS, check_fit, check_unit, variance_of
-from nwbglm.inference.rescaling import ks_distance, rescale_counts
+from nwbglm.inference.goodness import PLACES, SEEDS, SHAPES, check_fit, check_unit, variance_of
+from nwbglm.inference.rescaling import autocorrelations, ks_distance, rescale_counts
 from nwbglm.inference.simulated import slow
 from nwbglm.report.inferred import checked_rows, checked_units
 from nwbglm.study import Fit, Model, read_study
@@ -190,3 +190,25 @@ def test_what_a_study_says_of_checks_is_checked():
         study(["k"], {"blocks": 5})
     assert not [line for line in advice(study(["m"], {"blocks": 5})) if "checks" in line]
     assert [line for line in advice(study(["m"], "none")) if "nothing is held out" in line]
+
+
+def test_shapes_for_figures_are_those_of_the_numbers():
+    random = np.random.default_rng(4)
+    mean = 0.3 * np.exp(0.5 * slow(random, 20_000, 50))
+    stretch = np.arange(20_000) // 5000
+    numbers, shapes = check_unit(random.poisson(mean).astype(float), mean, stretch, POISSON, 1.0, seeds(1))
+    assert all(len(values) == len(SHAPES[name][1]) for name, values in shapes.items()) and set(shapes) == set(SHAPES)
+    assert np.abs(shapes["distribution"] - PLACES).max() <= numbers["ks"] + 1e-9
+    assert shapes["distribution"][-1] == 1 and (np.diff(shapes["distribution"]) >= 0).all()
+    assert shapes["fano"][3] == numbers["fano_10"] and shapes["tenth_rows"].sum() == numbers["rows"]
+    assert np.abs(shapes["interval_correlation"]).max() < 4 / np.sqrt(numbers["intervals"])
+    assert np.abs(shapes["residual_correlation"]).max() < 4 / np.sqrt(20_000)
+
+
+def test_autocorrelations_leave_out_pairs_over_a_break():
+    series, follows = np.array([1.0, 2.0, 4.0, 1.0, 0.0]), np.array([False, True, True, False, True])
+    x = series - series.mean()
+    correlation, pairs = autocorrelations(series, 3, follows)
+    assert pairs.tolist() == [3, 1, 0] and np.isnan(correlation[2])
+    expected = [(x[0] * x[1] + x[1] * x[2] + x[3] * x[4]) / 3, x[0] * x[2]]
+    np.testing.assert_allclose(correlation[:2], np.array(expected) / (x**2).mean())

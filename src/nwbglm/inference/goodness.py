@@ -21,7 +21,7 @@ from nwbglm.fits.splits import block_of_units, kept_rows
 from nwbglm.study import Fit, Model
 
 from .agreement import calibration_line, calibration_tenths, fano, pearson_dispersion, straight_line
-from .rescaling import Rescaled, ks_band, ks_distance, ljung_box, rescale_counts, to_normal
+from .rescaling import Rescaled, autocorrelations, ks_band, ks_distance, ljung_box, rescale_counts, to_normal
 
 SEEDS = 10
 """Draws of the places inside bins, over which distances are averaged."""
@@ -32,7 +32,13 @@ INTERVAL_LAGS, RESIDUAL_LAGS = 10, 20
 WINDOWS = (1, 10, 100)
 """Bins over which counts are compared with their expectation."""
 
+SHOWN_WINDOWS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+"""Bins of the windows that figures show."""
+
 TENTHS = 10
+
+PLACES = np.linspace(0.0, 1.0, 101)
+"""Where the distribution of rescaled intervals is kept: the KS plot."""
 
 LEAST_ROWS = 100
 """Held-out rows below which nothing is checked."""
@@ -41,6 +47,18 @@ NUMBERS = (
     "rows", "spikes", "largest", "intervals", "ks", "ks_low", "ks_high", "ks_band", "ks_p", "interval_p", "residual_p",
     "slope", "offset", "dispersion", *(f"fano_{window}" for window in WINDOWS),
 )  # fmt: skip
+
+
+SHAPES: dict[str, tuple[str, np.ndarray]] = {
+    "expected": ("tenth", np.arange(1, TENTHS + 1)),
+    "observed": ("tenth", np.arange(1, TENTHS + 1)),
+    "tenth_rows": ("tenth", np.arange(1, TENTHS + 1)),
+    "distribution": ("place", PLACES),
+    "interval_correlation": ("interval_lag", np.arange(1, INTERVAL_LAGS + 1)),
+    "residual_correlation": ("residual_lag", np.arange(1, RESIDUAL_LAGS + 1)),
+    "fano": ("window", np.array(SHOWN_WINDOWS)),
+}
+"""What figures show of a unit, over which axis."""
 
 
 class HeldOut(NamedTuple):
@@ -84,8 +102,8 @@ def check_fit(
     Returns
     -------
     xr.Dataset
-        The `NUMBERS` by ``unit``, NaN where they make no sense (intervals of a continuous response); ``expected``,
-        ``observed``, ``tenth_rows (unit, tenth)``; ``reason (unit)`` where a unit was not checked.
+        The `NUMBERS` and the `SHAPES` by ``unit``, NaN where they make no sense (intervals of a continuous response);
+        ``reason (unit)`` where a unit was not checked.
     """
     settings = fit.of_model(model)
     observations = MODELS[settings.observations]
@@ -94,7 +112,7 @@ def check_fit(
     held = _held_out(binned, folds, features, fits, model, settings, units)
     name = zlib.crc32(f"{fits.attrs['model']}/{binned.attrs.get('session', '')}".encode())
     found = {number: np.full(len(ids), np.nan) for number in NUMBERS}
-    tenths = np.full((3, len(ids), TENTHS), np.nan)
+    shapes = {name: np.full((len(ids), len(at)), np.nan) for name, (_, at) in SHAPES.items()}
     reasons = []
     for position, unit in enumerate(ids):
         one = _one_unit(held, position, observations)
@@ -103,16 +121,16 @@ def check_fit(
             continue
         random = [np.random.default_rng([seed, name, int(unit) & 0xFFFFFFFF, k]) for k in range(SEEDS)]
         dispersion = float(fits["dispersion"].values[position])
-        numbers, groups = check_unit(*one, observations, dispersion, random)
+        numbers, seen = check_unit(*one, observations, dispersion, random)
         for number, value in numbers.items():
             found[number][position] = value
-        tenths[:, position] = groups
-    layers = zip(("expected", "observed", "tenth_rows"), tenths, strict=True)
+        for shape, values in seen.items():
+            shapes[shape][position] = values
     return xr.Dataset(
         {number: ("unit", values) for number, values in found.items()}
-        | {layer: (("unit", "tenth"), values) for layer, values in layers}
+        | {name: (("unit", SHAPES[name][0]), values) for name, values in shapes.items()}
         | {"reason": ("unit", np.array(reasons, dtype=str))},
-        coords={"unit": ids.astype(np.int64)},
+        coords={"unit": ids.astype(np.int64)} | dict(SHAPES.values()),
         attrs={
             "model": str(fits.attrs["model"]), "observations": observations.name, "block": block,
             "session": str(binned.attrs.get("session", "")),
@@ -187,7 +205,7 @@ def check_unit(
     observations: Observations,
     dispersion: float,
     random: Sequence[np.random.Generator],
-) -> tuple[dict[str, float], np.ndarray]:
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Check one unit's held-out expectations.
 
     Parameters
@@ -207,8 +225,8 @@ def check_unit(
     -------
     numbers : dict
         By name, of `NUMBERS`; those that the response does not have are left out.
-    tenths : (3, 10)
-        Mean expectation, mean response and rows in tenths by expectation.
+    shapes : dict
+        Those of the `SHAPES` that the response has.
     """
     variance = variance_of(mean, observations, dispersion)
     follows = np.r_[False, np.diff(stretch) == 0]
@@ -222,12 +240,18 @@ def check_unit(
         "offset": offset,
         "dispersion": pearson_dispersion(y, mean, variance),
     }
+    shapes = dict(zip(("expected", "observed", "tenth_rows"), calibration_tenths(y, mean, TENTHS), strict=True))
+    shapes["residual_correlation"] = autocorrelations(residual, RESIDUAL_LAGS, follows)[0]
     if observations.counts:
-        found |= {"spikes": y.sum(), "largest": y.max()} | _intervals(
-            y, mean, stretch, observations, dispersion, random
+        drawn = [_rescaled(y, mean, stretch, observations, dispersion, each) for each in random]
+        shapes["fano"] = np.array([fano(y, mean, stretch, window) for window in SHOWN_WINDOWS])
+        shapes["distribution"] = np.mean([_distribution(one.z) for one in drawn], axis=0)
+        shapes["interval_correlation"] = np.mean(
+            [autocorrelations(to_normal(one.z), INTERVAL_LAGS, one.follows)[0] for one in drawn], axis=0
         )
-        found |= {f"fano_{window}": fano(y, mean, stretch, window) for window in WINDOWS}
-    return found, np.array(calibration_tenths(y, mean, TENTHS))
+        found |= {"spikes": y.sum(), "largest": y.max()} | _intervals(drawn)
+        found |= {f"fano_{window}": shapes["fano"][SHOWN_WINDOWS.index(window)] for window in WINDOWS}
+    return found, shapes
 
 
 def variance_of(mean: np.ndarray, observations: Observations, dispersion: float) -> np.ndarray:
@@ -241,16 +265,15 @@ def variance_of(mean: np.ndarray, observations: Observations, dispersion: float)
     return np.full(len(mean), dispersion) if observations is GAUSSIAN else dispersion * mean**2
 
 
-def _intervals(
-    y: np.ndarray,
-    mean: np.ndarray,
-    stretch: np.ndarray,
-    observations: Observations,
-    dispersion: float,
-    random: Sequence[np.random.Generator],
-) -> dict[str, float]:
+def _distribution(z: np.ndarray) -> np.ndarray:
+    """Return the share of rescaled intervals up to each of the `PLACES`; NaN without any."""
+    if not len(z):
+        return np.full(len(PLACES), np.nan)
+    return np.searchsorted(np.sort(z), PLACES, side="right") / len(z)
+
+
+def _intervals(drawn: Sequence[Rescaled]) -> dict[str, float]:
     """Return the distance of rescaled intervals from the uniform, and the test of their autocorrelation."""
-    drawn = [_rescaled(y, mean, stretch, observations, dispersion, each) for each in random]
     n = len(drawn[0].z)
     distances = np.array([ks_distance(one.z) for one in drawn])
     dependence = [ljung_box(to_normal(one.z), INTERVAL_LAGS, one.follows) for one in drawn]

@@ -141,6 +141,37 @@ def ks_p_value(z: np.ndarray) -> float:
     return float(stats.kstwo.sf(ks_distance(z), len(z))) if len(z) else float("nan")
 
 
+def autocorrelations(series: np.ndarray, lags: int, follows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the autocorrelation at each lag from 1 on, and how many pairs of values it is from.
+
+    Parameters
+    ----------
+    series : (n,)
+    lags
+        The largest lag.
+    follows : (n,) bool or None
+        Whether a value follows the one before it; pairs that span a break are left out.
+
+    Returns
+    -------
+    correlation, pairs : (lags,)
+        NaN where there is no pair, and where nothing varies.
+    """
+    x = np.asarray(series, float)
+    correlation, pairs = np.full(lags, np.nan), np.zeros(lags, int)
+    if not len(x):
+        return correlation, pairs
+    x = x - x.mean()
+    run = np.cumsum(~np.asarray(follows, bool)) if follows is not None else np.zeros(len(x))
+    variance = (x**2).mean()
+    for lag in range(1, min(lags, len(x) - 1) + 1):
+        paired = run[lag:] == run[:-lag]
+        pairs[lag - 1] = paired.sum()
+        if pairs[lag - 1] and variance > 0:
+            correlation[lag - 1] = (x[lag:] * x[:-lag])[paired].sum() / (pairs[lag - 1] * variance)
+    return correlation, pairs
+
+
 def ljung_box(series: np.ndarray, lags: int, follows: np.ndarray | None = None) -> float:
     """Return the p value of no autocorrelation up to a lag (Ljung & Box 1978).
 
@@ -150,7 +181,7 @@ def ljung_box(series: np.ndarray, lags: int, follows: np.ndarray | None = None) 
     lags
         Lags that are tested together.
     follows : (n,) bool or None
-        Whether a value follows the one before it; pairs that span a break are left out.
+        As in `autocorrelations`.
 
     Returns
     -------
@@ -161,16 +192,8 @@ def ljung_box(series: np.ndarray, lags: int, follows: np.ndarray | None = None) 
     n = len(x)
     if n < 3 * lags or not x.std() > 0:
         return float("nan")
-    x = x - x.mean()
-    run = np.cumsum(~np.asarray(follows, bool)) if follows is not None else np.zeros(n)
-    variance = (x**2).mean()
-    total = 0.0
-    for lag in range(1, lags + 1):
-        paired = run[lag:] == run[:-lag]
-        pairs = int(paired.sum())
-        if pairs:
-            rho = (x[lag:] * x[:-lag])[paired].sum() / (pairs * variance)
-            total += pairs * rho**2 * (n + 2) / n
+    correlation, pairs = autocorrelations(x, lags, follows)
+    total = np.nansum(pairs * correlation**2) * (n + 2) / n
     return float(stats.chi2.sf(total, lags))
 
 
