@@ -25,8 +25,7 @@ except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 study_dump, shown_dump = study.dump(), study.shown_dump()
-
-
+unit_blocks = [f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)]
 RESULTS = Path(f"results/{study.study}")
 
 

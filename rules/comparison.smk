@@ -17,25 +17,19 @@ rule compare_models:
             rules.test_term.output.test,
             test=study.inference.tests,
             session=study.sessions,
-            block=[
-                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
-            ],
+            block=unit_blocks,
         ),
         intervals=expand(
             rules.infer_filters.output.intervals,
             model=study.inference.interval_models,
             session=study.sessions,
-            block=[
-                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
-            ],
+            block=unit_blocks,
         ),
         checks=expand(
             rules.check_fit.output.checks,
             model=study.inference.checks.models,
             session=study.sessions,
-            block=[
-                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
-            ],
+            block=unit_blocks,
         ),
     output:
         scores="<results>/comparison/scores.parquet",

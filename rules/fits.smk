@@ -42,9 +42,7 @@ rule predict_rates:
         features=rules.fit_model.input.features,
         fits=expand(
             rules.fit_model.output.fit,
-            block=[
-                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
-            ],
+            block=unit_blocks,
             allow_missing=True,
         ),
     output:

@@ -18,9 +18,19 @@ rule draw_session:
         intervals=expand(
             rules.infer_filters.output.intervals,
             model=study.inference.interval_models,
-            block=[
-                f"{block}-of-{study.unit_blocks}" for block in range(study.unit_blocks)
-            ],
+            block=unit_blocks,
+            allow_missing=True,
+        ),
+        checks=expand(
+            rules.check_fit.output.checks,
+            model=study.inference.checks.models,
+            block=unit_blocks,
+            allow_missing=True,
+        ),
+        tests=expand(
+            rules.test_term.output.test,
+            test=study.inference.tests,
+            block=unit_blocks,
             allow_missing=True,
         ),
         truth=truth_path,

@@ -22,6 +22,8 @@ with log.stage(snakemake):
         "fits": store.read_named(study.models, snakemake.input.fits, like=binned),
         "predictions": store.read_named(study.models, snakemake.input.predictions),
         "intervals": store.read_named(study.inference.interval_models, snakemake.input.intervals, like=binned),
+        "checks": store.read_named(study.inference.checks.models, snakemake.input.checks, like=binned),
+        "tests": store.read_named(study.inference.tests, snakemake.input.tests, like=binned),
         "truth": store.read(snakemake.input.truth, "truth") if snakemake.input.get("truth") else None,
     }
     draw_all(

@@ -6,44 +6,14 @@ A figure's name is its family, and after a hyphen its subject where the family h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from nwbglm.study import Factor, Study
 
-WHOLE = ("",)  # the subjects of a family that is drawn once
+from .inference_catalogue import ACROSS, OF_SESSION
+from .spec import WHOLE, FigureSpec, always
 
-
-@dataclass(frozen=True)
-class FigureSpec:
-    """One family of figures.
-
-    Attributes
-    ----------
-    title
-        Its heading; ``{subject}`` stands for the term, model or tuning that is drawn.
-    caption
-        What is seen and what good looks like.
-    needs
-        Kinds of store that it is drawn from.
-    draw
-        ``module:function`` below `nwbglm.figures`.
-    subjects
-        The subjects it has in a study; none where it does not apply.
-    continuous
-        Heading and caption where the response is continuous; None where both hold for it, too.
-    """
-
-    title: str
-    caption: str
-    needs: tuple[str, ...]
-    draw: str
-    subjects: Callable[[Study], tuple[str, ...]]
-    continuous: tuple[str, str] | None = None
-
-
-def _always(study: Study) -> tuple[str, ...]:
-    return WHOLE
+__all__ = ["FIGURES", "OVERALL", "FigureSpec", "figures_of", "overall_figures_of", "split_name", "title_of", "words_of"]
 
 
 def _tunings(study: Study) -> tuple[str, ...]:
@@ -143,7 +113,7 @@ FIGURES: dict[str, FigureSpec] = {
         "time and height.",
         _DATA,
         "rates:draw_rates",
-        _always,
+        always,
         (
             "The response of an example unit",
             "The signals, the unit's response (black) and what the models predict of it, as they were fitted. "
@@ -267,7 +237,7 @@ FIGURES: dict[str, FigureSpec] = {
         "between them is overfitting. Above 0 alone is no evidence of an effect.",
         ("fits",),
         "scores:draw_scores",
-        _always,
+        always,
     ),
     "truth": FigureSpec(
         "Truth against estimate",
@@ -277,7 +247,7 @@ FIGURES: dict[str, FigureSpec] = {
         "truth:draw_truth",
         _with_truth,
     ),
-}
+} | OF_SESSION
 
 OVERALL: dict[str, FigureSpec] = {
     "scores": FigureSpec(
@@ -288,7 +258,7 @@ OVERALL: dict[str, FigureSpec] = {
         "out, all are in-sample and favour the larger model.",
         ("scores",),
         "overall:draw_scores",
-        _always,
+        always,
     ),
     "differences": FigureSpec(
         "Paired differences between models",
@@ -300,7 +270,7 @@ OVERALL: dict[str, FigureSpec] = {
         "overall:draw_differences",
         lambda study: WHOLE if len(study.models) > 1 else (),
     ),
-}
+} | ACROSS
 
 
 def figures_of(study: Study) -> list[str]:

@@ -35,8 +35,8 @@ class Stores:
     ----------
     single
         The stores that a session has one of, by kind.
-    features, fits, predictions, intervals
-        Those by term, and by model.
+    features, fits, predictions, intervals, checks, tests
+        Those by term, by model, and by test.
     """
 
     study: Study
@@ -45,6 +45,8 @@ class Stores:
     fits: Mapping[str, xr.Dataset] = field(default_factory=dict)
     predictions: Mapping[str, xr.Dataset] = field(default_factory=dict)
     intervals: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    checks: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    tests: Mapping[str, xr.Dataset] = field(default_factory=dict)
 
     @property
     def binned(self) -> xr.Dataset:
@@ -169,6 +171,8 @@ def draw_session(
     fits: Mapping[str, xr.Dataset] | None = None,
     predictions: Mapping[str, xr.Dataset] | None = None,
     intervals: Mapping[str, xr.Dataset] | None = None,
+    checks: Mapping[str, xr.Dataset] | None = None,
+    tests: Mapping[str, xr.Dataset] | None = None,
     truth: xr.Dataset | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw one figure of a session.
@@ -179,9 +183,9 @@ def draw_session(
         One of `figures_of(study)`.
     study
         The study: names, order of models, example unit, window, smoothing.
-    binned, tuning, folds, features, fits, predictions, intervals, truth
-        The session's stores; `features` by term, `fits`, `intervals` (blocks of units joined) and `predictions` by
-        model.
+    binned, tuning, folds, features, fits, predictions, intervals, checks, tests, truth
+        The session's stores; `features` by term, `fits`, `intervals`, `checks` (blocks of units joined) and
+        `predictions` by model, `tests` by test.
 
     Returns
     -------
@@ -198,6 +202,8 @@ def draw_session(
         fits or {},
         predictions or {},
         intervals or {},
+        checks or {},
+        tests or {},
     )
     with styled():
         try:

@@ -1,0 +1,93 @@
+"""The figures of inference: tests of terms, goodness of fit, what terms are worth."""
+
+from __future__ import annotations
+
+from nwbglm.study import Study
+
+from .spec import WHOLE, FigureSpec
+
+
+def _tests(study: Study) -> tuple[str, ...]:
+    return tuple(study.inference.tests)
+
+
+def _any_tests(study: Study) -> tuple[str, ...]:
+    return WHOLE if study.inference.tests else ()
+
+
+def _checked(study: Study) -> tuple[str, ...]:
+    return study.inference.checks.models
+
+
+OF_SESSION: dict[str, FigureSpec] = {
+    "null": FigureSpec(
+        "Null of the test: {subject}",
+        "What the statistic is when the term's rows are moved against everything else (grey), and what it is as they "
+        "were recorded (line), for each unit, the example unit first. Coloured where p is at most 0.05 by itself, "
+        "before any correction over units; p is no smaller than 1 / (draws + 1). Above, the independent stretches: "
+        "with few of them the grey is a handful of values seen again and again, and decides little. Good, for a term "
+        "that matters: the line far to the right of the grey; how far tells more than p.",
+        ("tests",),
+        "inference_tests:draw_null",
+        _tests,
+    ),
+    "ks": FigureSpec(
+        "Timing of spikes: {subject}",
+        "Held-out intervals between spikes, rescaled by what the model expects. First: share of the example unit's "
+        "intervals up to each value, with the 95 % band. Second: the same minus the diagonal, times the root of the "
+        "number of intervals, for every unit (the example thick). Third and fourth: autocorrelation of the rescaled "
+        "intervals and of the residuals of bins, with the 95 % band of a unit of median length. Good: on the diagonal; "
+        "19 of 20 units within the bands. With many spikes every model leaves the band: look at how far. A missed "
+        "drift shows in the third panel, not in the first.",
+        ("checks",),
+        "inference_checks:draw_ks",
+        _checked,
+        (
+            "Residuals: {subject}",
+            "Autocorrelation of the residuals of bins on held-out rows, every unit (the example thick), with the 95 % "
+            "band of a unit of median length. Good: 19 of 20 units within the band; what is left over above it is a "
+            "drift, or a memory that the model lacks.",
+        ),
+    ),
+    "calibration": FigureSpec(
+        "Calibration and variability: {subject}",
+        "Left: held-out rows in tenths by what the model expects; mean response against mean expectation, every unit "
+        "(the example thick), the line is equality. Right: variance of counts about their expectation over windows of "
+        "so many bins, divided by the expectation. Good: on the line; flatter than it says that expectations are too "
+        "extreme (overfitted). Right, 1 for Poisson counts at every window (below it for binary bins, above it for "
+        "negative binomial ones): what grows with the window is a drift or a state that the model misses.",
+        ("checks",),
+        "inference_checks:draw_calibration",
+        _checked,
+        (
+            "Calibration: {subject}",
+            "Held-out rows in tenths by what the model expects; mean response against mean expectation, every unit "
+            "(the example thick), the line is equality. Good: on the line; flatter than it says that expectations are "
+            "too extreme (overfitted).",
+        ),
+    ),
+}
+
+ACROSS: dict[str, FigureSpec] = {
+    "volcano": FigureSpec(
+        "Tests of terms: effect and p value",
+        "Left: what the term adds on held-out rows, and the p value of each unit; filled where significant after the "
+        "correction over all units, the dashed line is the least p that the draws allow. Right: the p values against "
+        "what they would be without any effect (line); units share the term, so that they rise and fall together. "
+        "Good, for a term that matters: filled points to the right. Points high up at a gain of 0 or less are effects "
+        "that predict nothing; points to the right and low are gains that a moved term has as well.",
+        ("tests",),
+        "inference_tests:draw_volcano",
+        _any_tests,
+    ),
+    "counts": FigureSpec(
+        "Tests of terms: how many units, against chance",
+        "Units with p at most 0.05 by themselves (point) in each session, and how many the null's own draws give when "
+        "each is taken for the data (bar: the middle 95 %, tick: median). Units share the term, so that chance gives "
+        "many at once: the bar, not 5 %, is what the count is held against. Good, for a term that matters: the point "
+        "right of its bar, in most sessions.",
+        ("population",),
+        "inference_tests:draw_counts",
+        _any_tests,
+    ),
+}
