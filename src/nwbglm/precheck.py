@@ -18,8 +18,9 @@ import numpy as np
 import xarray as xr
 
 from nwbglm import epochs
-from nwbglm.audit import find_in_study, judged
+from nwbglm.audit import find_in_study
 from nwbglm.audit.guard import guarded
+from nwbglm.audit.judged import judged
 from nwbglm.binning import purpose_masks
 from nwbglm.binning.masks import mask_signals, masked
 from nwbglm.binning.responses import grid_of

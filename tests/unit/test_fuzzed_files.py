@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from fuzzed_files import judge, mutate, settings, whole
+from fuzzed_files import judge, studies
+from mutations import mutate, whole
 
 from nwbglm.errors import NwbGlmError
 
@@ -15,7 +16,9 @@ def source(tmp_path_factory):
 
 
 def test_the_file_that_is_mutated_is_a_good_one(source):
-    assert judge(source, settings()).verdict != "fail"
+    for study in studies():
+        done = judge(source, study)
+        assert done.verdict != "fail", done.text()
 
 
 @pytest.mark.parametrize("seed", range(FILES))
@@ -23,7 +26,7 @@ def test_a_mutated_file_gets_a_verdict(source, tmp_path, seed):
     path = tmp_path / "mutated.nwb"
     done = mutate(source, path, np.random.default_rng(seed))
     try:
-        judge(path, settings())
+        judge(path, studies()[seed % 3])
     except NwbGlmError as error:
         pytest.fail(f"{done}: the audit passed it, and binning says {error}")
     except Exception as error:

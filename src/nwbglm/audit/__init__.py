@@ -15,6 +15,7 @@ from nwbglm import epochs
 from nwbglm.audit.contents import describe_contents
 from nwbglm.audit.findings import find_in_file
 from nwbglm.audit.guard import failure, guarded, or_else
+from nwbglm.audit.judged import judged
 from nwbglm.audit.plausible import find_implausible
 from nwbglm.audit.responses import take_response
 from nwbglm.audit.signals import mask_findings, take_signal, used_sources
@@ -149,18 +150,6 @@ def audit_recording(path: str | Path, settings: DataSettings | None, *, session:
         finding = failure(error, str(path), code="file", mend="copy or download it again; then ask its authors")
         audit = Audit(session=session, recording=about, findings=(finding,))
     return replace(audit, source=str(path), findings=tuple(judged(audit.findings, policy)))
-
-
-def judged(findings: tuple[Finding, ...], policy: AuditPolicy) -> list[Finding]:
-    """Apply the study's policy, and put the worst first."""
-    judged = []
-    for finding in findings:
-        if finding.code in policy.ignore and finding.code != "file":
-            finding = replace(finding, level="pass", mend=f"accepted by the study; {finding.mend}")
-        elif finding.code in policy.fail:
-            finding = replace(finding, level="fail")
-        judged.append(finding)
-    return sorted(dict.fromkeys(judged), key=lambda finding: ("fail", "warn", "pass").index(finding.level))
 
 
 def file_facts(path: str | Path) -> dict[str, Any]:

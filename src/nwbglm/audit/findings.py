@@ -241,7 +241,15 @@ def _spikes(recording: Recording, use: Epochs | None) -> Iterator[Finding]:
     low, high = recording_span(recording, use)
     seen = _Trains([], [], [], [], [], [], [])
     for unit in range(len(units)):
-        _look_at_train(seen, units.ids[unit], units.spike_times(unit), units.observed(unit), low, high)
+        times = units.spike_times(unit)
+        if unit not in units.damaged:
+            _look_at_train(seen, units.ids[unit], times, units.observed(unit), low, high)
+    if units.damaged:
+        error = units.damaged[min(units.damaged)]
+        which = _listed(units.ids[sorted(units.damaged)], len(units))
+        text = f"the spike times of {which} cannot be read: {error.what}"
+        level: Level = "fail" if len(units.damaged) == len(units) else "warn"
+        yield Finding("spikes-unreadable", level, "units/spike_times", text, f"they are left out; {error.mend}")
     doubted = list(_time_unit(seen, high))
     yield from doubted
     yield from _about_trains(seen, len(units), low, high, told=bool(doubted))

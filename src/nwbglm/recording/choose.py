@@ -324,6 +324,11 @@ class UnitColumns:
         return times[epochs.contains(Epochs.of(intervals[:, 0], intervals[:, 1] + 1e-9), times)]
 
     @property
+    def damaged(self) -> np.ndarray:
+        """(n,) rows of the units whose spike times cannot be read."""
+        return np.array(sorted(self.recording.units.damaged if len(self._of_trains[0]) else ()), dtype=np.int64)
+
+    @property
     def presence_ratio(self) -> np.ndarray:
         """(units,) share of the windows of `PRESENCE_WINDOW` in `use` that hold a spike."""
         return self._of_trains[1]
@@ -380,6 +385,10 @@ def choose_units(columns: Columns, settings: DataSettings) -> np.ndarray:
             mend = f"there are {len(ids)} units, {ids.min()} to {ids.max()}"
             raise RecordingError(f"there is no unit {missing[0]}", where=f"{recording.where}: units.ids", mend=mend)
         chosen &= np.isin(ids, selection.ids)
+    if isinstance(columns, UnitColumns) and len(damaged := columns.damaged):
+        chosen[damaged] = False
+        if len(damaged) == len(ids):
+            raise recording.units.damaged[int(damaged[0])]
     if not chosen.any():
         used = ", ".join(sorted(names(selection.where))) if selection.where else "the ids"
         used += _values(columns, selection)

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from nwbglm.errors import RecordingError
-from nwbglm.recording.nodes import Array, Attributes, Group, outside
+from nwbglm.recording.nodes import Array, Attributes, Group, UnreadableError, outside
 from nwbglm.recording.texts import as_text
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -137,7 +137,7 @@ class Hdf5Array(Array):
                 mend = "pip install hdf5plugin (it is used where it is there), or rewrite the file with gzip"
                 return RecordingError(what, where=where, mend=mend)
         mend = "copy or download the file again; if that does not help, it was written damaged"
-        return RecordingError(f"its values cannot be read ({as_text(error)})", where=where, mend=mend)
+        return UnreadableError(f"its values cannot be read ({as_text(error)})", where=where, mend=mend)
 
     def _read_compound(self, values: np.ndarray) -> np.ndarray:
         fields = {}

@@ -189,7 +189,7 @@ class Recording:
         bad
             The rows left out, because a time is NaN, the stop comes first, or the samples that it names cannot be.
         """
-        start, stop = (np.asarray(table.column(name), dtype=np.float64) for name in ("start_time", "stop_time"))
+        start, stop = (self._times_of(table, name) for name in ("start_time", "stop_time"))
         good = np.isfinite(start) & np.isfinite(stop) & (stop >= start)
         rows = np.flatnonzero(good)
         named = table.ranges()
@@ -199,6 +199,17 @@ class Recording:
         # A row whose samples cannot be told keeps its clock, so that no other takes its spikes, and is left out.
         lost = np.array([named is not None and any(one.lost for one in named[row]) for row in rows], dtype=bool)
         return found.take(~lost), np.sort(np.concatenate([np.flatnonzero(~good), rows[lost]]))
+
+    def _times_of(self, table: Table | Sweeps, name: str) -> np.ndarray:
+        values = table.column(name)
+        if isinstance(values, list) or values.dtype.kind not in "iufb" or values.ndim != 1:
+            found = "lists" if isinstance(values, list) else f"shape {values.shape}, type {values.dtype}"
+            raise RecordingError(
+                f"column {name!r} does not hold one time a row ({found})",
+                where=f"{self.where}: {table.path}",
+                mend="NWB wants one number a row, in seconds: correct the file, or take another table",
+            )
+        return values.astype(np.float64)
 
     def train(self, unit: int, clock: int, spans: Epochs) -> np.ndarray:
         """Read one unit's spike times on one clock, s, sorted; NaN left out.

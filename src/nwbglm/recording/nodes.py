@@ -25,6 +25,10 @@ class OutsideError(RecordingError):
     """Part of a recording stands in another file, and the study does not allow that."""
 
 
+class UnreadableError(RecordingError):
+    """Values that are declared cannot be read: a damaged piece of the file."""
+
+
 def outside(place: str, what: str, where: str) -> OutsideError:
     """Say that something leaves the file."""
     mend = "copy the data into one file (nwb export), or set `audit: {external_links: allow}`"

@@ -10,6 +10,7 @@ import numpy as np
 
 from nwbglm.epochs import rounded
 from nwbglm.errors import RecordingError
+from nwbglm.recording.nodes import Array, UnreadableError
 from nwbglm.recording.tables import Table
 
 HIDDEN = ("spike_times", "obs_intervals", "waveforms", "waveform_mean", "waveform_sd")
@@ -75,6 +76,8 @@ class Units:
     def spike_times(self, index: int) -> np.ndarray:
         """Read the times of one unit's spikes, s, rounded to the nanosecond, in the file's order.
 
+        Of a unit that a damaged piece of the file touches there are none, and `damaged` says so: it costs no other.
+
         Parameters
         ----------
         index
@@ -84,7 +87,11 @@ class Units:
         if high <= low:
             return np.empty(0)
         assert self.table is not None  # without one no unit has spikes
-        times = self.table.array("spike_times").read(slice(int(low), int(high)))
+        try:
+            times = self.table.array("spike_times").read(slice(int(low), int(high)))
+        except UnreadableError as error:
+            self.damaged[int(index)] = error
+            return np.empty(0)
         if times.dtype.kind not in "iuf" or times.ndim != 1:
             raise RecordingError(
                 f"its values (shape {times.shape}, type {times.dtype}) are no times",
@@ -93,14 +100,26 @@ class Units:
             )
         return rounded(times)
 
+    @cached_property
+    def damaged(self) -> dict[int, UnreadableError]:
+        """Rows whose spike times cannot be read, with what was raised; known once `spike_times` has met them."""
+        return {}
+
     def ends_of_trains(self) -> np.ndarray:
         """(n,) the first and last stored spike time of each unit, s; finite ones."""
         array = None if self.table is None or "spike_times" not in self.table else self.table.array("spike_times")
         places = [(low, high - 1) for low, high in itertools.pairwise(self._ends.tolist()) if high > low]
         if array is None or array.dtype.kind not in "iuf" or len(array.shape) != 1 or not places:
             return np.empty(0)
-        found = np.concatenate([array.read(slice(place, place + 1)) for pair in places for place in pair])
+        found = np.concatenate([self._ends_of(array, pair) for pair in places])
         return found[np.isfinite(found)].astype(np.float64)
+
+    @staticmethod
+    def _ends_of(array: Array, pair: tuple[int, int]) -> np.ndarray:
+        try:
+            return np.concatenate([array.read(slice(place, place + 1)) for place in pair])
+        except UnreadableError:
+            return np.empty(0)  # reading the whole train says so
 
     @cached_property
     def stored_counts(self) -> np.ndarray:

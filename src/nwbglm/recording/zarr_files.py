@@ -21,7 +21,7 @@ import numpy as np
 import zarr
 
 from nwbglm.errors import RecordingError
-from nwbglm.recording.nodes import Array, Attributes, Group, outside
+from nwbglm.recording.nodes import Array, Attributes, Group, UnreadableError, outside
 from nwbglm.recording.texts import as_text
 
 METADATA = "zarr.json"
@@ -137,7 +137,12 @@ class ZarrArray(Array):
         if self.hollow:
             mend = "the file is damaged, or made to do harm"
             raise RecordingError(f"it {self.hollow}", where=f"{self._where}: {self.path}", mend=mend)
-        values = self._values(selection)
+        try:
+            values = self._values(selection)
+        except (OSError, RuntimeError, ValueError) as error:
+            mend = "copy or download the store again; if that does not help, it was written damaged"
+            where = f"{self._where}: {self.path}"
+            raise UnreadableError(f"its values cannot be read ({as_text(error)})", where=where, mend=mend) from error
         if self.is_reference:
             flat = [str(value).strip("/") for value in values.ravel()]
             return np.array(flat, dtype=object).reshape(values.shape)
