@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nwbglm import __version__
-from nwbglm.errors import NwbGlmError
+from nwbglm.errors import NwbGlmError, StudyError
 
 if TYPE_CHECKING:
     from nwbglm.study import Study
@@ -41,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("file")
     inspect.add_argument("--page", help="write the audit as an HTML page, too")
     inspect.set_defaults(run=_inspect)
+
+    new = commands.add_parser("new", help="write a first study of an NWB file, that runs as it is")
+    new.add_argument("file")
+    new.add_argument("--out", help="where to write it; printed otherwise")
+    new.add_argument("--seconds", type=float, default=60.0, help="how long to hold it against the data (default: 60)")
+    new.set_defaults(run=_new)
 
     check = commands.add_parser("check", help="check a study file, and say what it asks for")
     check.add_argument("study")
@@ -86,6 +92,28 @@ def _inspect(arguments: argparse.Namespace) -> int:
     if arguments.page:
         write_text(arguments.page, audit.html())
     return int(audit.verdict == "fail")
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    from nwbglm.starter import start_study
+    from nwbglm.whole import write_text
+
+    if arguments.out and Path(arguments.out).exists():
+        raise StudyError("this file is there already", where=arguments.out, mend="name another, or delete it first")
+    started = start_study(arguments.file, seconds=arguments.seconds)
+    if not arguments.out:
+        print(started.text, end="")
+    else:
+        write_text(arguments.out, started.text)
+        study = started.study
+        print(f"{arguments.out}: a study of {arguments.file}")
+        print(f"  signals  {', '.join(study.signals) or 'none'}")
+        print(f"  models   {', '.join(study.models)}")
+        print(f"  look at it, then: nwbglm check {arguments.out}")
+        print(f"  and to run it:    snakemake --cores 2 --configfile {arguments.out}")
+    for finding in started.failed:
+        print(f"  fail  {finding.code}: {finding.path}: {finding.seen}\n        -> {finding.mend}", file=sys.stderr)
+    return int(bool(started.failed))
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -110,8 +110,9 @@ def _look_at_one(study: Study, name: str, path: str, end: float, looked: Looked)
                 if time.monotonic() > end:
                     looked.unseen[name] = "not looked at to the end: it takes long"
                     break
-        if "units" in takes and takes.get("rows"):
-            looked.taken.append(Taken(takes["rows"], takes["units"]["selected"]))
+        taken = takes.get("units") or takes.get("response")
+        if taken and takes.get("rows"):
+            looked.taken.append(Taken(takes["rows"], taken["selected"]))
     except NwbGlmError as error:
         mend = error.mend
         if not Path(path).exists():

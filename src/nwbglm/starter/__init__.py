@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from nwbglm.errors import NwbGlmError
 from nwbglm.precheck import look_at_data
 from nwbglm.recording import open_recording
 from nwbglm.study import Study
-from nwbglm.study.loading import study_of_text
+from nwbglm.study.loading import parse_yaml
+from nwbglm.study.root import read_study
 from nwbglm.verdict import Finding
 
 from .decide import decide
@@ -19,7 +18,7 @@ from .draft import Draft
 from .page import page
 from .seen import as_name
 
-ROUNDS = 4
+ROUNDS = 6
 """How often what the data refuse is taken out and the rest is looked at again."""
 
 
@@ -61,35 +60,41 @@ def start_study(path: str | Path, *, seconds: float = 60.0) -> Started:
     with open_recording(path, session=session) as recording:
         draft = decide(recording)
     draft.head[:0] = [
-        f"A first study of {Path(path).name}, made by `nwbglm new`. Comments say what was seen, and what is to be decided.",
-        "Check it with `nwbglm check`, run it with `snakemake --cores 2 --configfile` and its name.",
+        f"A first study of {Path(path).name}, made by `nwbglm new`. Comments say what was seen, and what is to be "
+        "decided. Check it with `nwbglm check FILE`, run it with `snakemake --cores 2 --configfile FILE`.",
     ]
     for _ in range(ROUNDS):
         draft.choose_models()
         text = page(draft, session=session, path=str(path))
-        study = study_of_text(text, f"the study of {path}")
+        where = f"the study of {path}"
+        study = read_study(parse_yaml(text.encode(), where), where)
         findings = look_at_data(study, seconds=seconds).findings.get(session, [])
         if not _mended(draft, findings):
             break
     warned = [finding for finding in findings if finding.level == "warn"]
-    draft.head += [f"{finding.code}: {finding.path}: {finding.seen}." for finding in warned[:8]]
+    draft.head += [f"{one.code}: {one.path}: {one.seen} -> {one.mend}." for one in warned[:8]]
     text = page(draft, session=session, path=str(path))
     return Started(text, study, tuple(finding for finding in findings if finding.level == "fail"))
 
 
 def _mended(draft: Draft, findings: list[Finding]) -> bool:
     """Turn off what the data refuse, and what can explain nothing; tell whether anything was."""
-    mended = False
-    for finding in findings:
-        place = re.match(r"(signals|terms)\.([^.]+)", finding.path)
-        useless = finding.code in ("signal-constant", "signal-empty") or _gaps(finding) or _all_constant(finding)
-        if place is None or not (finding.level == "fail" or useless):
-            continue
-        known: dict[str, Any] = draft.signals if place[1] == "signals" else draft.terms
-        if place[2] in known and not known[place[2]].off:
-            draft.drop(place[2], finding.seen)
-            mended = True
-    return mended
+    useless = [
+        finding
+        for finding in findings
+        if finding.level == "fail" or finding.code == "signal-constant" or _gaps(finding) or _all_constant(finding)
+    ]
+    # What terms cost is known only once the signals are good: rows that one loses are lost to all.
+    for kind, known in (("signals", draft.signals), ("terms", draft.terms)):
+        mended = False
+        for finding in useless:
+            place = re.match(rf"{kind}\.([^.]+)", finding.path)
+            if place is not None and place[1] in known and not known[place[1]].off:
+                draft.drop(place[1], finding.seen)
+                mended = True
+        if mended:
+            return True
+    return False
 
 
 def _gaps(finding: Finding) -> bool:
@@ -102,4 +107,4 @@ def _all_constant(finding: Finding) -> bool:
     return finding.code == "features-vary-little" and count is not None and count[1] == count[2]
 
 
-__all__ = ["NwbGlmError", "Started", "start_study"]
+__all__ = ["Started", "start_study"]

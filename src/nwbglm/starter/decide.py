@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,24 @@ from nwbglm.errors import NwbGlmError, RecordingError
 from nwbglm.recording.choose import UnitColumns, recording_span
 from nwbglm.recording.model import Recording
 from nwbglm.recording.responses import described_by
-from nwbglm.recording.si import factor
 
-from .draft import Draft, Entry, duration, listed
-from .events import take_tables
+from .draft import Draft, Entry, counted, duration, listed, tidy
+from .events import take_marks, take_tables
 from .seen import SeenSeries, SeenTable, seen_marks, seen_series, seen_tables
-from .signals import take_marks, take_series
+from .signals import take_series
 
-MOST_BINS = 160_000
+MOST_BINS = 200_000
 """Bins of a first study: with more of them it would take long."""
+WIDTHS = (0.01, 0.02, 0.05, 0.1, 1.0)
+"""Widths of bins, s, of which the first is taken that makes few enough."""
 LEAST_RATE = 0.1
 """Hz; units that fire less are left for later."""
 SHORT = 300.0
 """Seconds below which nothing is said of drift."""
 MARGIN = 1.0
 """Seconds before and after a trial that windows may reach into."""
+LONG = 5.0
+"""Rows that last so many times longer than usual are no trials."""
 MOSTLY = 0.5
 """A table that covers more of its time than this is what the recording consists of."""
 PHOTOMETRY = ("*photometry*", "*dff*", "*df_f*", "*dfoverf*", "*gcamp*", "*fluor*", "*dlight*", "*roiresponse*")
@@ -51,11 +55,12 @@ def decide(recording: Recording) -> Draft:
     if draft.response is None:
         _units(recording, draft, use)
     single = len(np.unique(use.clock)) == 1
-    take_series(draft, [one for one in series if one.series.path not in used], use, spikes=draft.response is None)
+    take_series(draft, [one for one in series if one.series.path not in used], use)
     if single:
         take_marks(draft, seen_marks(recording))
-        take_tables(draft, [table for table in tables if table.name != "epochs" and table.clocks == 1])
-    _past(draft, drift=single and use.total >= SHORT)
+        take_tables(draft, [table for table in tables if table.name != "epochs" and table.clocks == 1], use)
+    several = draft.response is not None or len(recording.units) > 1
+    _past(draft, drift=single and use.total >= SHORT, several=several)
     return draft
 
 
@@ -136,18 +141,13 @@ def _use(recording: Recording, draft: Draft, tables: list[SeenTable]) -> Epochs:
         return rows.take([clamps[row] == "current" for row in rows.row]) if where else rows
     if "intervals/epochs" in known:
         table = known["intervals/epochs"]
-        draft.use = Entry({"table": "epochs"}, f"{len(table.start)} epochs; tags: {listed(table.labels)}")
+        count = counted(len(table.start), "epoch")
+        draft.use = Entry({"table": "epochs"}, f"{count}; tags: {listed(table.labels) or 'many'}")
         draft.use.why += "; one kind alone: {table: epochs, tags: ...}" if len(table.labels) > 1 else ""
         return epochs.merge_overlaps(recording.intervals(recording.tables[table.path])[0])
     trials = [table for table in tables if table.clocks == 1 and table.path != "sweeps"]
     if len(trials) == 1 and len(trials[0].start) > 1 and trials[0].covered > MOSTLY:
-        table = trials[0]
-        draft.use = Entry(
-            {"table": table.name, "margin": duration(MARGIN)},
-            f"{len(table.start)} rows; a second around each is read for windows, but not fitted. Some rows alone: "
-            "{where: ...} over its columns",
-        )
-        return epochs.merge_overlaps(recording.intervals(recording.tables[table.path])[0])
+        return _of_trials(recording, draft, trials[0])
     low, high = recording_span(recording)
     if not np.isfinite(low):
         ends = recording.units.ends_of_trains()
@@ -156,9 +156,25 @@ def _use(recording: Recording, draft: Draft, tables: list[SeenTable]) -> Epochs:
         raise RecordingError("nothing says when the recording began and ended", where=recording.where)
     draft.use = Entry(
         {"intervals": [[f"{low:.3f} s", f"{high:.3f} s"]]},
-        "the whole recording" + (f"; tables that could be epochs: {', '.join(t.name for t in tables)}" if tables else ""),
+        "the whole recording"
+        + (f"; tables that could be epochs: {', '.join(t.name for t in tables)}" if tables else ""),
     )
     return Epochs.of(low, high)
+
+
+def _of_trials(recording: Recording, draft: Draft, table: SeenTable) -> Epochs:
+    """Take the rows of a table, but for those that last far longer than the others (breaks, not trials)."""
+    rows = recording.intervals(recording.tables[table.path])[0]
+    usual = float(np.median(rows.duration))
+    short = rows.duration <= LONG * usual
+    value = {"table": table.name, "margin": duration(MARGIN)}
+    why = f"{len(rows)} rows; a second around each is read for windows, but not fitted"
+    if not short.all():
+        limit = tidy(LONG * usual, up=True)
+        value["where"] = f"duration < {limit:g}"
+        why += f"; {int((~short).sum())} last longer than {limit:g} s where {usual:.3g} s are usual, and are left out"
+    draft.use = Entry(value, why)
+    return epochs.merge_overlaps(rows.take(short))
 
 
 def _width(draft: Draft, series: list[SeenSeries], response: set[str], use: Epochs) -> None:
@@ -170,35 +186,41 @@ def _width(draft: Draft, series: list[SeenSeries], response: set[str], use: Epoc
             draft.response.value["resample"] = "samples"
             draft.response.why += "; its samples are the bins"
             return
-        draft.bin = next(width for width in (0.005, 0.01, 0.02, 0.05, 0.1, 1.0) if total / width <= MOST_BINS or width == 1.0)
+        draft.bin = next(
+            width for width in (0.005, 0.01, 0.02, 0.05, 0.1, 1.0) if total / width <= MOST_BINS or width == 1.0
+        )
         return
     clamped = draft.response is not None or any(one.series.unit.lower().startswith("amp") for one in series)
-    widths = (0.001, 0.002, 0.005) if clamped else ()
-    widths += (0.01, 0.02, 0.05, 0.1, 1.0)
-    most = 2 * MOST_BINS if clamped else MOST_BINS
-    draft.bin = next((width for width in widths if total / width <= most), 1.0)
+    fine = (0.001, 0.002, 0.005) if clamped else ()
+    draft.bin = _narrowest([*fine, *WIDTHS], total, 2 * MOST_BINS if clamped else MOST_BINS)
+
+
+def _narrowest(widths: Sequence[float], total: float, most: int) -> float:
+    return next((width for width in widths if total / width <= most), widths[-1])
 
 
 def _units(recording: Recording, draft: Draft, use: Epochs) -> None:
     columns = UnitColumns(recording, use)
     rates = columns.rate
     busy = int(np.nansum(rates >= LEAST_RATE))
-    said = [f"{len(rates)} units, {busy} of them fire {LEAST_RATE:g} times a second or more"]
+    example = ""
+    said = [f"{counted(len(rates), 'unit')}, {busy} of them fire {LEAST_RATE:g} times a second or more"]
     for name, values in recording.units.metadata.items():
         texts = [str(value) for value in values]
         counts = {text: texts.count(text) for text in dict.fromkeys(texts)}
         if values.dtype.kind == "O" and 1 < len(counts) <= 8:
             said.append(f"{name}: {listed(counts.items())}")
+            example = f"{name} == '{max(counts, key=lambda text: counts[text])}'"
     value = {"where": f"rate > {LEAST_RATE:g}"} if 0 < busy < len(rates) else {}
-    if len(said) > 1:
-        said.append("select by these too: \"rate > 0.1 and column == 'text'\"")
+    if example:
+        said.append(f"select by these, too: rate > {LEAST_RATE:g} and {example}")
     draft.units = Entry(value, "; ".join(said))
 
 
 # ---------------------------------------------------------------- the past, the fit
 
 
-def _past(draft: Draft, *, drift: bool) -> None:
+def _past(draft: Draft, *, drift: bool, several: bool) -> None:
     spikes = draft.response is None
     of, seconds = ("own spikes", 0.25) if spikes else ("own response", 15 * draft.bin)
     window = max(6, round(seconds / draft.bin)) * draft.bin
@@ -207,6 +229,13 @@ def _past(draft: Draft, *, drift: bool) -> None:
         {"of": of, "basis": {"raised_cosine_log": {"n": 5 if spikes else 3, "window": draft.lags(window)}}},
         "each unit's own past",
     )
+    of_all = "all spikes" if spikes else "all responses"
+    if several:
+        draft.terms["coupling"] = Entry(
+            {"of": of_all, "basis": {"raised_cosine_log": {"n": 3, "window": draft.lags(window)}}},
+            f"the past of all units; in models: [{'drift, ' if drift else ''}history, coupling]",
+            off=bool(draft.drives),
+        )
     folds: dict[str, Any] = {"blocks": 5}
     if drift:
         name = draft.signal("drift", {"of": "time"}, "slow drift of the rates over the session")
@@ -215,12 +244,7 @@ def _past(draft: Draft, *, drift: bool) -> None:
         folds["pieces"] = 50
     draft.fit = {
         **({} if spikes else {"observations": "gaussian"}),
-        "penalty": {"ridge": {"strength": {"log": ["1e-4", 1, 4]}}},
+        "penalty": {"ridge": {"strength": {"log": [1e-4, 1, 4]}}},
         "folds": folds,
     }
     draft.choose_models()
-
-
-def converted(unit: str, wanted: tuple[str, ...]) -> str:
-    """Name the first of some units that a unit converts into; empty where none is."""
-    return next((one for one in wanted if factor(unit, one) is not None), "")

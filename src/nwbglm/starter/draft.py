@@ -78,9 +78,9 @@ class Draft:
     fit: dict[str, Any] = field(default_factory=dict)
     window: float = 60.0
 
-    def name(self, text: str) -> str:
-        """Make a name for a signal out of any text."""
-        return as_name(text, [*self.signals, *RESERVED])
+    def name(self, text: str, whose: str = "of") -> str:
+        """Make a name for a signal out of any text; one that has a meaning already says whose it is."""
+        return as_name(f"{whose}_{text}" if text in RESERVED else text, self.signals)
 
     def lags(self, seconds: float) -> str:
         """Write a window of about so many seconds that is a whole number of bins."""
@@ -88,7 +88,7 @@ class Draft:
 
     def signal(self, text: str, value: dict[str, Any], why: str = "") -> str:
         """Add a signal; return its name."""
-        name = self.name(text)
+        name = self.name(text, str(value.get("from", "of")).rpartition("/")[2])
         self.signals[name] = Entry(value, why)
         return name
 
@@ -118,12 +118,14 @@ class Draft:
         self.models = {"drift" if base else "constant": Entry(base)}
         if self.history:
             self.models[self.history] = Entry([*base, self.history])
+            if "coupling" in self.terms and not self.terms["coupling"].off:
+                self.models["coupling"] = Entry([*base, self.history, "coupling"])
         for term in self.drives if 1 < len(self.drives) <= MOST_MODELS else ():
             self.models[term] = Entry([*base, term])
         if self.drives:
-            self.models["behaviour"] = Entry([*base, *self.drives])
+            self.models[self.drives[0] if len(self.drives) == 1 else "covariates"] = Entry([*base, *self.drives])
             if self.history:
-                self.models["all"] = Entry([*base, *self.drives, self.history])
+                self.models["covariates+history"] = Entry([*base, *self.drives, self.history])
 
 
 MOST_MODELS = 5
@@ -144,6 +146,11 @@ def duration(seconds: float) -> str:
     if seconds < 1 - 1e-9:
         return f"{1000 * seconds:.10g} ms"
     return f"{seconds:.10g} s"
+
+
+def counted(number: int, what: str) -> str:
+    """Write how many there are."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def tidy(value: float, up: bool) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from .draft import Draft, Entry, duration
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./+-]*( [A-Za-z0-9_./+-]+)*")
-WORDS = {"on", "off", "yes", "no", "y", "n", "true", "false", "null", "none"}
+WORDS = {"on", "off", "yes", "no", "true", "false", "null", "none"}
 """Texts that YAML reads as something else (`none` is spared, for the eye)."""
 WIDTH = 100
 """Characters of a line, where it can be helped."""
@@ -18,7 +18,7 @@ WIDTH = 100
 
 def page(draft: Draft, *, session: str, path: str) -> str:
     """Write a draft as a study file."""
-    lines = [*(f"# {line}" for line in draft.head), f"study: {scalar(f'{session}-first')}"]
+    lines = [*(line for said in draft.head for line in _commented(said, "")), f"study: {scalar(f'{session}-first')}"]
     lines += ["description: >", "  A first study, made by `nwbglm new`: say here what is asked.", ""]
     lines += ["recordings:", f"  {session}: {{nwb: {scalar(path)}}}", ""]
     lines += ["epochs:", *_commented(draft.use.why), f"  use: {flow(draft.use.value)}", ""]

@@ -25,6 +25,8 @@ MOST_COLUMNS = 3
 """A series with more columns than this is no single signal."""
 MOST_LEVELS = 12
 """A column or series with more values than this tells no kinds apart."""
+STEADY = 0.25
+"""Steps between samples that differ by no more than this share are alike."""
 NEAR = 2.0
 """A time this near (s) to its own row still belongs to it."""
 
@@ -58,8 +60,10 @@ class SeenSeries:
     @property
     def regular(self) -> bool:
         """Whether samples come again and again, and not when something happens."""
-        timing = self.series.timing
-        return self.series.timestamps is None or timing.last - timing.first < 3 * timing.interval * self.series.samples
+        if self.series.timestamps is None:
+            return True
+        steps = np.diff(self.series.times(0, BLOCKS * BLOCK))
+        return float(np.mean(np.abs(steps - self.interval) <= STEADY * self.interval)) > 0.5
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
@@ -155,7 +159,7 @@ def seen_series(recording: Recording) -> list[SeenSeries]:
     found = []
     for path, series in recording.series.items():
         with contextlib.suppress(NwbGlmError):
-            if series.problem or series.kind == "IntervalSeries" or series.samples < 2:
+            if series.problem or series.kind == "IntervalSeries" or series.labels is not None or series.samples < 2:
                 continue
             if not np.isfinite(series.timing.interval):
                 continue
@@ -165,12 +169,13 @@ def seen_series(recording: Recording) -> list[SeenSeries]:
 
 
 def seen_marks(recording: Recording) -> list[tuple[Series, str]]:
-    """List the series of intervals and of texts, with their shortest names."""
+    """List the series of intervals, of texts and of labels, with their shortest names."""
     found = []
     for path, series in recording.series.items():
         with contextlib.suppress(NwbGlmError):
             texts = series.data is not None and series.data.is_text and series.timestamps is not None
-            if texts or (series.kind == "IntervalSeries" and not series.problem):
+            marks = series.kind == "IntervalSeries" or (series.labels is not None and series.columns == 1)
+            if texts or (marks and not series.problem):
                 found.append((series, short_name(path, _known(recording))))
     return found
 
@@ -232,8 +237,9 @@ def _columns(table: Table | Sweeps, rows: np.ndarray, start: np.ndarray, stop: n
 
 
 def _of_lists(name: str, rows: list[np.ndarray]) -> SeenColumn | None:
-    numbers = all(np.asarray(row).dtype.kind in "iuf" for row in rows) and sum(len(row) for row in rows)
-    return SeenColumn(name, "events", int(sum(len(row) for row in rows))) if numbers and "time" in name else None
+    count = sum(len(row) for row in rows)
+    numbers = count > 0 and all(np.asarray(row).dtype.kind in "iuf" for row in rows)
+    return SeenColumn(name, "events", count) if numbers and "time" in name else None
 
 
 def _of_values(name: str, values: np.ndarray, start: np.ndarray, stop: np.ndarray) -> SeenColumn | None:

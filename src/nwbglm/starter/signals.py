@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from nwbglm.epochs import Epochs
-from nwbglm.recording.series import Series
 from nwbglm.recording.si import factor
 
 from .draft import Draft, Entry, tidy
@@ -23,7 +22,7 @@ LITTLE = 0.2
 """Share of the epochs in use that a signal must cover."""
 
 
-def take_series(draft: Draft, series: list[SeenSeries], use: Epochs, *, spikes: bool) -> None:
+def take_series(draft: Draft, series: list[SeenSeries], use: Epochs) -> None:
     """Take the series that look like stimuli or behaviour; say why others are left."""
     left = []
     for one in series:
@@ -33,7 +32,7 @@ def take_series(draft: Draft, series: list[SeenSeries], use: Epochs, *, spikes: 
         if reason:
             left.append(f"{one.name} ({reason})")
         else:
-            _take(draft, one, spikes=spikes)
+            _take(draft, one, [other.name for other in series])
     if left:
         shown = ", ".join(left[:10]) + (f", and {len(left) - 10} more" if len(left) > 10 else "")
         draft.head.append(f"Series that are not taken: {shown}.")
@@ -56,13 +55,13 @@ def _unfit(one: SeenSeries, use: Epochs) -> str:
     return ""
 
 
-def _take(draft: Draft, one: SeenSeries, *, spikes: bool) -> None:
+def _take(draft: Draft, one: SeenSeries, others: list[str]) -> None:
     series, columns = one.series, one.values.shape[1]
     base: dict[str, Any] = {"from": one.name}
     what = " ".join(series.description.split())[:80]
     stem = what_it_is(one)
     if columns > 1:
-        _take_place(draft, one, base, stem)
+        _take_place(draft, one, base, others)
         return
     if one.turn:
         how = {"resample": "interpolate"} if one.interval > 0.5 * draft.bin else {}
@@ -87,10 +86,10 @@ def _take(draft: Draft, one: SeenSeries, *, spikes: bool) -> None:
     draft.term(name, {"of": name, "basis": _of_value(one)})
 
 
-def _take_place(draft: Draft, one: SeenSeries, base: dict[str, Any], stem: str) -> None:
+def _take_place(draft: Draft, one: SeenSeries, base: dict[str, Any], others: list[str]) -> None:
     """Take the coordinates of a place, the map over the first two, and the speed."""
-    series, axes = one.series, ("x", "y", "z")
-    units = "cm" if factor(series.unit, "cm") is not None else ""
+    axes, stem = ("x", "y", "z"), what_it_is(one)
+    units = _of_length(one)
     how = {"resample": "interpolate"} if one.interval > 0.5 * draft.bin else {}
     of_units = {"units": units} if units else {}
     names = []
@@ -98,14 +97,25 @@ def _take_place(draft: Draft, one: SeenSeries, base: dict[str, Any], stem: str) 
         why = _seen(one, "") if not column else ""
         names.append(draft.signal(axes[column], base | {"column": column} | of_units | how, why))
     draft.maps[stem] = Entry({"of": names[:2], "bins": [15, 15]})
-    product = [{"of": name, "basis": {"bspline": {"n": 5}}} for name in names[:2]]
+    product: list[Any] = [{"of": name, "basis": {"bspline": {"n": 5}}} for name in names[:2]]
     draft.term(f"{stem}-map", {"product": product}, "where it is: functions of both coordinates, multiplied")
+    if any("speed" in name.lower() or "veloc" in name.lower() for name in [*draft.signals, *others]):
+        return
     speed = draft.signal(
         "speed", base | {"derive": "speed"} | ({"units": f"{units}/s"} if units else {}) | {"smooth": "250 ms"} | how,
         "speed over all columns, smoothed",
     )  # fmt: skip
-    draft.term(speed, {"of": speed, "basis": "identity"}, "in proportion; for a curve: {bspline: {n: 5, bounds: [...]}}")
+    draft.term(speed, {"of": speed, "basis": "identity"}, "in proportion; a curve: {bspline: {n: 5, bounds: [...]}}")
     draft.tuning[speed] = Entry({"of": speed, "bins": 20})
+
+
+def _of_length(one: SeenSeries) -> str:
+    """Choose the unit of length in which values are neither thousands nor thousandths; empty where it is no length."""
+    metres = factor(one.series.unit, "m")
+    if metres is None:
+        return ""
+    spread = metres * (one.quantile(0.99) - one.quantile(0.01))
+    return next((unit for unit, size in (("m", 10.0), ("cm", 0.05), ("mm", 5e-4)) if spread > size), "um")
 
 
 def _of_value(one: SeenSeries) -> Any:
@@ -114,19 +124,6 @@ def _of_value(one: SeenSeries) -> Any:
     if np.isfinite([low, high, most]).all() and abs(most) > TAIL * abs(high) > 0:
         return "identity"
     return {"bspline": {"n": 5}}
-
-
-def take_marks(draft: Draft, marks: list[tuple[Series, str]]) -> None:
-    """Take series of intervals as boxcars; name those of texts."""
-    for series, name in marks:
-        if series.kind == "IntervalSeries":
-            made = draft.signal(name.rpartition("/")[2], {"from": name, "resample": "boxcar"}, f"{name}: on, or off")
-            draft.term(made, {"of": made, "basis": "identity"})
-        else:
-            draft.head.append(
-                f"Marks with texts: {name}; one kind is a signal `{{from: {name}, resample: events, "
-                "where: \"value == '...'\"}`."
-            )
 
 
 def what_it_is(one: SeenSeries) -> str:
@@ -139,7 +136,9 @@ def _seen(one: SeenSeries, what: str) -> str:
     low, high = one.quantile(0.0), one.quantile(1.0)
     unit = one.series.unit if one.series.unit.lower() not in ("", "n/a", "na", "none", "unknown", "no unit") else ""
     rate = 1 / one.interval
-    said = f"{one.series.path}: {rate:.4g} samples a second, {tidy(low, False):g} to {tidy(high, True):g} {unit}".strip()
+    said = (
+        f"{one.series.path}: {rate:.4g} samples a second, {tidy(low, False):g} to {tidy(high, True):g} {unit}".strip()
+    )
     if unit and one.turn:
         said += ", within one turn, so it is circular"
     return said + (f" ({what})" if what and what.lower() not in ("no description", "n/a") else "")
