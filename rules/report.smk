@@ -41,6 +41,7 @@ rule draw_session:
         csv=expand(
             "<results>/figures/{{session}}/{figure}.csv", figure=figures_of(study)
         ),
+        gathered="<results>/figures/{session}/gathered.json",
     log:
         "<results>/logs/draw_session/{session}.log",
     benchmark:
@@ -92,6 +93,7 @@ rule build_report:
         folds=expand(rules.split_rows.output.folds, session=study.sessions),
         svg=expand(rules.draw_session.output.svg, session=study.sessions),
         csv=expand(rules.draw_session.output.csv, session=study.sessions),
+        gathered=expand(rules.draw_session.output.gathered, session=study.sessions),
         overall_svg=rules.draw_comparison.output.svg,
         overall_csv=rules.draw_comparison.output.csv,
     output:

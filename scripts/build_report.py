@@ -1,6 +1,5 @@
 """Put everything together as one report that opens from disk."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,21 +9,25 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake):
-    from nwbglm.report import build_report, read_figures, write_files
+    from nwbglm.report import Texts, read_figures, remove_others, report_files, report_parts, write_files
+    from nwbglm.report.facts import session_facts
     from nwbglm.study import read_study
     from nwbglm.verdict import read_plain
 
     study = read_study(snakemake.params.study)
-    binned, _ = store.read_included(snakemake.input.binned)
-    folds, _ = store.read_included(snakemake.input.folds)
-    files = build_report(
+    parts = report_parts(
         study,
         store.read_tables(snakemake.input.tables),
         audits={Path(path).stem: read_plain(path) for path in snakemake.input.audits},
-        audit_pages={Path(path).stem: Path(path).read_text(encoding="utf-8") for path in snakemake.input.audit_pages},
+        audit_pages=Texts({Path(path).stem: Path(path) for path in snakemake.input.audit_pages}),
         figures=read_figures(snakemake.input.svg, snakemake.input.csv),
+        gathered=Texts({Path(path).parent.name: Path(path) for path in snakemake.input.gathered}),
         overall_figures=read_figures(snakemake.input.overall_svg, snakemake.input.overall_csv)["figures"],
-        lost={dataset.attrs["session"]: json.loads(dataset.attrs["lost"]) for dataset in folds},
-        provenance={dataset.attrs["session"]: store.provenance(dataset) for dataset in binned},
+        **session_facts(snakemake.input.binned, snakemake.input.folds),
     )
-    write_files(files, Path(snakemake.output.index).parent)
+    report = Path(snakemake.output.index).parent
+    write_files(parts, report)
+    remove_others(report, report_files(study), ("sessions/*.html", "audits/*.html", "tables/sessions/*.zip"))
+    figures = {Path(path).relative_to(report.parent / "figures").as_posix() for path in snakemake.input.svg}
+    drawn = figures | {str(Path(name).with_suffix(".csv")) for name in figures}
+    remove_others(report.parent / "figures", drawn, ("*/*.svg", "*/*.csv"))

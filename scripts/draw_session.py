@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 with log.stage(snakemake):
     from nwbglm.figures import draw_session
     from nwbglm.figures.failed import draw_all
+    from nwbglm.report.gathered import as_text, gather
     from nwbglm.study import read_study
+    from nwbglm.whole import write_text
 
     study = read_study(snakemake.params.study)
     binned = store.read(snakemake.input.binned, "binned")
@@ -32,3 +34,4 @@ with log.stage(snakemake):
         snakemake.output.svg,
         snakemake.output.csv,
     )
+    write_text(snakemake.output.gathered, as_text(gather(study, **stores)))

@@ -10,6 +10,7 @@ from synthetic_stores import head_direction_session, study_of
 
 from nwbglm import comparison, figures, report, store
 from nwbglm.figures.style import csv_text, svg_text
+from nwbglm.report.gathered import as_text, gather
 from nwbglm.study import Study
 
 REASON = "no interval of 'epochs' fulfils tags == 'wake'"
@@ -34,9 +35,10 @@ class SmallReport(NamedTuple):
     tables: dict[str, pd.DataFrame]
     figures: dict[str, dict[str, tuple[str, str]]]
     overall: dict[str, tuple[str, str]]
-    files: dict[str, str]
+    gathered: dict[str, str]
+    files: dict[str, str | bytes]
     reason: str
-    build: Callable[[], dict[str, str]]
+    build: Callable[[], dict[str, str | bytes]]
 
 
 def audit_pages(study: Study) -> dict[str, str]:
@@ -61,14 +63,25 @@ def small_report() -> SmallReport:
     for name in figures.overall_figures_of(study):
         figure, table = figures.draw_overall(name, study=study, **tables)
         overall[name] = svg_text(figure), csv_text(table)
+    gathered = {
+        session.name: as_text(gather(study, **{k: v for k, v in session._asdict().items() if k != "name"}))
+        for session in sessions
+    }
     provenance: dict[str, Any] = {session.name: store.provenance(session.binned) for session in sessions}
 
-    def build() -> dict[str, str]:
+    def build() -> dict[str, str | bytes]:
         return report.build_report(
-            study, tables, {"mouse-1": AUDIT}, drawn, overall, provenance, audit_pages=audit_pages(study)
+            study,
+            tables,
+            {"mouse-1": AUDIT},
+            drawn,
+            overall,
+            provenance,
+            audit_pages=audit_pages(study),
+            gathered=gathered,
         )
 
-    return SmallReport(study, tables, drawn, overall, build(), REASON, build)
+    return SmallReport(study, tables, drawn, overall, gathered, build(), REASON, build)
 
 
 def _draw_all(study: Study, session) -> dict[str, tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
@@ -77,7 +78,9 @@ def write_excluded(outputs: Any, reason: str) -> None:
         if path.name.endswith(store.SUFFIX):
             store.write_excluded(path, reason)
             continue
-        if path.suffix == ".svg":
+        if path.suffix == ".json":
+            text = json.dumps({"left_out": reason}) + "\n"
+        elif path.suffix == ".svg":
             text = LEFT_OUT_SVG
         elif path.suffix == ".csv":
             text = "left_out\n" + '"' + reason.replace('"', "'").replace("\n", " ") + '"\n'

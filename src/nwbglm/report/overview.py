@@ -8,12 +8,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from markupsafe import Markup
 
 from nwbglm.comparison import headline, primary, summarise_models
 from nwbglm.study import Study
 
-from .markup import html_table, number
+from .markup import number
 from .recordings import words
 
 
@@ -53,7 +52,7 @@ def recovery_rows(figures: Mapping[str, Mapping[str, tuple[str, str]]]) -> pd.Da
 
 def provenance_rows(
     audits: Mapping[str, Mapping[str, Any]], provenance: Mapping[str, Mapping[str, Any]], sessions: pd.DataFrame
-) -> Markup:
+) -> pd.DataFrame:
     """Return where the numbers come from, one row a session; the settings are in the study below it."""
     rows = []
     for session in sessions.session if len(sessions) else ():
@@ -70,7 +69,7 @@ def provenance_rows(
                 "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
             }
         )
-    return html_table(pd.DataFrame(rows))
+    return pd.DataFrame(rows)
 
 
 def study_text(study: Study) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from nwbglm.figures.catalogue import figures_of, overall_figures_of
 from nwbglm.study import Study
 
-COMPARISON_TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population", "checks")
-"""Those of the comparison's tables that the report holds; intervals on filters are with each session's figures."""
+COMPARISON_TABLES = ("units", "sessions", "fits", "tests", "population", "checks")
+"""Those of the comparison's tables that stand in the report as they are; intervals are with each session's figures."""
+PACKED_TABLES = ("scores", "pairs")
+"""Those that are packed: they have a row for every unit and model, or two models."""
+INDEX, UNITS, SESSIONS = "index.html", "units.html", "sessions.html"
+FIGURE_TABLES = "tables/figures.zip"
+"""The tables behind the figures over all sessions."""
 
 
 def session_page(session: str) -> str:
@@ -19,28 +23,25 @@ def audit_page(recording: str) -> str:
     return f"audits/{recording}.html"
 
 
-def session_table(session: str, figure: str) -> str:
-    """Return the path of the table behind a session's figure."""
-    return f"tables/{session}/{figure}.csv"
-
-
-def overall_table(figure: str) -> str:
-    """Return the path of the table behind a figure over all sessions."""
-    return f"tables/figure-{figure}.csv"
+def session_tables(session: str) -> str:
+    """Return the path of the archive of the tables behind a session's figures."""
+    return f"tables/sessions/{session}.zip"
 
 
 def comparison_table(name: str) -> str:
     """Return the path of a table of the comparison."""
-    return f"tables/{name}.csv"
+    return f"tables/{name}.{'zip' if name in PACKED_TABLES else 'csv'}"
 
 
 def report_files(study: Study) -> list[str]:
     """List every file of a study's report, relative to its folder; ``index.html`` comes first."""
     return [
-        "index.html",
+        INDEX,
+        UNITS,
+        SESSIONS,
         *(session_page(session) for session in study.sessions),
         *(audit_page(recording) for recording in study.recordings),
-        *(session_table(session, figure) for session in study.sessions for figure in figures_of(study)),
-        *(overall_table(figure) for figure in overall_figures_of(study)),
-        *(comparison_table(name) for name in COMPARISON_TABLES),
+        *(session_tables(session) for session in study.sessions),
+        FIGURE_TABLES,
+        *(comparison_table(name) for name in (*COMPARISON_TABLES, *PACKED_TABLES)),
     ]

@@ -1,0 +1,90 @@
+"""The pages over all sessions: the index, all units, all sessions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import pandas as pd
+
+from nwbglm.comparison import unpaired
+from nwbglm.figures import OVERALL, overall_figures_of
+
+from . import paths
+from .cohort import session_rows
+from .compared import model_rows, pair_rows
+from .inference import inferred
+from .markup import html_table
+from .methods import paragraphs
+from .overview import at_a_glance, provenance_rows, recovery_rows, study_text
+from .render import Renderer
+from .sources import Sources, drawn
+from .trust import fit_rows, trouble_rows
+from .units import unit_rows, unit_table
+
+FEW = 60
+"""Sessions that the index lists; of more, it lists those that were left out, and leads to the page of all."""
+
+
+def index_page(renderer: Renderer, known: Sources, figures: Mapping[str, Mapping[str, tuple[str, str]]]) -> str:
+    """Write the page that opens the report."""
+    study, tables = known.study, known.tables
+    sessions = session_rows(known)
+    text = study_text(study)
+    return renderer.page(
+        "index.html.j2",
+        glance=at_a_glance(study, tables),
+        sessions=_sessions(sessions),
+        every=len(sessions) <= FEW,
+        models=html_table(model_rows(study, tables["scores"]), caption="Models: medians over units"),
+        inferred=inferred(study, tables),
+        apart=[reason for _, _, reason in unpaired(tables["scores"])],
+        pairs=html_table(pair_rows(study, tables["pairs"]), caption="Paired differences of models"),
+        figures=[
+            drawn(
+                name,
+                known.overall_figures[name],
+                OVERALL,
+                archive=paths.FIGURE_TABLES,
+                root="",
+                continuous=known.continuous,
+                left={},
+                prefix=f"f{place}",
+            )
+            for place, name in enumerate(overall_figures_of(study))
+        ],
+        recovered=html_table(recovery_rows(figures), caption="Truth recovered, over the simulated sessions"),
+        fits=html_table(fit_rows(tables["fits"]), caption="How the fits ended, by model"),
+        troubles=html_table(
+            trouble_rows(tables["scores"]), caption="Units to look at", whole=paths.comparison_table("scores")
+        ),
+        methods=paragraphs(study),
+        provenance=html_table(
+            provenance_rows(known.audits, known.provenance, tables["sessions"]),
+            caption="Where the numbers come from",
+            whole=paths.comparison_table("sessions"),
+        ),
+        study_text=text,
+        study_digest=hashlib.sha256(text.encode()).hexdigest(),
+        comparison_tables=[
+            (name, paths.comparison_table(name)) for name in (*paths.COMPARISON_TABLES, *paths.PACKED_TABLES)
+        ],
+    )
+
+
+def _sessions(rows: pd.DataFrame) -> str:
+    shown = rows if len(rows) <= FEW else rows[rows["in or out"] == "out"]
+    return html_table(shown, raw=("session",), caption="Sessions, and the recordings that they join")
+
+
+def units_page(renderer: Renderer, known: Sources) -> str:
+    """Write the page of all units."""
+    table, data = unit_table(unit_rows(known.study, known.tables))
+    return renderer.page("units.html.j2", table=table, data=data, units=len(known.tables["units"]))
+
+
+def sessions_page(renderer: Renderer, known: Sources) -> str:
+    """Write the page of all sessions."""
+    rows = session_rows(known)
+    table = html_table(rows, raw=("session",), caption="Sessions, and the recordings that they join", most=len(rows))
+    return renderer.page("sessions.html.j2", table=table)
