@@ -19,7 +19,7 @@ with log.stage(snakemake):
         study,
         store.read_tables(snakemake.input.tables),
         audits={Path(path).stem: read_plain(path) for path in snakemake.input.audits},
-        audit_pages=Texts({Path(path).stem: Path(path) for path in snakemake.input.audit_pages}),
+        audit_pages=Texts({Path(path).stem: Path(path) for path in snakemake.input.audit_pages}, end="</html>"),
         figures=read_figures(snakemake.input.svg, snakemake.input.csv),
         gathered=Texts({Path(path).parent.name: Path(path) for path in snakemake.input.gathered}),
         overall_figures=read_figures(snakemake.input.overall_svg, snakemake.input.overall_csv)["figures"],
