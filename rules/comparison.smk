@@ -31,6 +31,12 @@ rule compare_models:
             session=study.sessions,
             block=unit_blocks,
         ),
+        worth=expand(
+            rules.weigh_terms.output.worth,
+            model=study.inference.worth.models,
+            session=study.sessions,
+            block=unit_blocks,
+        ),
     output:
         scores="<results>/comparison/scores.parquet",
         pairs="<results>/comparison/pairs.parquet",
@@ -41,6 +47,9 @@ rule compare_models:
         population="<results>/comparison/population.parquet",
         intervals="<results>/comparison/intervals.parquet",
         checks="<results>/comparison/checks.parquet",
+        worth="<results>/comparison/worth.parquet",
+        preferences="<results>/comparison/preferences.parquet",
+        selection="<results>/comparison/selection.parquet",
     log:
         "<results>/logs/compare_models.log",
     benchmark:
@@ -54,6 +63,8 @@ rule compare_models:
     params:
         fdr=study.inference.fdr.dump(),
         animals=study.inference.animals,
+        selection=study.inference.selection.models,
+        seed=study.seed,
         code=digest("compare_models"),
     script:
         "../scripts/compare_models.py"

@@ -17,6 +17,7 @@ with log.stage(snakemake):
     tests, _ = store.read_included(snakemake.input.tests)
     intervals, _ = store.read_included(snakemake.input.intervals)
     checks, _ = store.read_included(snakemake.input.checks)
+    worth, _ = store.read_included(snakemake.input.worth)
     refuse_nothing(fits, excluded | excluded_later)
     tables = compare_models(
         fits,
@@ -26,6 +27,9 @@ with log.stage(snakemake):
         tests=tests,
         intervals=intervals,
         checks=checks,
+        worth=worth,
+        selection=snakemake.params.selection,
+        seed=snakemake.params.seed,
         animals=snakemake.params.animals,
         fdr=FalseDiscoveries.model_validate(snakemake.params.fdr),
     )

@@ -79,7 +79,7 @@ def cell():
 def test_a_study_names_its_figures_before_any_data(ring, cell):
     assert figures.figures_of(study_of(ring)) == HEAD_DIRECTION
     assert figures.figures_of(study_of(cell)) == CURRENT
-    assert figures.overall_figures_of(study_of(cell)) == ["scores", "differences"]
+    assert figures.overall_figures_of(study_of(cell)) == ["scores", "differences", "preferences"]
 
 
 def test_the_studies_of_the_project_have_their_figures(repository):

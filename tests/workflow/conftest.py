@@ -35,6 +35,7 @@ STUDY: dict[str, Any] = {
         "tests": {"heading": {"term": "heading", "model": "full", "draws": 39}},
         "intervals": {"models": ["full"], "blocks": 20},
         "checks": {"models": ["full"]},
+        "worth": {"models": ["full"]},
     },
     "fit": {"penalty": {"ridge": {"strength": [1e-4, 1e-2]}}, "folds": {"blocks": 3}},
     "figures": {"window": {"start": "1 s", "length": "5 s"}},

@@ -34,6 +34,7 @@ def test_jobs_multiply_over_sessions_terms_models_and_blocks(empty, sessions, bl
         "test_term": sessions * blocks,
         "infer_filters": sessions * blocks,
         "check_fit": sessions * blocks,
+        "weigh_terms": sessions * blocks,
         "build_features": 3 * sessions,
         "fit_model": 3 * sessions * blocks,
         "predict_rates": 3 * sessions,

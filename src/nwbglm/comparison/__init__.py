@@ -16,9 +16,11 @@ from .cohort import describe_sessions, describe_units, joined_in, refuse_nothing
 from .common import POOLED, ROUNDING, concat, headline, primary
 from .intervals import gather_intervals
 from .paired import pair_models, unpaired
+from .preferred import count_preferences, select_among
 from .scored import count_fits, merge_blocks, score_fit
 from .summaries import summarise_models, summarise_pairs
 from .tested import gather_tests
+from .weighed import gather_worth, summarise_worth
 
 __all__ = [
     "POOLED",
@@ -32,10 +34,14 @@ __all__ = [
     "score_fit",
     "summarise_models",
     "summarise_pairs",
+    "summarise_worth",
     "unpaired",
 ]
 
-TABLES = ("scores", "pairs", "units", "sessions", "fits", "tests", "population", "intervals", "checks")
+TABLES = (
+    "scores", "pairs", "units", "sessions", "fits", "tests", "population", "intervals", "checks", "worth",
+    "preferences", "selection",
+)  # fmt: skip
 
 
 def compare_models(
@@ -49,7 +55,10 @@ def compare_models(
     fdr: FalseDiscoveries | None = None,
     intervals: Sequence[xr.Dataset] = (),
     checks: Sequence[xr.Dataset] = (),
+    worth: Sequence[xr.Dataset] = (),
     animals: Mapping[str, str] | None = None,
+    selection: Sequence[str] = (),
+    seed: int = 0,
 ) -> dict[str, pd.DataFrame]:
     """Gather every fit of a study into tables.
 
@@ -65,10 +74,14 @@ def compare_models(
         Reason by session, for the sessions that were left out.
     tests, fdr
         Stores of kind ``tests``, and the correction over their units.
-    intervals, checks
+    intervals, checks, worth
         Stores of these kinds.
     animals
         Animal by session, where it is not the file's `subject_id`.
+    selection
+        Models among which units are taken to choose.
+    seed
+        The study's.
 
     Returns
     -------
@@ -77,7 +90,8 @@ def compare_models(
         ``pairs``: paired differences between two models of a unit, per fold and pooled; ``units``; ``sessions``;
         ``fits``: numbers of fits of each status, with their largest gap and gradient norm;
         ``tests`` and ``population``: see `gather_tests`; ``intervals``: see `gather_intervals`;
-        ``checks``: see `gather_checks`.
+        ``checks``: see `gather_checks`; ``worth``: see `gather_worth`; ``preferences``: see `count_preferences`;
+        ``selection``: see `select_among`.
     """
     scores = concat([score_fit(fit) for fit in fits])
     terms = {str(fit.attrs["model"]): frozenset(map(str, fit.term.values)) for fit in fits}
@@ -96,4 +110,7 @@ def compare_models(
         "population": with_animals(population, of),
         "intervals": gather_intervals(intervals),
         "checks": gather_checks(checks),
+        "worth": with_animals(gather_worth(worth), of),
+        "preferences": count_preferences(scores, seed=seed),
+        "selection": select_among(scores, selection, seed),
     }

@@ -15,6 +15,10 @@ def _any_tests(study: Study) -> tuple[str, ...]:
     return WHOLE if study.inference.tests else ()
 
 
+def _in_sample(study: Study) -> bool:
+    return study.fit.folds.in_sample and "test" not in study.epochs
+
+
 def _checked(study: Study) -> tuple[str, ...]:
     return study.inference.checks.models
 
@@ -89,5 +93,28 @@ ACROSS: dict[str, FigureSpec] = {
         ("population",),
         "inference_tests:draw_counts",
         _any_tests,
+    ),
+    "worth": FigureSpec(
+        "What terms are worth",
+        "Left: each term's share of the deviance that the model explains of held-out rows: filled, what is lost "
+        "without the term; hollow, what it explains alone (medians over units, averaged over sessions and animals); "
+        "times: the variance inflation by the other terms. Right: what is lost without it in each session, and the "
+        "estimate with its 95 % interval over animals (or sessions) where there are two or more. Good: the two ends "
+        "close to each other and right of 0 in every session. Far apart, the terms share what they explain, and which "
+        "of them drives the unit is open. Both ends assume covariates without error: where one is measured with "
+        "noise, another that goes with it takes its place, however small the inflation.",
+        ("worth",),
+        "inference_worth:draw_worth",
+        lambda study: WHOLE if study.inference.worth.models else (),
+    ),
+    "preferences": FigureSpec(
+        "How many units each model predicts best",
+        "Point: units whose held-out rows a model predicts best. Bar: the middle 95 % of what comes out when the "
+        "models' labels are exchanged in every fold, for all units of a session together (tick: median): units that "
+        "share signals and time do not vote independently. Good, for a model: right of its bar. A model with more "
+        "parameters starts behind, and a vote tells nothing of sizes: see the paired differences.",
+        ("preferences",),
+        "inference_worth:draw_preferences",
+        lambda study: WHOLE if len(study.models) > 1 and not _in_sample(study) else (),
     ),
 }

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from scipy import stats
 
 from nwbglm.engine.observations import BERNOULLI, GAUSSIAN, MODELS, NEGATIVE_BINOMIAL, Observations
-from nwbglm.fits.design import pick_terms
-from nwbglm.fits.model import read_responses
-from nwbglm.fits.predict import expected_responses
-from nwbglm.fits.splits import block_of_units, kept_rows
+from nwbglm.fits.splits import block_of_units
 from nwbglm.study import Fit, Model
 
 from .agreement import calibration_line, calibration_tenths, fano, pearson_dispersion, straight_line
+from .held_out import UnitRows, held_out_rows, of_unit
 from .rescaling import Rescaled, autocorrelations, ks_band, ks_distance, ljung_box, rescale_counts, to_normal
 
 SEEDS = 10
@@ -61,20 +58,6 @@ SHAPES: dict[str, tuple[str, np.ndarray]] = {
 """What figures show of a unit, over which axis."""
 
 
-class HeldOut(NamedTuple):
-    """The rows that some fold was scored on."""
-
-    mean: np.ndarray
-    """(T, units) expected at full exposure."""
-    responses: np.ndarray
-    """(T, units)"""
-    exposure: np.ndarray | None
-    stretch: np.ndarray
-    """(T,) number of the segment and fold a row lies in, another behind every gap."""
-    row: np.ndarray
-    """(T,) bins."""
-
-
 def check_fit(
     binned: xr.Dataset,
     folds: xr.Dataset,
@@ -109,19 +92,19 @@ def check_fit(
     observations = MODELS[settings.observations]
     units = block_of_units(binned.sizes["unit"], block)
     ids = binned["unit"].values[units]
-    held = _held_out(binned, folds, features, fits, model, settings, units)
+    held = held_out_rows(binned, folds, features, fits, model, settings, units)
     name = zlib.crc32(f"{fits.attrs['model']}/{binned.attrs.get('session', '')}".encode())
     found = {number: np.full(len(ids), np.nan) for number in NUMBERS}
     shapes = {name: np.full((len(ids), len(at)), np.nan) for name, (_, at) in SHAPES.items()}
     reasons = []
     for position, unit in enumerate(ids):
-        one = _one_unit(held, position, observations)
+        one = of_unit(held, position, observations)
         reasons.append(_refusal(one, observations))
         if reasons[-1]:
             continue
         random = [np.random.default_rng([seed, name, int(unit) & 0xFFFFFFFF, k]) for k in range(SEEDS)]
         dispersion = float(fits["dispersion"].values[position])
-        numbers, seen = check_unit(*one, observations, dispersion, random)
+        numbers, seen = check_unit(one.y, one.mean, one.stretch, observations, dispersion, random)
         for number, value in numbers.items():
             found[number][position] = value
         for shape, values in seen.items():
@@ -136,53 +119,6 @@ def check_fit(
             "session": str(binned.attrs.get("session", "")),
         },
     )  # fmt: skip
-
-
-def _held_out(
-    binned: xr.Dataset,
-    folds: xr.Dataset,
-    features: Sequence[xr.Dataset],
-    fits: xr.Dataset,
-    model: Model,
-    settings: Fit,
-    units: list[int],
-) -> HeldOut:
-    """Predict every row that a fold was scored on by the fit of that fold."""
-    stores, row = pick_terms(features, model.terms), folds["row"].values
-    fold = np.full(len(row), -1)
-    there = np.searchsorted(row, fits["row"].values)
-    for k, scored in enumerate(fits["scored"].values):
-        fold[there[scored]] = k
-    used = fold >= 0
-    mean = np.full((int(used.sum()), len(units)), np.nan)
-    place = np.cumsum(used) - 1
-    for position, time, _, heldout in expected_responses(fits, stores, folds, binned) if len(units) else ():
-        mean[np.ix_(place[time[used[time]]], position)] = heldout[used[time]]
-    found = read_responses(binned, row, kept_rows(binned, folds, stores, settings.rows)[1], used, units or [0])
-    segment = binned["segment"].values[row[used]]
-    breaks = (np.diff(fold[used]) != 0) | (np.diff(segment) != 0)
-    return HeldOut(mean, found.counts, found.exposure, np.r_[0, np.cumsum(breaks)][: len(mean)], row[used])
-
-
-class UnitRows(NamedTuple):
-    """What a unit did on its held-out rows, and what was expected."""
-
-    y: np.ndarray
-    mean: np.ndarray
-    stretch: np.ndarray
-
-
-def _one_unit(held: HeldOut, position: int, observations: Observations) -> UnitRows:
-    """Return a unit's held-out rows: those where it was observed and its features are known."""
-    mean = held.mean[:, position]
-    exposure = np.ones(len(mean)) if held.exposure is None else held.exposure[:, position].astype(float)
-    seen = (exposure > 0) & ~np.isnan(mean)
-    if observations.counts and observations is not BERNOULLI:
-        mean = mean * exposure
-    apart = np.diff(held.row[seen]) != 1
-    other = np.diff(held.stretch[seen]) != 0
-    stretch = np.r_[0, np.cumsum(apart | other)][: int(seen.sum())]
-    return UnitRows(held.responses[seen, position].astype(float), mean[seen], stretch)
 
 
 def _refusal(one: UnitRows, observations: Observations) -> str:

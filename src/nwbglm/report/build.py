@@ -110,6 +110,6 @@ def _overall_tables(study: Study, drawn: Mapping[str, tuple[str, str]]) -> dict[
 
 def _bounded(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with its folds, where there is room for them."""
-    if len(table) <= MOST_ROWS:
+    if len(table) <= MOST_ROWS or "fold" not in table:
         return table
     return table[(table.fold == POOLED) | (table.kind == "test")]

@@ -12,6 +12,7 @@ from nwbglm.study import Study
 from .inferred import checked_rows, checked_units, interval_rows
 from .markup import html_table
 from .tested import population_rows, test_rows
+from .weighed import definition_rows, preference_rows, selection_rows, worth_rows
 
 
 def inferred(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Markup]:
@@ -21,5 +22,9 @@ def inferred(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Mark
         "tested_units": html_table(test_rows(tables["tests"])),
         "intervals": html_table(interval_rows(tables["intervals"])),
         "checks": html_table(checked_rows(tables["checks"])),
+        "worth": html_table(worth_rows(study, tables["worth"])),
+        "definitions": html_table(definition_rows(tables["worth"])),
+        "preferences": html_table(preference_rows(tables["preferences"])),
+        "selection": html_table(selection_rows(tables["selection"])),
         "checked_units": html_table(checked_units(tables["checks"])),
     }

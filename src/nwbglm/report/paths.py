@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from nwbglm.study import Study
 
-COMPARISON_TABLES = ("units", "sessions", "fits", "tests", "population", "checks")
+COMPARISON_TABLES = ("units", "sessions", "fits", "tests", "population", "checks", "preferences", "selection")
 """Those of the comparison's tables that stand in the report as they are; intervals are with each session's figures."""
-PACKED_TABLES = ("scores", "pairs")
-"""Those that are packed: they have a row for every unit and model, or two models."""
+PACKED_TABLES = ("scores", "pairs", "worth")
+"""Those that are packed: they have a row for every unit and model, two models, or term."""
 INDEX, UNITS, SESSIONS = "index.html", "units.html", "sessions.html"
 FIGURE_TABLES = "tables/figures.zip"
 """The tables behind the figures over all sessions."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from .base import Name, Part
+from .worth import Selection, Worth
 
 
 class TermTest(Part):
@@ -69,6 +70,8 @@ class Inference(Part):
     )
     intervals: Intervals = Field(Intervals(), description="Intervals on filters.")
     checks: Checks = Field(Checks(), description="Goodness of fit on held-out rows.")
+    worth: Worth = Field(Worth(), description="What each term of a model is worth, beside the others.")
+    selection: Selection = Field(Selection(), description="Which model is the most frequent best one: a heuristic.")
     animals: dict[Name, str] = Field(
         {},
         description="The animal of each session (or recording), by a name of your own, where the file's `subject_id` "

@@ -168,13 +168,15 @@ def _tests(config: dict[str, Any]) -> Iterator[str]:
 
 def _inferred(config: dict[str, Any]) -> Iterator[str]:
     models, inference = _mapping(config.get("models")), _mapping(config.get("inference"))
-    for part in ("intervals", "checks"):
+    for part in ("intervals", "checks", "worth", "selection"):
         named = _list(_mapping(inference.get(part)).get("models"))
         for i, model in enumerate(named):
             if isinstance(model, str) and model not in models:
                 yield f"inference.{part}.models[{i}]: there is no model '{model}'; {nearest(model, models)}"
             elif model in named[:i]:
                 yield f"inference.{part}.models[{i}]: '{model}' is there twice"
+    if len(_list(_mapping(inference.get("selection")).get("models"))) == 1:
+        yield "inference.selection.models: one model leaves nothing to choose; name two or more"
     sessions = [*_mapping(config.get("recordings")), *_mapping(config.get("join"))]
     pattern = any(glob.has_magic(str(entry)) for entry in _mapping(config.get("recordings")).values())
     for name in _mapping(inference.get("animals")):

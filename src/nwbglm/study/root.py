@@ -222,6 +222,20 @@ class Study(DataSettings):
         """Whether some of these terms are of time itself."""
         return any(self.signals[name].of == "time" for term in terms for name in self.terms[term].signals)
 
+    def parts_of(self, name: str) -> tuple[str, ...]:
+        """Return the models that are another without one of its terms, or one of its terms alone, all else equal."""
+        whole = self.model_settings(name)
+        parts = [frozenset(whole.terms) - {term} for term in whole.terms] + [frozenset([term]) for term in whole.terms]
+        alike = {"terms": (), "halves": False}
+        return tuple(
+            other
+            for other in self.models
+            if frozenset(self.models[other].terms) in parts
+            and other != name
+            and self.fit.of_model(whole).rows == "shared"
+            and self.model_settings(other).model_copy(update=alike) == whole.model_copy(update=alike)
+        )
+
     def model_settings(self, name: str) -> Model:
         """Return a model with `fit`'s penalty where it names none."""
         model = self.models[name]

@@ -1,0 +1,30 @@
+"""Weigh the terms of one model, for one block of a session's units."""
+
+from typing import TYPE_CHECKING
+
+from nwbglm import log, store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake):
+    from nwbglm.engine import cache  # after the threads are set
+    from nwbglm.inference.weighing import weigh_terms
+    from nwbglm.study import Fit, Model
+
+    cache.enable(log.compile_cache())
+    binned = store.read(snakemake.input.binned, "binned")
+    settings = {"model": snakemake.params.model, "fit": snakemake.params.fit}
+    found = weigh_terms(
+        binned,
+        store.read(snakemake.input.folds, "folds"),
+        [store.read(path, "features") for path in snakemake.input.features],
+        store.read(snakemake.input.fit, "fits"),
+        model=Model.model_validate(settings["model"]),
+        fit=Fit.model_validate(settings["fit"]),
+        others=[store.read(path, "fits") for path in snakemake.input.others],
+        block=snakemake.wildcards.block,
+    )
+    store.write_derived(
+        found, snakemake.output.worth, "worth", of=binned, settings=settings, code=snakemake.params.code
+    )
