@@ -16,7 +16,10 @@ from nwbglm.study import Study
 from . import paths
 from .svg import inline_svg
 
-SAME_TABLE = {"scores": "scores", "differences": "pairs"}
+SAME_TABLE = {
+    "scores": "scores", "differences": "pairs", "volcano": "tests", "counts": "population",
+    "preferences": "preferences",
+}  # fmt: skip
 """Figures whose table is one of the comparison's: it is written once."""
 
 
