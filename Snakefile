@@ -10,6 +10,7 @@ min_version("9.8")
 
 
 include: "rules/common.smk"
+include: "rules/wildcards.smk"
 include: "rules/resources.smk"
 
 
@@ -56,4 +57,4 @@ rule all:
 rule figures:
     input:
         rules.draw_comparison.output,
-        expand(rules.draw_session.output, session=study.sessions),
+        expand(rules.draw_session.output, session=every_session),

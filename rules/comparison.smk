@@ -3,38 +3,38 @@
 
 rule compare_models:
     input:
-        audits=expand(rules.audit_recording.output.audit, session=study.recordings),
+        audits=expand(rules.audit_recording.output.audit, session=every_recording),
         binned=expand(
             rules.bin_recording.output.binned,
-            session=[*study.recordings, *study.join],
+            session=every_binned,
         ),
         fits=expand(
             rules.predict_rates.input.fits,
-            session=study.sessions,
+            session=every_session,
             model=study.models,
         ),
         tests=expand(
             rules.test_term.output.test,
             test=study.inference.tests,
-            session=study.sessions,
+            session=every_session,
             block=unit_blocks,
         ),
         intervals=expand(
             rules.infer_filters.output.intervals,
             model=study.inference.interval_models,
-            session=study.sessions,
+            session=every_session,
             block=unit_blocks,
         ),
         checks=expand(
             rules.check_fit.output.checks,
             model=study.inference.checks.models,
-            session=study.sessions,
+            session=every_session,
             block=unit_blocks,
         ),
         worth=expand(
             rules.weigh_terms.output.worth,
             model=study.inference.worth.models,
-            session=study.sessions,
+            session=every_session,
             block=unit_blocks,
         ),
     output:

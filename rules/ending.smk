@@ -2,17 +2,17 @@
 
 
 stores = [
-    expand(rules.tune_units.output.tuning, session=study.sessions),
+    expand(rules.tune_units.output.tuning, session=every_session),
     expand(
         rules.build_features.output.features,
         term=study.used_terms,
-        session=study.sessions,
+        session=every_session,
     ),
-    expand(rules.split_rows.output.folds, session=study.sessions),
+    expand(rules.split_rows.output.folds, session=every_session),
     expand(
         rules.predict_rates.output.predictions,
         model=study.models,
-        session=study.sessions,
+        session=every_session,
     ),
     rules.compare_models.input.binned,
     rules.compare_models.input.fits,
@@ -20,7 +20,7 @@ stores = [
     rules.compare_models.input.intervals,
     rules.compare_models.input.checks,
     rules.draw_comparison.output,
-    expand(rules.draw_session.output, session=study.sessions),
+    expand(rules.draw_session.output, session=every_session),
 ]
 
 

@@ -53,7 +53,7 @@ rule draw_session:
         mem_mb=memory_beside_features(2000, 500),
         runtime=minutes(60),
     params:
-        study=shown_dump,
+        study=shown_of_session,
         figures=figures_of(study),
         code=digest("draw_session"),
     script:
@@ -88,17 +88,20 @@ rule build_report:
     input:
         tables=rules.compare_models.output,
         audits=rules.compare_models.input.audits,
-        audit_pages=expand(rules.audit_recording.output.page, session=study.recordings),
+        audit_pages=expand(rules.audit_recording.output.page, session=every_recording),
         binned=rules.compare_models.input.binned,
-        folds=expand(rules.split_rows.output.folds, session=study.sessions),
-        svg=expand(rules.draw_session.output.svg, session=study.sessions),
-        csv=expand(rules.draw_session.output.csv, session=study.sessions),
-        gathered=expand(rules.draw_session.output.gathered, session=study.sessions),
+        folds=expand(rules.split_rows.output.folds, session=every_session),
+        svg=expand(rules.draw_session.output.svg, session=every_session),
+        csv=expand(rules.draw_session.output.csv, session=every_session),
+        gathered=expand(rules.draw_session.output.gathered, session=every_session),
         overall_svg=rules.draw_comparison.output.svg,
         overall_csv=rules.draw_comparison.output.csv,
     output:
         index="<results>/report/index.html",
-        files=expand("<results>/report/{file}", file=report_files(study)[1:]),
+        files=expand(
+            "<results>/report/{file}",
+            file=report_files(study)[1:] if planned_here("build_report") else [],
+        ),
     log:
         "<results>/logs/build_report.log",
     benchmark:

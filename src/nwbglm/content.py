@@ -52,7 +52,7 @@ def fingerprint(place: str | os.PathLike[str], cache: str | os.PathLike[str] | N
     if sum(state.st_size for _, state in states) > HASHED_BYTES:
         lines = [f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states]
         return "large-" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    lines = [f"{s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}" for _, s in states]
+    lines = [_state(status) for _, status in states]
     key = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     known = _read(cache)
     if key not in known:
@@ -61,6 +61,15 @@ def fingerprint(place: str | os.PathLike[str], cache: str | os.PathLike[str] | N
             with contextlib.suppress(OSError):
                 write_text(cache, json.dumps(known, indent=0, sort_keys=True))
     return known[key]
+
+
+def state_of(file: str | os.PathLike[str]) -> str:
+    """Return what the system says of a file, which changes when its bytes do: its number, size and times."""
+    return _state(Path(file).stat())
+
+
+def _state(status: os.stat_result) -> str:
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -15,15 +15,19 @@ time.
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nwbglm.content import state_of
 from nwbglm.syntax import FUNCTIONS, bare_text, chain_of, is_text, last_name
+from nwbglm.whole import write_text
 
 PACKAGE = Path(__file__).resolve().parent
 # What numbers do not depend on: how files are put on the disk, what is said when something is wrong.
@@ -31,6 +35,8 @@ APART = {"nwbglm.errors", "nwbglm.cli", "nwbglm.digest", "nwbglm.log", "nwbglm.w
 TEMPLATES = {".html", ".j2", ".css", ".js", ".mplstyle", ".txt"}
 PLAIN_METHODS = {"property", "cached_property", "staticmethod", "classmethod", "abstractmethod", "override"}
 """Decorators of methods that are called by name; any other may hand a method on (a validator)."""
+MOST_KEPT = 200
+"""Digests that a file of kept ones holds; older ones are forgotten."""
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 ADDRESS = re.compile(r"([a-z_][\w.]*):([A-Za-z_]\w*)")
 
@@ -85,6 +91,37 @@ def code_digest(script: str | Path, *packages: str) -> str:
     for template in sorted(_templates(reached)):
         total.update(template.name.encode() + template.read_bytes())
     return total.hexdigest()[:16]
+
+
+def kept_digest(script: str | Path, memory: str | Path) -> str:
+    """Return `code_digest` of a script, from a file where no byte of the package has changed since it was computed.
+
+    Every job of a study parses the workflow again, and the digests of all rules cost more than all else in it.
+
+    Parameters
+    ----------
+    script
+        A rule's script.
+    memory
+        A JSON file that is read and written here; it may be absent, and is left alone where it cannot be written.
+    """
+    script, memory = Path(script), Path(memory)
+    key = hashlib.sha256(f"{_package_state()}\n{state_of(script)}".encode()).hexdigest()[:32]
+    known: dict[str, str] = {}
+    with contextlib.suppress(OSError, ValueError):
+        known = dict(json.loads(memory.read_text(encoding="utf-8")))
+    if key not in known:
+        known = dict(list(known.items())[-MOST_KEPT:]) | {key: code_digest(script)}
+        with contextlib.suppress(OSError):
+            write_text(memory, json.dumps(known, indent=0))
+    return known[key]
+
+
+@cache
+def _package_state() -> str:
+    """Return what the system says of every file of the package that a digest may cover."""
+    files = sorted(path for path in PACKAGE.rglob("*") if path.suffix in {".py", *TEMPLATES})
+    return hashlib.sha256("\n".join(f"{path} {state_of(path)}" for path in files).encode()).hexdigest()
 
 
 def reach(script: Path, packages: Iterable[str] = ()) -> tuple[set[Definition], set[str]]:

@@ -200,3 +200,24 @@ def test_the_snakefile_loads_nothing_heavy(repository):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_digests_are_kept_while_no_byte_of_the_package_changes(repository, tmp_path, monkeypatch):
+    script, memory = repository / "scripts" / "split_rows.py", tmp_path / "code.json"
+    first = digest.kept_digest(script, memory)
+    assert first == digest.code_digest(script)
+    monkeypatch.setattr(digest, "code_digest", lambda script: "computed again")
+    assert digest.kept_digest(script, memory) == first
+    assert digest.kept_digest(repository / "scripts" / "fit_model.py", memory) == "computed again"
+    moved = tmp_path / script.name
+    moved.write_bytes(script.read_bytes())  # another file: the system says other things of it
+    assert digest.kept_digest(moved, memory) == "computed again"
+    monkeypatch.setattr(digest, "_package_state", lambda: "a module was edited")
+    assert digest.kept_digest(script, memory) == "computed again"
+
+
+def test_a_memory_of_digests_that_is_damaged_or_cannot_be_written_costs_time_only(repository, tmp_path):
+    script = repository / "scripts" / "split_rows.py"
+    (tmp_path / "code.json").write_text("{half")
+    assert digest.kept_digest(script, tmp_path / "code.json") == digest.code_digest(script)
+    assert digest.kept_digest(script, tmp_path / "code.json" / "below a file") == digest.code_digest(script)

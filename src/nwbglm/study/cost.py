@@ -21,6 +21,9 @@ FEATURE_BYTES = 4
 JOB_BASE = 2_500_000_000
 """Bytes that a fit asks for beside its features."""
 
+PLANNED_IN = 0.0025
+"""CPU seconds that planning takes a job (benchmarks/planning.py)."""
+
 
 class Limits(Part):
     """What a study may cost. Above a limit nothing starts, until it is raised here."""
@@ -69,6 +72,13 @@ class Cost:
         if self.disk:
             parts += [f"up to {_shown(self.memory)} of memory a job", f"up to {_shown(self.disk)} of features on disk"]
         return ", ".join(parts)
+
+
+def planning_words(study: Study) -> str:
+    """Say how long Snakemake will plan a large study before its first job; '' where it is quick."""
+    jobs = cost_of(study).jobs
+    seconds = PLANNED_IN * jobs
+    return f"planning {jobs} jobs, about {seconds:.0f} s of CPU before the first starts" if seconds > 5 else ""
 
 
 def cost_of(study: Study, taken: Iterable[Taken] = ()) -> Cost:

@@ -185,6 +185,12 @@ class Study(DataSettings):
         shown = {name: value for name, value in plain.items() if name not in unseen}
         return shown | {"fit": fit, "recordings": {name: {"nwb": "moved.nwb"} for name in self.recordings}}
 
+    def shown_of(self, session: str, shown: dict[str, Any]) -> dict[str, Any]:
+        """Return the part of `shown_dump` that one session's figures depend on: no other session's."""
+        recordings = {name: shown["recordings"][name] for name in self.members(session)}
+        join = {name: join for name, join in shown.get("join", {}).items() if name == session}
+        return shown | {"recordings": recordings} | ({"join": join} if "join" in shown else {})
+
     def refuse_missing(self) -> None:
         """Raise `StudyError` that names each recording whose file is not there."""
         gone = {
