@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 with log.stage(snakemake):
     from nwbglm.report import Texts, read_figures, remove_others, report_files, report_parts, write_files
     from nwbglm.report.facts import session_facts
+    from nwbglm.report.run import run_facts
     from nwbglm.study import read_study
     from nwbglm.verdict import read_plain
 
@@ -23,6 +24,7 @@ with log.stage(snakemake):
         figures=read_figures(snakemake.input.svg, snakemake.input.csv),
         gathered=Texts({Path(path).parent.name: Path(path) for path in snakemake.input.gathered}),
         overall_figures=read_figures(snakemake.input.overall_svg, snakemake.input.overall_csv)["figures"],
+        run=run_facts(Path(snakemake.output.index).parents[1], Path(snakemake.scriptdir).parent),
         **session_facts(snakemake.input.binned, snakemake.input.folds),
     )
     report = Path(snakemake.output.index).parent

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import xarray as xr
-from synthetic_stores import SyntheticSession
+from synthetic_stores import SyntheticSession, head_direction_session, study_of
+
+from nwbglm import comparison, figures, report
+from nwbglm.figures.style import csv_text, svg_text
+from nwbglm.report.gathered import as_text, gather
 
 
 def widen(session: SyntheticSession, units: int) -> SyntheticSession:
@@ -63,3 +69,30 @@ def many_sessions(tables: dict[str, pd.DataFrame], session: str, names: list[str
                 large[column] += rng.normal(0, 0.1, len(large))
         out[name] = large
     return out
+
+
+def large_report(sessions: int, units: int) -> Iterator[tuple[str, str | bytes]]:
+    """Return the parts of the report of a study of so many sessions of so many units, all drawn alike."""
+    names = [f"sub-{place:03d}_ses-1" for place in range(sessions)]
+    one = widen(head_direction_session("one"), units)
+    study = study_of(one, recordings={name: {"nwb": f"{name}.nwb"} for name in names})
+    stores = {kind: value for kind, value in one._asdict().items() if kind != "name"}
+    tables = many_sessions(comparison.compare_models(list(one.fits.values()), binned=[one.binned]), "one", names)
+    drawn = {}
+    for name in figures.figures_of(study):
+        figure, table = figures.draw_session(name, study=study, **stores)
+        drawn[name] = svg_text(figure), csv_text(table)
+    overall = {}
+    for name in figures.overall_figures_of(study):
+        figure, table = figures.draw_overall(name, study=study, **tables)
+        overall[name] = svg_text(figure), csv_text(table)
+    found = as_text(gather(study, **stores))
+    return report.report_parts(
+        study,
+        tables,
+        {},
+        dict.fromkeys(names, drawn),
+        overall,
+        audit_pages=dict.fromkeys(names, "<html></html>"),
+        gathered=dict.fromkeys(names, found),
+    )

@@ -11,9 +11,10 @@ from synthetic_report import audit_pages, small_report
 
 from nwbglm import comparison
 from nwbglm.report import build_report, methods, read_figures, report_files, write_files
+from nwbglm.report.answer import glance
 from nwbglm.report.compared import model_rows
 from nwbglm.report.markup import html_table, inline_svg, number
-from nwbglm.report.overview import at_a_glance, recovery_rows
+from nwbglm.report.overview import recovery_rows
 from nwbglm.report.trust import trouble_rows
 from nwbglm.study import load_study, read_study
 
@@ -143,7 +144,7 @@ def test_units_left_out_are_listed(pages):
 
 
 def test_silent_units_are_in_the_list_of_units_to_look_at(small, pages):
-    rows = trouble_rows(small.tables["scores"])
+    rows = trouble_rows(small.study, small.tables["scores"])
     silent = rows[rows.status == "no_spikes"]
     assert set(silent.session) == {"mouse-2"} and set(silent.unit) == {12}
     assert "no_spikes" in pages["sessions/mouse-2.html"].text
@@ -180,7 +181,7 @@ def test_a_study_without_any_result_still_has_a_report(small):
     files = build_report(small.study, tables, {}, {}, small.overall, audit_pages=audit_pages(small.study))
     assert sorted(files) == sorted(report_files(small.study))
     assert "No session was fitted" in Page(files["index.html"]).text
-    assert at_a_glance(small.study, tables)[0] == ("sessions", "0 of 3")
+    assert glance(small.study, tables)[0] == ("sessions", "0 of 3")
 
 
 def test_files_are_written_and_figures_read_back(small, tmp_path):

@@ -14,8 +14,11 @@ from nwbglm.figures.style import csv_text
 from nwbglm.study import Study, read_study
 
 from . import paths
+from .answer import single_terms
 from .archive import TABLES_BYTES, pack
+from .contributions import contribution_table
 from .index_page import index_page, sessions_page, units_page
+from .overview import study_text
 from .render import Renderer
 from .session_page import session_page
 from .sources import SAME_TABLE, Sources
@@ -48,6 +51,7 @@ def report_parts(
     audit_pages: Mapping[str, str],
     lost: Mapping[str, Mapping[str, Any]] | None = None,
     gathered: Mapping[str, str] | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[str, str | bytes]]:
     """Build the report's files, one by one, so that those of a large study need not be in memory together.
 
@@ -69,6 +73,8 @@ def report_parts(
         By session: what its terms and the gap of its folds cost (a ``folds`` store's attribute `lost`).
     gathered
         By session: what `report.gathered.gather` found, as JSON.
+    run
+        How the run was made (see `report.run.run_facts`).
     provenance
         By session: where its numbers come from (see `nwbglm.store.provenance`).
 
@@ -78,17 +84,24 @@ def report_parts(
         In the order in which they are to be written: the index last.
     """
     study = study if isinstance(study, Study) else read_study(dict(study), "study")
-    known = Sources(study, tables, audits, overall_figures, provenance or {}, lost or {})
+    known = Sources(study, tables, audits, overall_figures, provenance or {}, lost or {}, run or {})
     renderer = Renderer(study)
     for session in study.sessions:
         drawn = figures.get(session, {})
         archive, left = pack(_session_tables(study, drawn), TABLES_BYTES // len(study.sessions))
         yield paths.session_tables(session), archive
         found = json.loads((gathered or {}).get(session, "{}"))
+        known.small[session] = {name: found[name] for name in ("folds", "paths", "calibration") if name in found}
         yield paths.session_page(session), session_page(renderer, known, session, drawn, left, found)
     for recording in study.recordings:
         yield paths.audit_page(recording), audit_pages[recording]
-    yield paths.FIGURE_TABLES, pack(_overall_tables(study, overall_figures), TABLES_BYTES)[0]
+    overall = _overall_tables(study, overall_figures)
+    shown = single_terms(study, known.pair_summary)
+    if shown:
+        overall["contributions.csv"] = csv_text(contribution_table(tables["pairs"], tables["units"], shown))
+    yield paths.FIGURE_TABLES, pack(overall, TABLES_BYTES)[0]
+    yield paths.STUDY, study_text(study)
+    yield paths.LOCK, (run or {}).get("lock") or "# not known\n"
     for name in paths.COMPARISON_TABLES:
         yield paths.comparison_table(name), csv_text(tables[name])
     for name in paths.PACKED_TABLES:

@@ -20,15 +20,21 @@ def model_rows(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     summary = summarise_models(scores)
     shown = [score for score in SCORES if score.summarised and len(summary) and _adds(score, summary)]
     rows = []
+    final = {line.model: line for line in summary.itertuples() if line.kind == "in-sample"} if len(summary) else {}
     for line in summary.itertuples() if len(summary) else ():
+        whole = final.get(line.model, line)
         rows.append(
             {
                 "model": line.model,
                 "terms": " + ".join(study.models[line.model].terms) or "(constant)",
                 "scored": KINDS[line.kind],
                 "units": line.units,
-                "parameters": _parameters(line),
+                "parameters": _parameters(whole),
+                "strength": _strength(line, scores),
+                "at an edge": f"{whole.at_edge} of {whole.units}",
                 **{score.label: _with_quartiles(line, score) for score in shown},
+                "mean, observed": number(line.observed_rate_median, 3),
+                "mean, predicted": number(line.predicted_rate_median, 3),
             }
         )
     order = {kind: i for i, kind in enumerate(KINDS.values())}
@@ -52,6 +58,15 @@ def _parameters(line: Any) -> str:
     return f"{line.parameters_median:.0f} (effective {effective})"
 
 
+def _strength(line: Any, scores: pd.DataFrame) -> str:
+    """Write the median strength of a model's fits, and their range."""
+    mine = scores[(scores.model == line.model) & (scores.kind == line.kind)].strength.dropna()
+    if not len(mine) or not mine.max() > 0:
+        return "none"
+    low, high = mine.min(), mine.max()
+    return number(line.strength_median, 2) + (f" ({number(low, 2)} to {number(high, 2)})" if high > low else "")
+
+
 def _with_quartiles(line: Any, score: Score) -> str:
     parts = (getattr(line, f"{score.name}_{part}") for part in ("median", "q25", "q75"))
     median, low, high = map(_rounded, parts)
@@ -68,9 +83,10 @@ def _rounded(value: float) -> float:
 METHODS = {"t": "t", "hierarchical": "bootstrap"}
 
 
-def pair_rows(study: Study, pairs: pd.DataFrame) -> pd.DataFrame:
+def pair_rows(study: Study, pairs: pd.DataFrame, summary: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the paired differences as they are shown, with what their interval speaks of."""
-    summary = summarise_pairs(pairs, study.seed, levels=study.inference.levels)
+    if summary is None:
+        summary = summarise_pairs(pairs, study.seed, levels=study.inference.levels)
     rows = []
     for line in summary.itertuples() if len(summary) else ():
         score = by_name(line.score)
@@ -85,7 +101,7 @@ def pair_rows(study: Study, pairs: pd.DataFrame) -> pd.DataFrame:
                 f"difference ({score.label})": line.estimate,
                 **animals,
                 "sessions": line.sessions,
-                "95 % interval": _interval(line),
+                "95 % interval": interval_words(line),
                 "p (signs flipped)": number(line.sign_flip_p, 2),
                 "same rows": "yes" if line.same_rows else "no",
             }
@@ -93,7 +109,7 @@ def pair_rows(study: Study, pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _interval(line: Any) -> str:
+def interval_words(line: Any) -> str:
     """Write an interval with its method and what it speaks of, or the spread of the folds of a single session."""
     if line.method == "none":
         if not line.folds:

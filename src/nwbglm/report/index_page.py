@@ -11,17 +11,24 @@ from nwbglm.comparison import unpaired
 from nwbglm.figures import OVERALL, overall_figures_of
 
 from . import paths
+from .answer import badges, glance, sentences, single_terms
 from .cohort import session_rows
 from .compared import model_rows, pair_rows
+from .contributions import contributions
+from .flow import flow_rows
 from .inference import inferred
 from .markup import html_table
 from .methods import paragraphs
-from .overview import at_a_glance, provenance_rows, recovery_rows, study_text
+from .overview import provenance_rows, recovery_rows, study_text
+from .pictures import calibration, fold_map, strength_paths
 from .render import Renderer
-from .sources import Sources, drawn
-from .trust import fit_rows, trouble_rows
+from .run import digest
+from .sources import Sources, drawn, score_words
+from .trust import WORST, fit_rows, trouble_rows
 from .units import unit_rows, unit_table
 
+MAPPED = 25
+"""Sessions whose folds the index draws; each session's page has its own."""
 FEW = 60
 """Sessions that the index lists; of more, it lists those that were left out, and leads to the page of all."""
 
@@ -31,15 +38,30 @@ def index_page(renderer: Renderer, known: Sources, figures: Mapping[str, Mapping
     study, tables = known.study, known.tables
     sessions = session_rows(known)
     text = study_text(study)
+    label, rate = score_words(known)
+    shown = single_terms(study, known.pair_summary)
+    few = [(session, found.get("folds", ())) for session, found in known.small.items()][:MAPPED]
+    troubles = trouble_rows(study, tables["scores"])
     return renderer.page(
         "index.html.j2",
-        glance=at_a_glance(study, tables),
+        answers=sentences(study, known.pair_summary),
+        badges=badges(known),
+        glance=glance(study, tables),
+        main=contributions(tables["pairs"], tables["units"], shown),
+        flow=html_table(flow_rows(known), caption="From recordings to results"),
+        folds=fold_map(few),
+        mapped=len(few) < len(known.small),
+        paths=strength_paths(study.models, [found.get("paths", {}) for found in known.small.values()], label),
+        calibration=calibration(study.models, [found.get("calibration", {}) for found in known.small.values()], rate),
+        run=known.run,
+        costs=html_table(pd.DataFrame(known.run.get("costs", [])), caption="What each stage cost"),
+        lock_digest=digest(known.run["lock"]) if known.run.get("lock") else "",
         sessions=_sessions(sessions),
         every=len(sessions) <= FEW,
         models=html_table(model_rows(study, tables["scores"]), caption="Models: medians over units"),
         inferred=inferred(study, tables),
         apart=[reason for _, _, reason in unpaired(tables["scores"])],
-        pairs=html_table(pair_rows(study, tables["pairs"]), caption="Paired differences of models"),
+        pairs=html_table(pair_rows(study, tables["pairs"], known.pair_summary), caption="Paired differences of models"),
         figures=[
             drawn(
                 name,
@@ -56,7 +78,10 @@ def index_page(renderer: Renderer, known: Sources, figures: Mapping[str, Mapping
         recovered=html_table(recovery_rows(figures), caption="Truth recovered, over the simulated sessions"),
         fits=html_table(fit_rows(tables["fits"]), caption="How the fits ended, by model"),
         troubles=html_table(
-            trouble_rows(tables["scores"]), caption="Units to look at", whole=paths.comparison_table("scores")
+            troubles,
+            caption="Results to look at, the worst first",
+            most=WORST,
+            whole=paths.comparison_table("scores"),
         ),
         methods=paragraphs(study),
         provenance=html_table(

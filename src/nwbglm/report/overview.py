@@ -1,4 +1,4 @@
-"""What opens the report, and what closes it: the numbers at a glance, truth recovered, where numbers come from."""
+"""Truth recovered, where numbers come from, and the study as a text."""
 
 from __future__ import annotations
 
@@ -9,27 +9,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from nwbglm.comparison import headline, primary, summarise_models
 from nwbglm.study import Study
 
-from .markup import number
 from .recordings import words
-
-
-def at_a_glance(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
-    """Return the numbers that open the report: what went in, what won, how the fits ended."""
-    scores, fits, sessions = tables["scores"], tables["fits"], tables["sessions"]
-    included = int(sessions[sessions.session.isin(study.sessions)].included.sum()) if len(sessions) else 0
-    out = [("sessions", f"{included} of {len(study.sessions)}"), ("units", str(len(tables["units"])))]
-    if len(scores):
-        score = primary(headline(scores))
-        reported = summarise_models(headline(scores))
-        reported = reported[reported[f"{score.name}_median"].notna()]
-        if len(reported):
-            best = reported.loc[reported[f"{score.name}_median"].idxmax()]
-            out.append(("best median score", f"{best.model}: {number(best[f'{score.name}_median'])} {score.label}"))
-        out.append(("fits that ended well", f"{int(fits[fits.status == 'ok'].fits.sum())} of {int(fits.fits.sum())}"))
-    return out
 
 
 def recovery_rows(figures: Mapping[str, Mapping[str, tuple[str, str]]]) -> pd.DataFrame:

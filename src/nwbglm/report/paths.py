@@ -9,6 +9,8 @@ COMPARISON_TABLES = ("units", "sessions", "fits", "tests", "population", "checks
 PACKED_TABLES = ("scores", "pairs", "worth")
 """Those that are packed: they have a row for every unit and model, two models, or term."""
 INDEX, UNITS, SESSIONS = "index.html", "units.html", "sessions.html"
+STUDY, LOCK = "study.yaml", "environment.txt"
+"""The validated study, and the packages that a run installs, by their hashes."""
 FIGURE_TABLES = "tables/figures.zip"
 """The tables behind the figures over all sessions."""
 
@@ -39,6 +41,8 @@ def report_files(study: Study) -> list[str]:
         INDEX,
         UNITS,
         SESSIONS,
+        STUDY,
+        LOCK,
         *(session_page(session) for session in study.sessions),
         *(audit_page(recording) for recording in study.recordings),
         *(session_tables(session) for session in study.sessions),

@@ -11,9 +11,10 @@ from . import paths
 from .cards import CARDED, unit_cards
 from .compared import model_rows
 from .markup import html_table
+from .pictures import calibration, fold_map, strength_paths
 from .recordings import NOTHING_LOST, finding_rows, lost_lines, lost_table, taken_lines
 from .render import Renderer
-from .sources import Sources, drawn
+from .sources import Sources, drawn, score_words
 from .svg import model_class
 from .trust import fit_rows, trouble_rows
 
@@ -60,6 +61,7 @@ def session_page(
     ]
     scores = known.of_session("scores", session)
     lost = known.lost.get(session, NOTHING_LOST)
+    label, rate = score_words(known)
     before, after = _neighbours(list(study.sessions), session)
     return renderer.page(
         "session.html.j2",
@@ -75,8 +77,13 @@ def session_page(
             model_rows(study, scores), caption="Scores: medians over this session's units (quartiles in brackets)"
         ),
         troubles=html_table(
-            trouble_rows(scores), caption="Units to look at", whole=ROOT + paths.comparison_table("scores")
+            trouble_rows(study, scores),
+            caption="Results to look at, the worst first",
+            whole=ROOT + paths.comparison_table("scores"),
         ),
+        folds=fold_map([(session, gathered.get("folds", ()))]),
+        paths=strength_paths(study.models, [gathered.get("paths", {})], label),
+        calibration=calibration(study.models, [gathered.get("calibration", {})], rate),
         fits=html_table(fit_rows(known.of_session("fits", session)), caption="How the fits ended, by model"),
         cards=unit_cards(study, {name: known.of_session(name, session) for name in CARDED}, gathered),
         figures=shown,

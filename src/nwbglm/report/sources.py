@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
 
+from nwbglm.comparison import headline, primary, summarise_pairs
 from nwbglm.figures import words_of
 from nwbglm.figures.catalogue import FigureSpec
 from nwbglm.study import Study
@@ -45,6 +47,17 @@ class Sources:
     overall_figures: Mapping[str, tuple[str, str]]
     provenance: Mapping[str, Mapping[str, Any]]
     lost: Mapping[str, Mapping[str, Any]]
+    run: Mapping[str, Any]
+
+    @cached_property
+    def pair_summary(self) -> pd.DataFrame:
+        """The paired differences over units and sessions, with their intervals."""
+        return summarise_pairs(self.tables["pairs"], self.study.seed, levels=self.study.inference.levels)
+
+    @cached_property
+    def small(self) -> dict[str, dict[str, Any]]:
+        """Folds, paths and calibration of each session, filled as the sessions' pages are made."""
+        return {}
 
     @property
     def continuous(self) -> bool:
@@ -86,3 +99,11 @@ def drawn(
     within = f"{same or name}.csv"
     svg = inline_svg(texts[0], prefix=prefix, label=title)
     return Drawn(name, title, caption, svg, root + table, within, left.get(within, 0))
+
+
+def score_words(known: Sources) -> tuple[str, str]:
+    """Return what scores and responses are called: bits per spike, Hz."""
+    scores = known.tables["scores"]
+    label = primary(headline(scores)).label if len(scores) else ""
+    response = known.study.response
+    return label, "Hz" if response is None else response.units or "response"

@@ -77,3 +77,24 @@ def sparkline(
         '<svg viewBox="-2 -2 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}{}</svg>'
         "<figcaption>{}: {:.3g} to {:.3g}{}</figcaption></figure>"
     ).format(WIDTH + 4, HEIGHT + 4, plain(label), base, lines, visible(label), low, high, visible(along))
+
+
+def ticks(low: float, high: float, most: int = 8) -> np.ndarray:
+    """Return round places on an axis."""
+    span = (high - low) or 1.0
+    power = 10.0 ** np.floor(np.log10(span / 5))
+    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= most)
+    return np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+
+
+def label_at(x: float, y: float, text: str, anchor: str = "start", cls: str = "") -> Markup:
+    """Return a text at a place of a drawing."""
+    kind = Markup(' class="{}"').format(cls) if cls else Markup("")
+    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}"{}>{}</text>').format(x, y, anchor, kind, plain(text))
+
+
+def line_at(path: str, cls: str, colour: str = "", dash: str = "") -> Markup:
+    """Return a line of a drawing."""
+    ink = Markup(' stroke="{}"').format(colour) if colour else Markup("")
+    gaps = Markup(' stroke-dasharray="{}"').format(dash) if dash else Markup("")
+    return Markup('<path class="{}"{}{} d="{}"/>').format(cls, ink, gaps, path)
