@@ -37,6 +37,12 @@ rule compare_models:
             session=every_session,
             block=unit_blocks,
         ),
+        ceiling=expand(
+            rules.measure_ceiling.output.ceiling,
+            model=study.inference.ceiling.models,
+            session=study.sessions,
+            block=unit_blocks,
+        ),
     output:
         scores="<results>/comparison/scores.parquet",
         pairs="<results>/comparison/pairs.parquet",
@@ -48,6 +54,7 @@ rule compare_models:
         intervals="<results>/comparison/intervals.parquet",
         checks="<results>/comparison/checks.parquet",
         worth="<results>/comparison/worth.parquet",
+        ceiling="<results>/comparison/ceiling.parquet",
         preferences="<results>/comparison/preferences.parquet",
         selection="<results>/comparison/selection.parquet",
     log:

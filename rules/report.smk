@@ -33,6 +33,12 @@ rule draw_session:
             block=unit_blocks,
             allow_missing=True,
         ),
+        ceilings=expand(
+            rules.measure_ceiling.output.ceiling,
+            model=study.inference.ceiling.models,
+            block=unit_blocks,
+            allow_missing=True,
+        ),
         truth=truth_path,
     output:
         svg=expand(

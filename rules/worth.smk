@@ -1,4 +1,4 @@
-# In: the fits of a model and of its parts. Out: <results>/worth/{model}/
+# In: the fits of a model and of its parts. Out: <results>/worth/{model}/, <results>/ceiling/{model}/
 
 
 rule weigh_terms:
@@ -33,3 +33,33 @@ rule weigh_terms:
         code=digest("weigh_terms"),
     script:
         "../scripts/weigh_terms.py"
+
+
+rule measure_ceiling:
+    input:
+        binned=rules.bin_recording.output.binned,
+        folds=rules.split_rows.output.folds,
+        features=rules.fit_model.input.features,
+        fit=rules.fit_model.output.fit,
+    output:
+        ceiling=ensure(
+            "<results>/ceiling/{model}/{session}.{block}.zarr.zip", non_empty=True
+        ),
+    log:
+        "<results>/logs/measure_ceiling/{model}/{session}.{block}.log",
+    benchmark:
+        "<results>/benchmarks/measure_ceiling/{model}/{session}.{block}.tsv"
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_beside_features(2000, 1000),
+        runtime=minutes(60),
+    params:
+        ceiling=study.inference.ceiling.model_dump(mode="json", exclude={"models"}),
+        model=model_settings,
+        fit=rules.fit_model.params.fit,
+        seed=study.seed,
+        code=digest("measure_ceiling"),
+    script:
+        "../scripts/measure_ceiling.py"

@@ -17,6 +17,7 @@ with log.stage(snakemake):
     tests, _ = store.read_included(snakemake.input.tests)
     intervals, _ = store.read_included(snakemake.input.intervals)
     checks, _ = store.read_included(snakemake.input.checks)
+    ceilings, _ = store.read_included(snakemake.input.ceiling)
     worth, _ = store.read_included(snakemake.input.worth)
     refuse_nothing(fits, excluded | excluded_later)
     tables = compare_models(
@@ -28,6 +29,7 @@ with log.stage(snakemake):
         intervals=intervals,
         checks=checks,
         worth=worth,
+        ceilings=ceilings,
         selection=snakemake.params.selection,
         seed=snakemake.params.seed,
         animals=snakemake.params.animals,

@@ -26,6 +26,7 @@ with log.stage(snakemake):
         "intervals": store.read_named(study.inference.interval_models, snakemake.input.intervals, like=binned),
         "checks": store.read_named(study.inference.checks.models, snakemake.input.checks, like=binned),
         "tests": store.read_named(study.inference.tests, snakemake.input.tests, like=binned),
+        "ceilings": store.read_named(study.inference.ceiling.models, snakemake.input.ceilings, like=binned),
         "truth": store.read(snakemake.input.truth, "truth") if snakemake.input.get("truth") else None,
     }
     draw_all(

@@ -11,6 +11,7 @@ import xarray as xr
 from nwbglm.study.inference import FalseDiscoveries
 
 from .animals import animals_of, levels_of, with_animals
+from .ceilings import gather_ceilings
 from .checked import gather_checks
 from .cohort import describe_sessions, describe_units, joined_in, refuse_nothing
 from .common import POOLED, ROUNDING, concat, headline, primary
@@ -40,7 +41,7 @@ __all__ = [
 
 TABLES = (
     "scores", "pairs", "units", "sessions", "fits", "tests", "population", "intervals", "checks", "worth",
-    "preferences", "selection",
+    "ceiling", "preferences", "selection",
 )  # fmt: skip
 
 
@@ -56,6 +57,7 @@ def compare_models(
     intervals: Sequence[xr.Dataset] = (),
     checks: Sequence[xr.Dataset] = (),
     worth: Sequence[xr.Dataset] = (),
+    ceilings: Sequence[xr.Dataset] = (),
     animals: Mapping[str, str] | None = None,
     selection: Sequence[str] = (),
     seed: int = 0,
@@ -74,7 +76,7 @@ def compare_models(
         Reason by session, for the sessions that were left out.
     tests, fdr
         Stores of kind ``tests``, and the correction over their units.
-    intervals, checks, worth
+    intervals, checks, worth, ceilings
         Stores of these kinds.
     animals
         Animal by session, where it is not the file's `subject_id`.
@@ -111,6 +113,7 @@ def compare_models(
         "intervals": gather_intervals(intervals),
         "checks": gather_checks(checks),
         "worth": with_animals(gather_worth(worth), of),
+        "ceiling": with_animals(gather_ceilings(ceilings), of),
         "preferences": count_preferences(scores, seed=seed),
         "selection": select_among(scores, selection, seed),
     }

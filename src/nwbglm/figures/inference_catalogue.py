@@ -70,6 +70,18 @@ OF_SESSION: dict[str, FigureSpec] = {
             "too extreme (overfitted).",
         ),
     ),
+    "ceiling": FigureSpec(
+        "Ceiling of repeated stimuli: {subject}",
+        "Left: the example unit's mean over repeats of the same stimulus (grey) where it responds most, and the "
+        "held-out prediction. Right: for each unit, the share of single responses' variance that any model could "
+        "explain, and the model's correlation with the mean over repeats in units of the explainable signal (CCnorm), "
+        "each with its 95 % interval over pieces of the stimulus; a cross below: too noisy to normalise. Good: near "
+        "the line at 1, which noise can pass where repeats are few. A low CCnorm at a high share is what the model "
+        "misses; at a low share little can be said.",
+        ("ceiling",),
+        "inference_ceiling:draw_ceiling",
+        lambda study: study.inference.ceiling.models,
+    ),
 }
 
 ACROSS: dict[str, FigureSpec] = {

@@ -35,7 +35,7 @@ class Stores:
     ----------
     single
         The stores that a session has one of, by kind.
-    features, fits, predictions, intervals, checks, tests
+    features, fits, predictions, intervals, checks, ceilings, tests
         Those by term, by model, and by test.
     """
 
@@ -47,6 +47,7 @@ class Stores:
     intervals: Mapping[str, xr.Dataset] = field(default_factory=dict)
     checks: Mapping[str, xr.Dataset] = field(default_factory=dict)
     tests: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    ceilings: Mapping[str, xr.Dataset] = field(default_factory=dict)
 
     @property
     def binned(self) -> xr.Dataset:
@@ -173,6 +174,7 @@ def draw_session(
     intervals: Mapping[str, xr.Dataset] | None = None,
     checks: Mapping[str, xr.Dataset] | None = None,
     tests: Mapping[str, xr.Dataset] | None = None,
+    ceilings: Mapping[str, xr.Dataset] | None = None,
     truth: xr.Dataset | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw one figure of a session.
@@ -183,8 +185,8 @@ def draw_session(
         One of `figures_of(study)`.
     study
         The study: names, order of models, example unit, window, smoothing.
-    binned, tuning, folds, features, fits, predictions, intervals, checks, tests, truth
-        The session's stores; `features` by term, `fits`, `intervals`, `checks` (blocks of units joined) and
+    binned, tuning, folds, features, fits, predictions, intervals, checks, tests, ceilings, truth
+        The session's stores; `features` by term, `fits`, `intervals`, `checks`, `ceilings` (blocks of units joined) and
         `predictions` by model, `tests` by test.
 
     Returns
@@ -204,6 +206,7 @@ def draw_session(
         intervals or {},
         checks or {},
         tests or {},
+        ceilings or {},
     )
     with styled():
         try:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from nwbglm.study import Study
 
-COMPARISON_TABLES = ("units", "sessions", "fits", "tests", "population", "checks", "preferences", "selection")
+COMPARISON_TABLES = (
+    "units",
+    "sessions",
+    "fits",
+    "tests",
+    "population",
+    "checks",
+    "ceiling",
+    "preferences",
+    "selection",
+)
 """Those of the comparison's tables that stand in the report as they are; intervals are with each session's figures."""
 PACKED_TABLES = ("scores", "pairs", "worth")
 """Those that are packed: they have a row for every unit and model, two models, or term."""

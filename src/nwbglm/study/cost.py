@@ -96,10 +96,8 @@ def cost_of(study: Study, taken: Iterable[Taken] = ()) -> Cost:
     made = sum(recording.nwb.made != "" for recording in study.recordings.values())
     each = 3 + len(study.used_terms) + len(study.models) * (study.unit_blocks + 1)  # tune, split, draw; terms; fits
     inference = study.inference
-    each += (
-        len([*inference.tests, *inference.interval_models, *inference.checks.models, *inference.worth.models])
-        * study.unit_blocks
-    )
+    of_models = (inference.interval_models, *(part.models for part in inference.of_models))
+    each += (len(inference.tests) + sum(map(len, of_models))) * study.unit_blocks
     jobs = made + 2 * recordings + len(study.join) + sessions * each + 4
     folds = study.fit.folds.blocks + ("test" in study.epochs)
     fits = 0

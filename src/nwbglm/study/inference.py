@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from .base import Name, Part
-from .worth import Selection, Worth
+from .worth import Ceiling, Selection, Worth
 
 
 class TermTest(Part):
@@ -71,6 +71,7 @@ class Inference(Part):
     intervals: Intervals = Field(Intervals(), description="Intervals on filters.")
     checks: Checks = Field(Checks(), description="Goodness of fit on held-out rows.")
     worth: Worth = Field(Worth(), description="What each term of a model is worth, beside the others.")
+    ceiling: Ceiling = Field(Ceiling(), description="What any model could explain, where stimuli repeat.")
     selection: Selection = Field(Selection(), description="Which model is the most frequent best one: a heuristic.")
     animals: dict[Name, str] = Field(
         {},
@@ -89,6 +90,11 @@ class Inference(Part):
         if levels not in (("animal", "session"), ("session",)):
             raise ValueError("write [animal, session] or [session]: levels stand from the top down")
         return levels
+
+    @property
+    def of_models(self) -> tuple[Checks | Worth | Ceiling, ...]:
+        """The parts that have a job for each of their models."""
+        return self.checks, self.worth, self.ceiling
 
     @property
     def interval_models(self) -> tuple[str, ...]:

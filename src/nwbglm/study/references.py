@@ -168,7 +168,7 @@ def _tests(config: dict[str, Any]) -> Iterator[str]:
 
 def _inferred(config: dict[str, Any]) -> Iterator[str]:
     models, inference = _mapping(config.get("models")), _mapping(config.get("inference"))
-    for part in ("intervals", "checks", "worth", "selection"):
+    for part in ("intervals", "checks", "worth", "selection", "ceiling"):
         named = _list(_mapping(inference.get(part)).get("models"))
         for i, model in enumerate(named):
             if isinstance(model, str) and model not in models:

@@ -1,0 +1,30 @@
+"""Hold one model against the ceiling of repeated stimuli, for one block of a session's units."""
+
+from typing import TYPE_CHECKING
+
+from nwbglm import log, store
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with log.stage(snakemake):
+    from nwbglm.inference.ceiling import measure_ceiling
+    from nwbglm.study import Fit, Model
+    from nwbglm.study.worth import Ceiling
+
+    binned = store.read(snakemake.input.binned, "binned")
+    settings = {name: snakemake.params[name] for name in ("ceiling", "model", "fit")}
+    found = measure_ceiling(
+        binned,
+        store.read(snakemake.input.folds, "folds"),
+        [store.read(path, "features") for path in snakemake.input.features],
+        store.read(snakemake.input.fit, "fits"),
+        ceiling=Ceiling.model_validate(settings["ceiling"]),
+        model=Model.model_validate(settings["model"]),
+        fit=Fit.model_validate(settings["fit"]),
+        block=snakemake.wildcards.block,
+        seed=snakemake.params.seed,
+    )
+    store.write_derived(
+        found, snakemake.output.ceiling, "ceiling", of=binned, settings=settings, code=snakemake.params.code
+    )
