@@ -68,6 +68,11 @@ def digest(script):
     return once
 
 
+def in_blocks(path, **names):
+    """The files of a session's stage, one a block of units."""
+    return expand(path, block=unit_blocks, allow_missing=True, **names)
+
+
 def sessions(made):
     """The sessions whose recordings are made in this way ('simulate', 'download')."""
     return [

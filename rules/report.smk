@@ -15,29 +15,21 @@ rule draw_session:
             model=study.models,
             allow_missing=True,
         ),
-        intervals=expand(
+        intervals=in_blocks(
             rules.infer_filters.output.intervals,
             model=study.inference.interval_models,
-            block=unit_blocks,
-            allow_missing=True,
         ),
-        checks=expand(
+        checks=in_blocks(
             rules.check_fit.output.checks,
             model=study.inference.checks.models,
-            block=unit_blocks,
-            allow_missing=True,
         ),
-        tests=expand(
+        tests=in_blocks(
             rules.test_term.output.test,
             test=study.inference.tests,
-            block=unit_blocks,
-            allow_missing=True,
         ),
-        ceilings=expand(
+        ceilings=in_blocks(
             rules.measure_ceiling.output.ceiling,
             model=study.inference.ceiling.models,
-            block=unit_blocks,
-            allow_missing=True,
         ),
         truth=truth_path,
     output:
