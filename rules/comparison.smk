@@ -8,6 +8,7 @@ rule compare_models:
             rules.bin_recording.output.binned,
             session=every_binned,
         ),
+        tuning=expand(rules.tune_units.output.tuning, session=study.sessions),
         fits=expand(
             rules.predict_rates.input.fits,
             session=every_session,

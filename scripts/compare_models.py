@@ -13,6 +13,7 @@ with log.stage(snakemake):
     from nwbglm.verdict import read_plain
 
     binned, excluded = store.read_included(snakemake.input.binned)
+    tuning, _ = store.read_included(snakemake.input.tuning)
     fits, excluded_later = store.read_included(snakemake.input.fits)
     tests, _ = store.read_included(snakemake.input.tests)
     intervals, _ = store.read_included(snakemake.input.intervals)
@@ -23,6 +24,7 @@ with log.stage(snakemake):
     tables = compare_models(
         fits,
         binned=binned,
+        tuning=tuning,
         audits=[read_plain(path) for path in snakemake.input.audits],
         excluded=excluded | excluded_later,
         tests=tests,

@@ -36,6 +36,14 @@ def test_the_run_ends_in_a_report_and_a_comparison(finished):
     assert (finished.results / "report" / "index.html").stat().st_size > 10_000
 
 
+def test_what_tuning_says_of_a_unit_stands_in_the_table_of_units(finished):
+    units = pd.read_parquet(finished.results / "comparison" / "units.parquet").set_index(["session", "unit"])
+    for session in ("good-1", "good-2"):
+        tuning = store.read(finished.results / "tuning" / f"{session}.zarr.zip")
+        told = units.loc[session]["information_heading"].reindex(tuning.unit.values)
+        np.testing.assert_array_equal(told, tuning.information_heading)
+
+
 def test_filters_have_intervals_in_the_table_and_the_figures(finished):
     table = pd.read_parquet(finished.results / "comparison" / "intervals.parquet")
     assert set(table["term"]) == {"coupling", "heading"} and set(table["session"]) == {"good-1", "good-2"}
