@@ -17,6 +17,10 @@ rule test_term:
             session=wildcards.session,
             block=wildcards.block,
         ),
+        others=lambda wildcards: expand(
+            rules.bin_recording.output.binned,
+            session=study.others(wildcards.test, wildcards.session),
+        ),
     output:
         test=ensure("<results>/tests/{test}/{session}.{block}.zarr.zip", non_empty=True),
     log:
@@ -34,6 +38,11 @@ rule test_term:
         model=lambda wildcards: study.model_settings(tested(wildcards)).dump(),
         fit=rules.fit_model.params.fit,
         drift=lambda wildcards: study.rest_has_drift(wildcards.test),
+        drawn=lambda wildcards: [
+            fingerprint(path, ".snakemake/nwbglm.json")
+            for path in [study.draws_file(wildcards.test, wildcards.session)]
+            if path
+        ],
         seed=study.seed,
         code=digest("test_term"),
     script:

@@ -26,7 +26,8 @@ def memory_beside_features(base, held):
 
     def megabytes(wildcards, input, attempt):
         features = sum(map(getsize, input.features)) / 2**20
-        others = input.size_mb - features
+        apart = sum(map(getsize, input.get("others", []))) / 2**20  # opened, not held
+        others = input.size_mb - features - apart
         return int(attempt * (base + 60 * others + min(60 * features, held)))
 
     return megabytes

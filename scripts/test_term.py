@@ -27,6 +27,7 @@ with log.stage(snakemake):
         drift=snakemake.params.drift,
         block=snakemake.wildcards.block,
         seed=snakemake.params.seed,
+        others={other.attrs["session"]: other for other in store.read_included(snakemake.input.others)[0]},
     )
     store.write_derived(
         found,

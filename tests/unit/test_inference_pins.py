@@ -5,6 +5,7 @@ import pytest
 from scipy.special import gammaln
 
 from nwbglm.inference import agreement, correction, levels, nulls, rescaling, sandwich, score_test, selection, worth
+from nwbglm.inference.shifted import judged
 
 X = np.array([-1, 0.5, 0.2, -0.3, 0.8, 1.1, -0.6, 0.4, -0.2, 0.9, -1.2, 0.3])
 Y = np.array([0, 1, 2, 0, 1, 3, 0, 1, 1, 2, 0, 1.0])
@@ -192,8 +193,9 @@ def test_folds_across():
 
 
 def test_p_values_of_shifts_and_draws():
-    shifted = nulls.shift_p_values([1, 4, 2, 5, 3, 6, 0])
-    assert shifted == (pytest.approx(2 / 7), pytest.approx(1 / 2))
+    values = np.array([1, 4, 2, 5, 3, 6, 0.0])  # at shifts -3 to 3
+    shifted = judged(values[3], np.delete(values, 3), 10, linear=True)
+    assert (shifted.p, shifted.p_conservative) == (pytest.approx(2 / 7), pytest.approx(1 / 2))
     assert nulls.draw_p_value(5, np.array([1, 2, 6, 3, 5, 4, 2, 1, 0])) == pytest.approx(0.3)
     assert nulls.draw_p_value(5, np.array([1, np.nan, 6])) == pytest.approx(2 / 3)
 

@@ -2,54 +2,19 @@
 
 import numpy as np
 import pytest
-import small_sessions
 import xarray as xr
-from small_sessions import Stages, binned_session
+from drifting_sessions import NONE, session, stages_of
+from drifting_sessions import examine as run
+from small_sessions import binned_session
 
 from nwbglm.comparison.tested import _as_if_data, gather_tests
 from nwbglm.engine.fit import fit_splits, predict
 from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
-from nwbglm.inference import stage
 from nwbglm.inference.simulated import bumps, slow
-from nwbglm.study import Fit, Model, read_study
+from nwbglm.study import read_study
 from nwbglm.study.advice import advice
-from nwbglm.study.inference import FalseDiscoveries, TermTest
-
-ROWS = 2000
-NONE = {"penalty": "none", "tolerance": 1e-12}
-
-
-def session(seed=0, gain=0.0, rows=ROWS, units=4, **more):
-    """Units with own drifts beside a slow covariate, which drives the first half of them."""
-    random = np.random.default_rng(seed)
-    drive = slow(random, rows, 20)
-    drift = np.stack([slow(random, rows, 400) for _ in range(units)], axis=1)
-    gains = np.where(np.arange(units) < units // 2, gain, 0.0)
-    counts = random.poisson(0.5 * np.exp(0.4 * drift + gains * drive[:, None]))
-    time = (np.arange(rows) + 0.5) / rows
-    return binned_session(counts, bin_width=0.1, drive=drive, time_itself=time, **more)
-
-
-@pytest.fixture(autouse=True)
-def terms(monkeypatch):
-    more = {
-        "drift": {"of": "time_itself", "basis": {"polynomial": {"degree": 5}}},
-        "drifts": {"of": "time_itself", "basis": {"polynomial": {"degree": 20}}},
-        "short": {"of": "own spikes", "basis": {"raised_cosine_log": {"n": 2, "window": "500 ms"}}},
-        "pairs": {"of": "other spikes", "basis": {"raised_cosine_log": {"n": 2, "window": "500 ms"}}},
-    }
-    monkeypatch.setattr(small_sessions, "TERMS", small_sessions.TERMS | more)
-
-
-def run(binned, terms, term="drive", fit=None, block="0-of-1", drift=True, seed=0, **test):
-    stages = Stages(binned, terms, pieces=40)
-    settings = NONE | (fit or {})
-    fits = stages.fit(*terms, fit=settings, block=block)
-    return stage.test_term(
-        binned, stages.folds, stages.features, fits, test=TermTest(term=term, model="model", **test), name="t",
-        model=Model(terms=terms), fit=Fit.model_validate(settings), drift=drift, block=block, seed=seed,
-    )  # fmt: skip
+from nwbglm.study.inference import FalseDiscoveries
 
 
 def test_the_effect_is_found_and_nothing_else():
@@ -72,7 +37,7 @@ def test_the_statistic_is_near_twice_the_gain_of_a_refit(observations):
         binned["response"] = (("time", "unit"), values, {"kind": "continuous", "name": "dF/F", "units": ""})
     settings = NONE | {"observations": observations}
     found = run(binned, ("drive", "drift"), fit=settings, draws=19)
-    stages = Stages(binned, ("drive", "drift"))
+    stages = stages_of(binned, ("drive", "drift"))
     full, rest = stages.fit("drive", "drift", fit=settings), stages.fit("drift", fit=settings)
     gain = 2 * (full["log_likelihood"] - rest["log_likelihood"]).values
     assert found["statistic"].values == pytest.approx(gain, rel=0.25, abs=0.6)
@@ -82,7 +47,7 @@ def test_every_draw_is_what_a_refit_with_moved_rows_says():
     """Brute force: the term's rows are moved, both models are fitted again, and the ranks of their gains compared."""
     binned = session(seed=5, gain=0.1, rows=1200, units=2)
     terms = ("drive", "drift", "short")
-    stages = Stages(binned, terms, pieces=40)
+    stages = stages_of(binned, terms, pieces=40)
     found = run(binned, terms, draws=39)
     kept = stages.folds["final"].values & stages.folds["shared"].values
     rest = {u: np.concatenate([stages.design("drift"), stages.design("short", u)], axis=1)[kept] for u in (1, 2)}
@@ -109,7 +74,7 @@ def test_a_linear_shift_refits_the_rest_to_the_central_rows():
     assert found.attrs["null"] == "linear" and found.sizes["draw"] == 80
     assert (found["p"].values[:2] <= 2 / 81).all()
     assert (found["p_conservative"] >= found["p"]).all()
-    stages = Stages(binned, ("drive", "short"))
+    stages = stages_of(binned, ("drive", "short"))
     kept = stages.folds["final"].values & stages.folds["shared"].values
     x, y = stages.design("short", 1)[kept], stages.counts[kept, :1]
     n = len(y)
@@ -141,11 +106,12 @@ def test_couplings_are_tested_without_the_unit_itself():
 
 
 def test_recordings_of_a_join_are_circles_of_their_own():
-    from nwbglm.inference.shifted import _moved
+    from nwbglm.inference.moves import round_circles
 
     circle = np.repeat([0, 1], [5, 7])
-    moved = _moved(np.arange(12.0)[:, None], circle, np.array([1, 2]))[:, 0]
-    assert moved.tolist() == [4, 0, 1, 2, 3, 10, 11, 5, 6, 7, 8, 9]
+    circles = [np.flatnonzero(circle == k) for k in (0, 1)]
+    found = round_circles(np.arange(12.0)[:, None], circles, [1, 2])[:, 0]
+    assert found.tolist() == [4, 0, 1, 2, 3, 10, 11, 5, 6, 7, 8, 9]
 
 
 def test_a_silent_unit_is_not_tested_and_harms_nobody():
@@ -160,7 +126,7 @@ def test_a_silent_unit_is_not_tested_and_harms_nobody():
 
 
 def test_too_few_rows_are_said():
-    with pytest.raises(ProblemError, match="too few to shift"):
+    with pytest.raises(ProblemError, match="too few to move"):
         run(session(rows=60), ("drive",), fit={"folds": {"blocks": 0}})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ import xarray as xr
 
 from nwbglm.inference.correction import benjamini_hochberg, benjamini_yekutieli
 from nwbglm.inference.nulls import FEW_STRETCHES, TOO_FEW_STRETCHES
+from nwbglm.inference.together import exchanged_sessions, mean_ranks
 from nwbglm.study.inference import FalseDiscoveries
 
 from .common import concat
@@ -18,14 +20,17 @@ from .common import concat
 ALONE = 0.05
 """P value below which a unit is called significant by itself, where units are counted before any correction."""
 
+SHIFTS = ("circular", "linear")
+"""Nulls that need many independent stretches of rows."""
+
 TESTS = (
-    "session", "unit", "test", "model", "term", "null", "drift", "statistic", "draws", "failed", "null_median",
-    "null_q95", "held_out_gain", "p", "p_conservative", "p_bh", "p_by", "significant", "floor", "stretches",
-    "rank_changes", "warning",
+    "session", "unit", "test", "model", "term", "null", "drift", "kind_of_statistic", "assumes", "statistic", "draws",
+    "failed", "null_median", "null_q95", "held_out_gain", "effect", "p", "p_conservative", "p_bh", "p_by",
+    "significant", "floor", "stretches", "rank_changes", "warning",
 )  # fmt: skip
 POPULATION = (
-    "session", "test", "units", "alone", "null_median", "null_low", "null_high", "p", "p_mean", "significant",
-    "stretches", "least",
+    "session", "test", "units", "alone", "null_median", "null_low", "null_high", "p", "p_mean", "p_sessions",
+    "significant", "stretches", "least",
 )  # fmt: skip
 
 
@@ -65,7 +70,23 @@ def gather_tests(stores: Iterable[xr.Dataset], fdr: FalseDiscoveries) -> tuple[p
             for key, part in tests.groupby(["session", "test"], sort=False)
         ]
     )
+    population["p_sessions"] = population.test.map(_over_sessions(stores))
     return tests[list(TESTS)], population[list(POPULATION)]
+
+
+def _over_sessions(stores: list[xr.Dataset]) -> dict[str, float]:
+    """Return the p value over all sessions of each test whose draws are other sessions."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for (test, session), drawn in {
+        (store.attrs["test"], store.attrs["session"]): json.loads(store.attrs["drawn"]) for store in stores
+    }.items():
+        mine = [store for store in stores if (store.attrs["test"], store.attrs["session"]) == (test, session)]
+        values = np.concatenate([np.column_stack([store["statistic"].values, store["null"].values]) for store in mine])
+        known = values[np.isfinite(values).all(axis=1)]
+        if drawn and len(known):
+            ranks = mean_ranks(known)
+            found.setdefault(test, {})[session] = dict(zip([session, *drawn], ranks.tolist(), strict=True))
+    return {test: exchanged_sessions(ranks) for test, ranks in found.items()}
 
 
 def _units(store: xr.Dataset) -> pd.DataFrame:
@@ -75,12 +96,13 @@ def _units(store: xr.Dataset) -> pd.DataFrame:
     median, high = np.full((2, len(null)), np.nan)
     if some.any():
         median[some], high[some] = np.nanquantile(null[some], [0.5, 0.95], axis=1)
-    columns = ("statistic", "held_out_gain", "p", "p_conservative", "floor", "stretches", "rank_changes")
+    columns = ("statistic", "held_out_gain", "effect", "p", "p_conservative", "floor", "stretches", "rank_changes")
     table = pd.DataFrame({name: store[name].values for name in columns})
     table = table.assign(draws=known.sum(axis=1), failed=(~known).sum(axis=1), null_median=median, null_q95=high)
-    for place, name in enumerate(("session", "unit", "test", "model", "term", "null", "drift")):
+    told = ("session", "unit", "test", "model", "term", "null", "drift", "kind_of_statistic", "assumes")
+    for place, name in enumerate(told):
         table.insert(place, name, store["unit"].values if name == "unit" else store.attrs[name])
-    return table
+    return table.assign(said="; ".join(json.loads(store.attrs["said"])))
 
 
 def _warning(row: Any) -> str:
@@ -88,16 +110,22 @@ def _warning(row: Any) -> str:
     said = []
     if not np.isfinite(row.p):
         return "not tested: the model without the term has no fit"
-    if row.stretches < TOO_FEW_STRETCHES:
+    if row.null in SHIFTS and row.stretches < TOO_FEW_STRETCHES:
         said.append(f"{row.stretches:.1f} independent stretches: a shift null can hardly decide here")
-    elif row.stretches < FEW_STRETCHES:
+    elif row.null in SHIFTS and row.stretches < FEW_STRETCHES:
         said.append(f"only {row.stretches:.0f} independent stretches")
+    elif row.null == "trials" and row.stretches < FEW_STRETCHES:
+        said.append(f"only {row.stretches:.0f} trials are exchanged")
     if row.null == "circular" and not row.drift:
         said.append("no term of time in the rest: a drift can pass for an effect")
     if row.p <= ALONE < row.p_conservative:
         said.append("not significant by the guaranteed p value")
     if row.rank_changes:
         said.append(f"{row.rank_changes:.0f} draws visit another number of basis functions")
+    if row.failed:
+        said.append(f"{row.failed:.0f} draws did not end well, and are left out")
+    if row.said:
+        said.append(row.said)
     return "; ".join(said)
 
 
@@ -116,7 +144,8 @@ def _population(stores: list[xr.Dataset], tests: pd.DataFrame) -> pd.DataFrame:
     if len(known):
         null = np.concatenate([store["null"].values[np.isfinite(store["p"].values)] for store in stores])
         real = np.concatenate([store["statistic"].values[np.isfinite(store["p"].values)] for store in stores])
-        everything = np.concatenate([real[:, None], null], axis=1)
+        least = np.fmin(np.fmin.reduce(null, axis=1), real) if null.shape[1] else real
+        everything = np.concatenate([real[:, None], np.where(np.isfinite(null), null, least[:, None])], axis=1)
         counts, means = _as_if_data(everything)
         low, middle, high = np.quantile(counts[1:], [0.025, 0.5, 0.975])
         row |= {"null_median": middle, "null_low": low, "null_high": high}
@@ -138,5 +167,9 @@ def _as_if_data(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.sort(statistics, axis=1)
     total = statistics.shape[1]
     at_least = total - np.stack([np.searchsorted(a, b, side="left") for a, b in zip(order, statistics, strict=True)])
-    means = np.log(np.maximum(statistics, 1e-300)).mean(axis=0)
+    if (statistics < 0).any():  # gains on held-out rows: in units of their own spread
+        spread = statistics.std(axis=1, keepdims=True)
+        means = (statistics / np.where(spread > 0, spread, 1.0)).mean(axis=0)
+    else:
+        means = np.log(np.maximum(statistics, 1e-300)).mean(axis=0)
     return (at_least / total <= ALONE).sum(axis=0), means

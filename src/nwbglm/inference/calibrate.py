@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -75,10 +76,10 @@ def rejections(
     """
     out = []
     time = cosines(rows, drift_terms)
-    for number, scenario in enumerate(scenarios):
+    for scenario in scenarios:
         found: dict[tuple[str, bool], list[bool]] = {}
         for repeat in range(repeats):
-            random = np.random.default_rng([seed, number, repeat])
+            random = np.random.default_rng([seed, zlib.crc32(scenario.name.encode()), repeat])
             data = simulate_unit(scenario, rows, random, rate=rate)
             others = [bumps(draw_covariate(scenario, rows, random)) for _ in range(draws)]
             for drift, rest in ((False, time[:, :0]), (True, time)):

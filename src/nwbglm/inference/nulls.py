@@ -8,22 +8,11 @@ guarantee; a circular shift keeps all rows, and needs both series stationary wit
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 FEW_STRETCHES = 20.0  # below: warn
 TOO_FEW_STRETCHES = 6.0  # below: a shift null can hardly decide, however many draws
-
-
-class Shifted(NamedTuple):
-    """P values of a statistic at shift 0 among those at all shifts -N..N."""
-
-    approximate: float
-    """``m / (2N + 1)`` with m values (that at 0 included) at least as large as that at 0."""
-    guaranteed: float
-    """``min(1, m / (N + 1))``: holds its size when one of the two series is stationary (Harris 2020)."""
 
 
 def draw_p_value(statistic: ArrayLike, draws: np.ndarray) -> np.ndarray:
@@ -45,22 +34,6 @@ def draw_p_value(statistic: ArrayLike, draws: np.ndarray) -> np.ndarray:
     known = np.isfinite(draws)
     above = (known & (draws >= statistic)).sum(axis=0)
     return np.where(np.isfinite(statistic), (1.0 + above) / (1.0 + known.sum(axis=0)), np.nan)[()]
-
-
-def shift_p_values(values: np.ndarray) -> Shifted:
-    """Return both p values of a statistic at shifts -N..N, of which the middle one is the data.
-
-    Parameters
-    ----------
-    values : (2N + 1,)
-        The statistic at each shift.
-    """
-    values = np.asarray(values, float)
-    if len(values) % 2 == 0:
-        raise ValueError("shifts run from -N to N: an odd number of values")
-    most = len(values) // 2
-    as_large = int((values >= values[most]).sum())
-    return Shifted(as_large / (2 * most + 1), min(1.0, as_large / (most + 1)))
 
 
 def correlation_time(series: np.ndarray, most: int | None = None) -> float:
@@ -143,7 +116,7 @@ def random_shifts(rows: int, draws: int, least: int, seed: int | list[int]) -> n
 
 
 def linear_shifts(rows: int, count: int | None = None) -> np.ndarray:
-    """Return shifts -N..N (N a quarter of the rows), or an evenly spread odd number of them around 0.
+    """Return shifts -N..N (N a quarter of the rows), or an evenly spaced odd number of them around 0.
 
     Parameters
     ----------
@@ -156,5 +129,4 @@ def linear_shifts(rows: int, count: int | None = None) -> np.ndarray:
     if count is None or count >= 2 * most + 1:
         return np.arange(-most, most + 1)
     half = max(count // 2, 1)
-    side = np.unique(np.round(np.linspace(most / half, most, half)).astype(int))
-    return np.concatenate([-side[::-1], [0], side])
+    return (most // half) * np.arange(-half, half + 1)

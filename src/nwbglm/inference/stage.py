@@ -5,31 +5,29 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
-from nwbglm.engine.data.panels import scale_of_features
-from nwbglm.engine.fit import fit_splits
-from nwbglm.engine.observations import MODELS, Observations
-from nwbglm.engine.penalties import Penalty
+from nwbglm.engine.observations import MODELS
 from nwbglm.errors import ProblemError
 from nwbglm.fits.design import Design, pick_terms
-from nwbglm.fits.model import fit_model, resolve_penalty
-from nwbglm.fits.splits import block_of_units
+from nwbglm.fits.model import fit_model
+from nwbglm.fits.splits import block_of_units, kept_rows, plan_splits
 from nwbglm.study import Fit, Model
 from nwbglm.study.inference import TermTest
 
-from .fitted import FitOfUnit, Rows, final_rows, nats, score
-from .nulls import linear_shifts
+from .fitted import final_rows
+from .moves import Recorded, moves_of
 from .shifted import TermTest as Result
-from .shifted import central_rows, circular_shifts, circular_test, linear_test
+from .shifted import judged
+from .tested import Case, refitted, scored
 
 log = logging.getLogger(__name__)
 
 LEAST_ROWS = 100
-"""Rows below which no shift says anything."""
+"""Rows below which nothing that is moved says anything."""
 
 
 def test_term(
@@ -45,6 +43,7 @@ def test_term(
     drift: bool,
     block: str = "0-of-1",
     seed: int = 0,
+    others: Mapping[str, xr.Dataset] | None = None,
 ) -> xr.Dataset:
     """Test whether a term adds to the rest of a model, for one block of a session's units.
 
@@ -62,135 +61,120 @@ def test_term(
         ``b-of-n``, as for `fit_model`.
     seed
         The study's; the draws are those of study, test and session, the same for all blocks.
+    others
+        ``binned`` stores of the other sessions, for the null `sessions`.
 
     Returns
     -------
     xr.Dataset
-        ``statistic, p, p_conservative, stretches, rank_changes, held_out_gain (unit)``, ``null (unit, draw)``.
+        ``statistic, p, p_conservative, floor, stretches, rank_changes, held_out_gain, effect (unit)``, ``null (unit,
+        draw)``; what else is to be said in the attribute ``said`` (JSON), the sessions of draws in ``drawn``.
 
     Raises
     ------
     ProblemError
-        If there are too few rows for any shift.
+        If there are too few rows, or nothing to exchange.
     """
     session = str(binned.attrs.get("session", ""))
     where = f"session {session}, test {name}"
-    settings = fit.of_model(model)
-    null = test.null if test.null != "auto" else "circular" if drift else "linear"
+    settings, null = fit.of_model(model), test.resolved(drift)
     rest_terms = tuple(term for term in model.terms if term != test.term)
     rest_model = model.model_copy(update={"terms": rest_terms, "halves": False})
     rest = fit_model(binned, folds, features, model=rest_model, fit=fit, name=f"{name}-rest", block=block)
     units = block_of_units(binned.sizes["unit"], block)
     rows, positions = final_rows(binned, folds, features, model, settings, units)
     if len(rows.responses) < LEAST_ROWS:
-        raise ProblemError(
-            f"{len(rows.responses)} rows are too few to shift a term against the rest",
-            where=where,
-            mend="fit longer epochs, or take the test out of `inference.tests`",
-        )
-    term_design = Design(pick_terms(features, [test.term]), positions)
-    rest_design = Design(pick_terms(features, rest_terms), positions)
-    random = [seed, zlib.crc32(f"{name}/{session}".encode())]
-    results = list(_each_unit(term_design, rest_design, rest, rows, settings, units, binned, null, test, folds, random))
-    dataset = _collected(results, [int(unit) for unit in binned["unit"].values[units]])
+        raise _too_few(len(rows.responses), where)
+    term, both = (Design(pick_terms(features, terms), positions) for terms in ([test.term], [test.term, *rest_terms]))
+    recorded = Recorded(
+        binned,
+        folds["row"].values[positions],
+        rows.recording,
+        int(np.ceil(float(folds.attrs["gap"]) / float(binned.attrs["bin"]))),
+        where,
+    )
+    moves = moves_of(null, test, term, recorded, others or {}, [seed, zlib.crc32(f"{name}/{session}".encode())])
+    if moves.inside.sum() < LEAST_ROWS:
+        raise _too_few(int(moves.inside.sum()), where)
+    ids = binned["unit"].values[units]
+    case = Case(
+        term,
+        Design(pick_terms(features, rest_terms), positions),
+        both,
+        ids,
+        rows,
+        moves,
+        rest,
+        fits["strength"].values[fits["chosen"].values.astype(int)],
+        settings,
+    )
+    if test.statistic == "score":
+        values, ranks = scored(case)
+    else:
+        train, scored_on = _splits(test.statistic, binned, folds, features, model, settings, positions, moves.inside)
+        if test.statistic == "held_out" and not scored_on.any():
+            raise ProblemError("nothing is held out", where=f"{where}, statistic",
+                               mend="ask for folds (`fit.folds`), or use statistic: gain")  # fmt: skip
+        values = refitted(case, train, scored_on)
+        ranks = np.zeros(values.shape, int)
+    linear = null.kind == "linear"
+    results = [
+        judged(value[0], value[1:], moves.stretches, int((rank[1:] != rank[0]).sum()), linear=linear)
+        for value, rank in zip(values, ranks, strict=True)
+    ]
+    dataset = _collected(results, ids, moves.draws)
     dataset["held_out_gain"] = ("unit", _held_out_gain(fits, rest), {"units": "bits per spike"})
-    if results and null == "circular" and not drift:
+    dataset["effect"] = ("unit", _effect(dataset, fits) if test.statistic == "held_out" else np.full(len(ids), np.nan),
+                         {"units": "bits per spike"})  # fmt: skip
+    if results and null.kind == "circular" and not drift:
         log.warning("%s: the rest has no term of time, and a circular shift then calls drift an effect", where)
+    for line in moves.said:
+        log.warning("%s: %s", where, line)
     return dataset.assign_attrs(
-        test=name, term=test.term, model=str(fits.attrs["model"]), null=null, drift=int(drift), block=block,
-        session=session,
+        test=name, term=test.term, model=str(fits.attrs["model"]), null=null.kind, drift=int(drift), block=block,
+        session=session, kind_of_statistic=test.statistic, assumes=null.settings.assumes, said=json.dumps(moves.said),
+        drawn=json.dumps(moves.names), rows=int(moves.inside.sum()),
     )  # fmt: skip
 
 
-def _each_unit(
-    term_design: Design,
-    rest_design: Design,
-    rest: xr.Dataset,
-    rows: Rows,
-    settings: Fit,
-    units: list[int],
-    binned: xr.Dataset,
-    null: str,
-    test: TermTest,
-    folds: xr.Dataset,
-    random: list[int],
-) -> Iterator[Result]:
-    """Test one unit after the other, with the same shifts."""
-    observations = MODELS[settings.observations]
-    shared_term = None if term_design.own else term_design.matrix().astype(float)
-    shared_rest = None if rest_design.own else rest_design.matrix().astype(float)
-    shifts = None
-    for position, unit in enumerate(binned["unit"].values[units]):
-        term = term_design.matrix(unit).astype(float) if shared_term is None else shared_term
-        others = rest_design.matrix(unit).astype(float) if shared_rest is None else shared_rest
-        mask = term_design.mask([unit])
-        term = term if mask is None else term[:, mask[:, 0]]
-        if shifts is None:
-            gap = int(np.ceil(float(folds.attrs["gap"]) / float(binned.attrs["bin"])))
-            shifts = _shifts(null, term, rows.recording, test.draws, gap, random)
-        mine = rest.isel(unit=position)
-        if not np.isfinite(float(mine["intercept"])):
-            yield Result(np.nan, np.zeros(0), np.nan, np.nan, np.nan, np.nan, 0)
-            continue
-        y, exposure = rows.of_unit(position)
-        deviation = scale_of_features(others, np.arange(len(others)))[1]
-        penalty = resolve_penalty(settings.penalty, deviation, rest_design)
-        at = FitOfUnit(mine["coef"].values, float(mine["intercept"]), float(mine["dispersion"]))
-        strength = float(mine["strength"].values[int(mine["chosen"])])
-        if null == "linear":
-            at = _refit(others, y, exposure, central_rows(len(y)), strength, penalty, observations, settings)
-        residual, weight = score(others, y, exposure, at, observations)
-        free = penalty.free_to_move(at.coef)
-        scored = (exposure > 0) & (central_rows(len(y)) if null == "linear" else True)
-        held = scored.sum() * strength * nats(observations, at) * penalty.curvature(at.coef)[np.ix_(free, free)]
-        if null == "linear":
-            yield linear_test(term, others[:, free], residual, weight, penalty=held, shifts=shifts)
-        else:
-            yield circular_test(
-                term, others[:, free], residual, weight, penalty=held, shifts=shifts, circle=rows.recording
-            )
+def _too_few(rows: int, where: str) -> ProblemError:
+    return ProblemError(
+        f"{rows} rows are too few to move a term against the rest",
+        where=where,
+        mend="fit longer epochs, or take the test out of `inference.tests`",
+    )
 
 
-def _refit(
-    x: np.ndarray,
-    y: np.ndarray,
-    exposure: np.ndarray,
-    inside: np.ndarray,
-    strength: float,
-    penalty: Penalty,
-    observations: Observations,
-    settings: Fit,
-) -> FitOfUnit:
-    """Fit the rest to some rows, at the strength that all rows chose."""
-    found = fit_splits(
-        x, y[:, None], inside[None], np.zeros((1, len(y)), bool), strengths=(strength,), penalty=penalty,
-        observations=observations, exposure=exposure[:, None], dtype=settings.precision, gap=settings.tolerance,
-    )  # fmt: skip
-    return FitOfUnit(found.coef[0, 0, 0], float(found.intercept[0, 0, 0]), float(found.dispersion[0, 0, 0]))
+def _splits(
+    statistic: str, binned: xr.Dataset, folds: xr.Dataset, features: Sequence[xr.Dataset], model: Model, settings: Fit,
+    positions: np.ndarray, inside: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return training and test rows (K, rows inside): the folds', or all rows and none."""
+    if statistic == "gain":
+        return np.ones((1, int(inside.sum())), bool), np.zeros((1, int(inside.sum())), bool)
+    kept, _ = kept_rows(binned, folds, pick_terms(features, model.terms), settings.rows)
+    splits = plan_splits(folds, kept, halves=False, nested=False)
+    count = len(splits.folds)
+    train, test = (part[:count, positions][:, inside] for part in (splits.train, splits.test))
+    return train, test
 
 
-def _shifts(null: str, term: np.ndarray, recording: np.ndarray, draws: int, gap: int, random: list[int]) -> np.ndarray:
-    """Return the shifts (n,) of a session, or (n, recordings) where each recording has a circle of its own."""
-    rows = len(term)
-    if null == "linear":
-        return linear_shifts(rows, draws)
-    lengths = np.bincount(recording)
-    if len(lengths) == 1:
-        return circular_shifts(rows, draws, term, gap, random)
-    parts = [term[recording == k] for k in range(len(lengths))]
-    each = [circular_shifts(len(part), draws, part, gap, [*random, k]) for k, part in enumerate(parts)]
-    return np.stack(each, axis=1)
-
-
-def _collected(results: Sequence[Result], ids: list[int]) -> xr.Dataset:
+def _collected(results: Sequence[Result], ids: np.ndarray, draws: int) -> xr.Dataset:
     """Arrange the units' results."""
-    draws = max((len(result.draws) for result in results), default=0)
-    null = np.full((len(results), draws), np.nan, np.float32)
-    for k, result in enumerate(results):
-        null[k, : len(result.draws)] = result.draws
+    null = np.array([result.draws for result in results], np.float32).reshape(len(results), draws)
     names = ("statistic", "p", "p_conservative", "floor", "stretches", "rank_changes")
     data = {name: ("unit", np.array([getattr(result, name) for result in results], float)) for name in names}
-    return xr.Dataset(data | {"null": (("unit", "draw"), null)}, coords={"unit": np.array(ids, dtype=np.int64)})
+    return xr.Dataset(data | {"null": (("unit", "draw"), null)}, coords={"unit": ids.astype(np.int64)})
+
+
+def _effect(tests: xr.Dataset, fits: xr.Dataset) -> np.ndarray:
+    """Return the held-out gain above the median of the null's, bits per spike (per row of a continuous response)."""
+    median = np.nanmedian(tests["null"].values, axis=1) if tests.sizes["draw"] else np.nan
+    counts = MODELS[json.loads(fits.attrs["settings"])["observations"]].counts
+    cv = fits["fold_kind"].values.astype(str) != "test"
+    per = fits["test_spikes" if counts else "test_rows"].values[:, cv].sum(axis=1)
+    gain = tests["statistic"].values - median
+    return np.divide(gain, per * np.log(2.0), out=np.full(len(gain), np.nan), where=per > 0)
 
 
 def _held_out_gain(fits: xr.Dataset, rest: xr.Dataset) -> np.ndarray:

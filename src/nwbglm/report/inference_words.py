@@ -6,32 +6,37 @@ from nwbglm.study import Study
 
 from .words import listed
 
+STATISTICS = {
+    "score": "Rao's score statistic of the term beside the fitted rest, its penalty included",
+    "gain": "twice the gain in penalised log-likelihood of a fit with the term over one without",
+    "held_out": "the gain in log-likelihood over held-out rows",
+}
+
 
 def tests_words(study: Study) -> str:
     """Say which terms were tested, against which null, and what it assumes."""
     tests = study.inference.tests
     if not tests:
         return ""
-    parts, kinds = [], set()
+    parts, nulls, statistics = [], {}, set()
     for name, test in tests.items():
-        kind = test.null if test.null != "auto" else "circular" if study.rest_has_drift(name) else "linear"
-        kinds.add(kind)
-        parts.append(f"'{test.term}' in '{test.model}' ({kind} shifts, {test.draws} draws)")
+        null = test.resolved(study.rest_has_drift(name))
+        nulls[null.kind] = null.settings
+        statistics.add(test.statistic)
+        count = len(study.sessions) - 1 if null.kind == "sessions" else test.draws
+        parts.append(f"'{test.term}' in '{test.model}' ({null.settings.moved}, {count} draws)")
     text = (
-        f"Terms tested: {listed(parts)}. A term's feature rows were moved in time against the response and the rest of "
-        "its model, which stayed together, with the same shifts for all units of a session; the statistic is Rao's "
-        "score statistic of the term beside the fitted rest, the p value its rank among those of the moved rows. "
+        f"Terms tested: {listed(parts)}. A term's feature rows were moved against the response and the rest of its "
+        "model, which stayed together, with the same draws for all units of a session; the statistic is "
+        f"{listed([STATISTICS[name] for name in STATISTICS if name in statistics])}, the p value its rank among those "
+        "of the draws. "
     )
-    if "circular" in kinds:
+    for null in nulls.values():
+        text += f"{null.moved[0].upper()}{null.moved[1:]} assume that {null.assumes}. "
+    if "circular" in nulls:
         text += (
-            "Circular shifts assume that the term, and what the rest leaves over, are stationary with memories short "
-            "beside the recording; Harris (2020) warns of them for drifting signals, while later simulations of "
-            "stationary ones find them among the best: a term of time in the rest takes the drift. "
-        )
-    if "linear" in kinds:
-        text += (
-            "Linear shifts use the central half of the rows and assume that the term or the response is stationary "
-            "(Harris 2020). "
+            "Harris (2020) warns of circular shifts for drifting signals, while later simulations of stationary ones "
+            "find them among the best: a term of time in the rest takes the drift. "
         )
     method = {"bh": "Benjamini and Hochberg (1995)", "by": "Benjamini and Yekutieli (2001)"}[study.inference.fdr.method]
     return text + (

@@ -10,6 +10,8 @@ from nwbglm.study import Study
 
 from .markup import number
 
+TOGETHER = "p of all sessions together"
+
 
 def population_rows(study: Study, population: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
     """Return, for each test and session, how many units the term is significant in, and what chance would give."""
@@ -30,12 +32,15 @@ def population_rows(study: Study, population: pd.DataFrame, tests: pd.DataFrame)
                 "p ≤ 0.05 alone": line.alone,
                 "of these by chance": chance if pd.notna(line.null_median) else "",
                 "population p": number(line.p, 2),
+                TOGETHER: number(line.p_sessions, 2) if pd.notna(line.p_sessions) else "",
                 "held-out gain (median)": number(mine.held_out_gain.median(), 3),
                 "independent stretches": number(line.stretches, 2),
+                "assumes": mine.assumes.iloc[0],
                 "to be said": _said_of(line, mine),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if population.p_sessions.notna().any() else table.drop(columns=TOGETHER, errors="ignore")
 
 
 def _said_of(line: Any, tests: pd.DataFrame) -> str:
@@ -52,7 +57,11 @@ def test_rows(tests: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "test": "test", "session": "session", "unit": "unit", "term": "term", "p": "p", "p_bh": "p (BH)",
         "p_by": "p (BY)", "held_out_gain": "held-out gain", "statistic": "statistic",
-        "null_median": "its null's median", "null_q95": "95 % of the null", "draws": "draws",
+        "null_median": "its null's median", "null_q95": "95 % of the null",
+        "effect": "held out, above the null's median", "draws": "draws", "failed": "of these failed",
         "stretches": "independent stretches", "warning": "to be said",
     }  # fmt: skip
-    return tests.sort_values(["test", "p"], kind="stable")[list(columns)].rename(columns=columns)
+    shown = tests.sort_values(["test", "p"], kind="stable")[list(columns)]
+    if not shown.effect.notna().any():
+        shown = shown.drop(columns="effect")
+    return shown.rename(columns=columns)

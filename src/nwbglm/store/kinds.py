@@ -232,16 +232,18 @@ CONTRACTS: dict[str, Contract] = {
         "A test of a term, of a block of units.",
         (
             UNIT,
-            must("statistic", "unit", FLOAT, "score statistic of the term"),
+            must("statistic", "unit", FLOAT, "of the data: Rao's score (about twice the gain), twice the gain of a "
+                 "refit, or the gain on held-out rows (`kind_of_statistic`), nats"),
             must("p", "unit", FLOAT, "its p value under the null"),
             must("p_conservative", "unit", FLOAT, "p value that no dependence of shifts makes too small"),
             must("floor", "unit", FLOAT, "the smallest p value that the draws allow"),
-            must("stretches", "unit", FLOAT, "independent stretches among the shifts"),
+            must("stretches", "unit", FLOAT, "independent stretches of the rows; of `trials` how many are exchanged"),
             must("rank_changes", "unit", FLOAT, "draws whose rank differs from the data's"),
             must("held_out_gain", "unit", FLOAT, "what the term adds on held-out rows, bits per spike (or per row)"),
-            must("null", "unit draw", FLOAT, "the statistic of each shift"),
+            must("effect", "unit", FLOAT, "of `held_out`: the statistic above its null's median, bits per spike (row)"),
+            must("null", "unit draw", FLOAT, "the statistic of each draw; NaN where it did not end well"),
         ),
-        attributes=("test", "term", "model", "null", "drift", "block"),
+        attributes=("test", "term", "model", "null", "drift", "block", "kind_of_statistic", "assumes", "said", "drawn"),
     ),
     "intervals": Contract(
         "intervals/{model}/{session}.{block}.zarr.zip",

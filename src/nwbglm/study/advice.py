@@ -30,16 +30,29 @@ def _tests(study: Study) -> list[str]:
     found = []
     for name, test in study.inference.tests.items():
         here = f"inference.tests.{name}"
-        if test.null == "circular" and not study.rest_has_drift(name):
+        if test.null.kind == "circular" and not study.rest_has_drift(name):
             found.append(
                 f"{here}: model '{test.model}' has no term of time beside '{test.term}', and a circular shift then "
                 "takes drift for an effect; add a term of a signal {of: time}, or use null: linear"
             )
-        floor = 1 / (test.draws + 1)
-        if floor > study.inference.fdr.level / 20:
+        count = len(study.sessions) - 1 if test.null.kind == "sessions" else test.draws
+        floor = 1 / (count + 1)
+        if test.null.kind == "sessions":
+            if count < 19:
+                found.append(
+                    f"{here}.null: with {count + 1} sessions no p value of a unit lies below {floor:.2g}; read the p "
+                    "value over all sessions together (`p_sessions`), or take draws, linear or circular"
+                )
+        elif floor > study.inference.fdr.level / 20:
             found.append(
                 f"{here}.draws: with {test.draws} draws no p value lies below {floor:.3g}, which a correction over "
                 "some 20 units cannot use; use 999 or more"
+            )
+        kind = study.fit.of_model(study.model_settings(test.model)).penalty.kind
+        if test.statistic != "score" and kind not in SMOOTH_PENALTIES:
+            found.append(
+                f"{here}.statistic: every draw under {kind.replace('_', ' ')} is a whole fit of each unit, far slower "
+                "than under ridge, smoothness or none; use statistic: score, or another penalty for this model"
             )
     return found
 

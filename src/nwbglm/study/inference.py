@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from .base import Name, Part
+from .nulls import Auto, Circular, Linear, Null
 from .worth import Ceiling, Selection, Worth
 
 
@@ -15,16 +16,27 @@ class TermTest(Part):
 
     term: Name = Field(description="The term that is tested.")
     model: Name = Field(description="A model that has it; the model's other terms are the rest.")
-    null: Literal["auto", "circular", "linear"] = Field(
-        "auto",
-        description="circular: all rows, moved round the circle of each recording; it needs a drift term in the rest "
-        "(`of: time`). linear: the central half of the rows, the term slid over a quarter to each side; it holds "
-        "where the term or the response is stationary, with less power. auto: circular where the rest has a drift "
-        "term, else linear.",
+    null: Null = Field(
+        Null(auto=Auto()),
+        description="By what the term is moved, such as `linear`, `trials`, {draws: FILE} or {jitter: 40 ms}.",
+    )
+    statistic: Literal["score", "gain", "held_out"] = Field(
+        "score",
+        description="score: Rao's, the gain of one step from the rest's fit, the term's penalty included; one fit "
+        "serves all draws. gain: the model is fitted again with each draw. held_out: with each draw and fold, and "
+        "scored where it was not fitted; less power, and several times the cost.",
     )
     draws: Annotated[int, Field(ge=19, le=100_000)] = Field(
-        999, description="Shifts of the null. The least p value is 1 / (draws + 1)."
+        999,
+        description="Draws of the null; `sessions` has as many as there are other sessions. The least p value is "
+        "1 / (draws + 1).",
     )
+
+    def resolved(self, drift: bool) -> Null:
+        """Return the null, `auto` put in words: what it is depends on whether the rest has a term of time."""
+        if self.null.kind != "auto":
+            return self.null
+        return Null(circular=Circular()) if drift else Null(linear=Linear())
 
 
 class FalseDiscoveries(Part):

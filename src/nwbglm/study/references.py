@@ -164,6 +164,61 @@ def _tests(config: dict[str, Any]) -> Iterator[str]:
             if term not in terms:
                 listed = f"its terms: {', '.join(map(str, terms))}" if terms else "it has no terms"
                 yield f"inference.tests.{name}.term: model '{model}' has no term '{term}'; {listed}"
+            else:
+                yield from _null(_mapping(test), f"inference.tests.{name}", config)
+
+
+def _null(test: dict[str, Any], here: str, config: dict[str, Any]) -> Iterator[str]:
+    """Find nulls that have nothing to move in the tested term, and names of signals that lead nowhere."""
+    null = test.get("null")
+    kind = null if isinstance(null, str) else next(iter(_mapping(null)), "")
+    settings = _mapping(_mapping(null).get(kind))
+    term = _mapping(_mapping(config.get("terms")).get(str(test.get("term"))))
+    inputs = [_mapping(factor).get("of") for factor in _list(term.get("product")) or [term]]
+    senders = {SENDERS[of] for of in inputs if isinstance(of, str) and of in SENDERS}
+    signals = _mapping(config.get("signals"))
+    if kind in ("draws", "sessions") and senders:
+        yield (
+            f"{here}.null.{kind}: term '{test.get('term')}' is of spikes, and only signals can be of "
+            f"{'another session' if kind == 'sessions' else 'a generator'}; use jitter, circular or linear"
+        )
+    if kind in ("draws", "sessions") and any(_mapping(signals.get(str(of))).get("of") == "time" for of in inputs):
+        yield f"{here}.null.{kind}: term '{test.get('term')}' is of time itself, which is the same in every session"
+    if kind == "sessions" and len(_mapping(config.get("recordings"))) < 2 and not _patterned(config):
+        yield f"{here}.null.sessions: there is one session only; use circular or linear"
+    if kind == "jitter":
+        yield from _jitter(null, senders, here, test, config)
+    if kind == "trials":
+        named = {"starts": [settings.get("starts")], "within": _list(settings.get("within"))}
+        for key, names in named.items():
+            for of in names:
+                if isinstance(of, str) and of not in signals:
+                    yield f"{here}.null.trials.{key}: there is no signal '{of}'; {nearest(of, signals)}"
+
+
+def _patterned(config: dict[str, Any]) -> bool:
+    """Whether the recordings are files of a pattern, however many they are."""
+    return any("*" in str(name) + str(entry) for name, entry in _mapping(config.get("recordings")).items())
+
+
+def _jitter(null: Any, senders: set[str], here: str, test: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
+    if senders != {"other"}:
+        yield (
+            f"{here}.null.jitter: spikes of the senders are moved, and term '{test.get('term')}' is not of 'other "
+            "spikes' (a unit's own spikes, moved, would tell of themselves); use circular or linear"
+        )
+    if _mapping(config.get("response")):
+        yield f"{here}.null.jitter: a continuous response has no spikes to move; use circular or linear"
+    width = _mapping(null).get("jitter")
+    try:
+        bins = parse_duration(_mapping(width).get("width", width)) / parse_duration(config.get("bin"))
+    except (ValueError, ZeroDivisionError):  # reported by pydantic
+        return
+    if bins < 2 - 1e-9:
+        yield (
+            f"{here}.null.jitter: a window of {bins:.3g} bins of {config.get('bin')} moves nothing; use a width of two "
+            "bins or more"
+        )
 
 
 def _inferred(config: dict[str, Any]) -> Iterator[str]:

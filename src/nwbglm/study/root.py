@@ -198,12 +198,29 @@ class Study(DataSettings):
             for name, recording in self.recordings.items()
             if recording.nwb.path and not Path(recording.nwb.path).exists()
         }
-        if gone:
+        missing = [f"recordings.{name}.nwb: there is no file '{path}'" for name, path in gone.items()]
+        missing += [
+            f"inference.tests.{test}.null.draws.of: there is no file '{path}'"
+            for test in self.inference.tests
+            for path in dict.fromkeys(self.draws_file(test, session) for session in self.sessions)
+            if path and not Path(path).exists()
+        ]
+        if missing:
             raise StudyError(
-                "; ".join(f"recordings.{name}.nwb: there is no file '{path}'" for name, path in gone.items()),
+                "; ".join(missing),
                 where=f"the study '{self.study}'",
                 mend=f"paths are seen from {Path.cwd()}: run there, or write where the files are",
             )
+
+    def draws_file(self, test: str, session: str) -> str:
+        """Return the file with (or the function for) the draws of a test's null in a session; '' where it has none."""
+        null = self.inference.tests[test].null
+        return null.settings.path(session) if null.kind == "draws" else ""
+
+    def others(self, test: str, session: str) -> tuple[str, ...]:
+        """Return the sessions that a session's null draws from."""
+        wanted = self.inference.tests[test].null.kind == "sessions"
+        return tuple(name for name in self.sessions if wanted and name != session)
 
     def members(self, session: str) -> tuple[str, ...]:
         """Return the recordings of a session."""
