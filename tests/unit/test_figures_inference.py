@@ -3,15 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
+import small_sessions
 from small_sessions import Stages, binned_session
 
 from nwbglm import comparison, figures
+from nwbglm.figures.filters import bands_of
+from nwbglm.figures.inference_bands import DOUBT, tuning_band
+from nwbglm.figures.session import Stores
 from nwbglm.figures.style import svg_text
 from nwbglm.fits.model import fit_model
+from nwbglm.fits.predict import predict_rates
 from nwbglm.inference import stage
 from nwbglm.inference.goodness import check_fit
+from nwbglm.inference.intervals import infer_filters
 from nwbglm.inference.simulated import slow
 from nwbglm.study import read_study
+from nwbglm.tuning import tune_units
 
 TERMS = {
     "clock": {"of": "clock", "basis": {"polynomial": {"degree": 3}}},
@@ -130,3 +137,76 @@ def test_effects_and_counts_are_those_of_the_tables(session, tables):
     empty = comparison.compare_models([])
     for name in ("volcano", "counts"):
         assert "No unit could be tested" in figures.draw_overall(name, study=study, **empty)[1].message.iloc[0]
+
+
+# ------------------------------------------------------------------------------------------------ bands
+
+
+@pytest.fixture(scope="module")
+def banded():
+    """Three units, tuned to a heading and coupled, with a product, and intervals on all of it."""
+    binned = small_sessions.head_direction_session()
+    names = ("coupling", "full-rank", "gain")
+    stages = Stages(binned, names)
+    study = read_study(
+        STUDY
+        | {
+            "bin": "10 ms",
+            "signals": {"heading": {"from": "x", "period": "2 pi"}},
+            "tuning": {"heading": {"of": "heading", "bins": 12, "range": [0, "2 pi"]}},
+            "terms": {name: small_sessions.TERMS[name] for name in names},
+            "models": {"full": list(names)},
+            "fit": {"penalty": {"ridge": {"strength": [1e-3, 1e-1, 10.0]}}},
+            "inference": {"intervals": {"models": ["full"], "blocks": 20}},
+        }
+    )
+    of = {"model": study.model_settings("full"), "fit": study.fit}
+    fits = fit_model(binned, stages.folds, stages.features, name="full", **of)
+    bands = infer_filters(
+        binned, stages.folds, stages.features, fits, intervals=study.inference.intervals, drift=True, **of
+    )
+    tuning = tune_units(binned, study.data)
+    predictions = predict_rates(binned, tuning, stages.folds, stages.features, fits, window=study.figures.window)
+    made = {"binned": binned, "folds": stages.folds, "tuning": tuning, "fits": {"full": fits}}
+    return study, made | {"predictions": {"full": predictions}, "intervals": {"full": bands}}
+
+
+def test_couplings_have_their_bands_and_doubtful_ones_are_faint(banded):
+    figure, table = drawn("coupling-full", banded)
+    bands = banded[1]["intervals"]["full"]
+    mine = bands.isel(point=np.flatnonzero(bands["term"].values == "coupling"))
+    assert (banded[1]["intervals"]["full"]["reason"] == "").all()
+    line = table[(table.receiver.astype(int) == 2) & (table.sender.astype(int) == 3)]
+    expected = mine.sel(unit=2).isel(point=np.flatnonzero(mine["input"].values == "3"))
+    for name in ("low", "high", "low_all", "high_all"):
+        np.testing.assert_allclose(line[name], expected[name])
+    np.testing.assert_allclose(line.log_gain, expected["value"], atol=1e-6)
+    filled = [one for one in figure.axes[0].collections if type(one).__name__ == "PolyCollection"]
+    assert len(filled) == 1 and len(filled[0].get_paths()) == 9
+    lines = [one for one in figure.axes[0].collections if np.size(one.get_alpha()) == 9]
+    sure = ((mine["low_all"] > 0) | (mine["high_all"] < 0)).values.reshape(3, 3, -1).any(axis=-1)
+    assert sorted(np.unique(lines[0].get_alpha())) == sorted({1.0 if each else DOUBT for each in sure.ravel()})
+
+
+def test_products_have_their_bands(banded):
+    _, table = drawn("product-gain", banded)
+    assert (table.low <= table.log_gain + 1e-9).all() and (table.log_gain <= table.high + 1e-9).all()
+    assert (table.low_all <= table.low).all() and (table.high <= table.high_all).all()
+    _, without = drawn("product-gain", banded, intervals={})
+    assert "low" not in without
+
+
+def test_tuning_is_moved_by_the_interval_of_the_models_own_term(banded):
+    study, made = banded
+    stores = Stores(study, {key: made[key] for key in ("binned", "tuning", "folds")}, fits=made["fits"],
+                    predictions=made["predictions"], intervals=made["intervals"])  # fmt: skip
+    at, rate = made["tuning"]["value_heading"].values, np.full(12, 10.0)
+    low, high = tuning_band(stores, "heading", "full", 2, at, rate)
+    band = bands_of(made["intervals"]["full"], "full-rank").sel(unit=2)
+    nearest = int(np.abs(band["at"].values - at[4]).argmin())
+    width = np.log(high[4] / low[4])
+    assert width == pytest.approx(float(band["high"][nearest] - band["low"][nearest]), rel=0.05)
+    assert (low < 10).all() and (high > 10).all()
+    figure, _ = drawn("tuning-heading", banded)
+    plain, _ = drawn("tuning-heading", banded, intervals={})
+    assert len(figure.axes[0].collections) == len(plain.axes[0].collections) + 1

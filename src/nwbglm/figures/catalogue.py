@@ -104,6 +104,11 @@ BANDS = (
     "hold on average across the filters, not for each, and are too narrow where a drift is missed. "
 )
 
+TUNING_BANDS = (
+    "Shaded in a model's colour, where the study asks for intervals: what the pointwise interval on the model's own "
+    "term of the signal makes of its curve, all other terms as they are."
+)
+
 FIGURES: dict[str, FigureSpec] = {
     "rates": FigureSpec(
         "Rates of an example unit",
@@ -126,7 +131,7 @@ FIGURES: dict[str, FigureSpec] = {
         "Tuning: {subject}",
         "Black: rate of each unit by value; grey: confidence limits of a Poisson count. Colours: the mean of the "
         "models' held-out predictions on the rows that were fitted. Good: a model that explains the tuning lies on the "
-        "black line; the models' rows may be fewer than the data's.",
+        "black line; the models' rows may be fewer than the data's. " + TUNING_BANDS,
         _DATA,
         "tuning:draw_tuning",
         _tunings,
@@ -134,7 +139,8 @@ FIGURES: dict[str, FigureSpec] = {
             "Tuning: {subject}",
             "Black: mean response of each unit by value; grey: confidence limits of that mean, each visit of a value "
             "taken as one sample. Colours: the mean of the models' held-out predictions on the rows that were fitted. "
-            "Good: a model that explains the tuning lies on the black line; its rows may be fewer than the data's.",
+            "Good: a model that explains the tuning lies on the black line; its rows may be fewer than the data's. "
+            + TUNING_BANDS,
         ),
     ),
     "map": FigureSpec(
@@ -207,8 +213,10 @@ FIGURES: dict[str, FigureSpec] = {
         "Product: {subject}",
         "What the two inputs add together, in units of the linear predictor: a map of both or, where one is a "
         "condition, a curve for each of its levels (of the value itself: for its least, middle and largest value). "
-        "Good: smooth, alike between models; curves that lie on each other say that the condition changes nothing.",
-        ("tuning", "fits"),
+        "Good: smooth, alike between models; curves that lie on each other say that the condition changes nothing. "
+        "Where the study asks for intervals: pointwise ones around curves, and a veil over the places of a map whose "
+        "simultaneous interval holds 0. They hold on average across filters, not for each.",
+        ("tuning", "fits", "intervals"),
         "products:draw_product",
         _products,
     ),
@@ -225,8 +233,11 @@ FIGURES: dict[str, FigureSpec] = {
         "Coupling filters: {subject}",
         "Rows: receivers; columns: senders; each cell runs over the lags, logarithmically; thin line: 0. "
         "All cells share one scale; the diagonal (own history, grey) has its own. The margins show tuning. "
-        "Good, in a ring of head-direction units: neighbours excite, opposites inhibit.",
-        ("tuning", "fits", "predictions"),
+        "Good, in a ring of head-direction units: neighbours excite, opposites inhibit. Where the study asks for "
+        "intervals, pointwise ones are shaded, and a filter is faint whose simultaneous interval holds 0 at every lag; "
+        "they hold on average across filters, not for each. A coupling is functional, not anatomical: it takes up "
+        "whatever both units have in common.",
+        ("tuning", "fits", "predictions", "intervals"),
         "coupling:draw_coupling",
         _coupled_models,
     ),

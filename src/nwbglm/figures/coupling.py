@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -15,6 +16,7 @@ from nwbglm.filters import filters
 
 from .catalogue import coupling_terms
 from .filters import filter_table
+from .inference_bands import DOUBT, columns_of, decided, fill_cells, found_bands
 from .session import Stores
 from .style import COLORS, FAINT, INK, QUIET, NothingToDraw
 
@@ -34,14 +36,25 @@ def draw_coupling(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     for axes, term in zip(figure.subplots(len(terms), squeeze=False)[:, 0], terms, strict=True):
         found = filters(fit, term)
         values = found.sel(sender=units).values[order][:, order]
-        scales = cell_scales(values)
-        _draw_cells(axes, _log_lags(found["lag"].values), values, apart, scales)
+        scales, lags = cell_scales(values), _log_lags(found["lag"].values)
+        bands = found_bands(stores, term, {subject: found})
+        known = {key: edge[order][:, _places(found, units[order])] for key, edge in bands.get(subject, {}).items()}
+        if known:
+            fill_cells(axes, lags, known, scales, ROOM)
+        _draw_cells(axes, lags, values, apart, scales, np.asarray(decided(known).any(axis=-1)) if known else None)
         _draw_margins(axes, stores, subject, name, order)
         _finish(axes, figure, units[order], apart, _scale_words(term if len(terms) > 1 else "", scales, values, per))
         table = filter_table({subject: found})
         table.insert(1, "term", term)
+        table = table.assign(**columns_of(bands, [subject], len(table))) if bands else table
         tables.append(table)
     return figure, _with_distance(pd.concat(tables, ignore_index=True), stores, name)
+
+
+def _places(found: xr.DataArray, units: np.ndarray) -> np.ndarray:
+    """Return where units stand among the senders of filters."""
+    senders = found["sender"].values.tolist()
+    return np.array([senders.index(unit) for unit in units.tolist()])
 
 
 def _scale_words(term: str, scales: tuple[float, float], values: np.ndarray, per: str) -> str:
@@ -89,8 +102,14 @@ def _log_lags(lags: np.ndarray) -> np.ndarray:
 
 
 def _draw_cells(
-    axes: Axes, x: np.ndarray, values: np.ndarray, apart: np.ndarray | None, scales: tuple[float, float]
+    axes: Axes,
+    x: np.ndarray,
+    values: np.ndarray,
+    apart: np.ndarray | None,
+    scales: tuple[float, float],
+    sure: np.ndarray | None = None,
 ) -> None:
+    """Draw the filters of a matrix; fainter where `sure` says that an interval holds 0 at every lag."""
     count = len(values)
     scale, own_scale = scales
     lines, colors = [], []
@@ -108,7 +127,8 @@ def _draw_cells(
             colors.append(colormaps["viridis"](0.92 * apart[i, j] / largest))
     zero = [[(j + 0.08, i + 0.5), (j + 0.92, i + 0.5)] for i, j in cells]
     axes.add_collection(LineCollection(zero, colors=FAINT, linewidths=0.5))
-    axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.2))
+    strength = [1.0 if sure is None or sure[i, j] else DOUBT for i, j in cells]
+    axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.2, alpha=strength, zorder=2))
 
 
 def _draw_margins(axes: Axes, stores: Stores, model: str, tuning: str | None, order: np.ndarray) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -15,6 +17,7 @@ from nwbglm.filters import filters
 from nwbglm.study import Factor
 
 from .filters import filter_table
+from .inference_bands import columns_of, found_bands, veil
 from .session import Stores
 from .style import COLORS, FAINT, NothingToDraw, grid
 
@@ -24,9 +27,14 @@ FINE = 41  # values at which a map is drawn and tabulated, at most
 def draw_product(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     """Draw what a product of two inputs adds, for each unit and model."""
     models = [model for model in stores.models if subject in stores.study.models[model].terms]
-    found = {model: _thinned(filters(stores.fits[model], subject)) for model in models if model in stores.fits}
-    if not found:
+    whole = {model: filters(stores.fits[model], subject) for model in models if model in stores.fits}
+    if not whole:
         raise NothingToDraw(f"No fitted model of this session uses {subject}.")
+    found = {model: _thinned(curves) for model, curves in whole.items()}
+    bands = {
+        model: {name: _thinned(whole[model].copy(data=edge)) for name, edge in band.items()}
+        for model, band in found_bands(stores, subject, whole).items()
+    }
     factors = stores.study.terms[subject].factors
     conditions = [i for i, factor in enumerate(factors) if _is_condition(factor)]
     across = 1 - conditions[-1] if conditions else 0  # the factor whose lags or values the axis has
@@ -38,10 +46,15 @@ def draw_product(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         curves = found[model].isel(unit=position)
         dims = [str(dim) for dim in curves.dims]
         curves = curves.transpose(dims[across], dims[1 - across])
+        band = {
+            name: edge.isel(unit=position).transpose(*curves.dims).values for name, edge in bands.get(model, {}).items()
+        }
         if conditions:
-            _draw_curves(axes, curves, size, factors[1 - across])
+            _draw_curves(axes, curves, size, factors[1 - across], band)
         else:
             _draw_surface(axes, curves, size)
+            if band:
+                veil(axes, curves[curves.dims[0]].values, curves[curves.dims[1]].values, band)
         axes.set_title(f"unit {units[position]}" + (f", {model}" if len(found) > 1 else ""))
     names = [_axis_name(factor, next(iter(found.values())), i) for i, factor in enumerate(factors)]
     gain = stores.gain(found)
@@ -54,7 +67,11 @@ def draw_product(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         figure.supylabel(names[1 - across], fontsize=9)
         bar = figure.colorbar(ScalarMappable(Normalize(-size, size), colormaps["RdBu_r"]), ax=panels, aspect=40)
         bar.set_label(gain)
-    return figure, filter_table(found)
+    table = filter_table(found)
+    if bands:
+        edges = {model: {name: edge.values for name, edge in band.items()} for model, band in bands.items()}
+        table = table.assign(**columns_of(edges, list(found), len(table) // len(found)))
+    return figure, table
 
 
 def _is_condition(factor: Factor) -> bool:
@@ -76,7 +93,9 @@ def _size(found: dict[str, xr.DataArray]) -> float:
     return (float(np.quantile(sizes, 0.997)) if sizes.size else 0.0) or 1.0
 
 
-def _draw_curves(axes: Axes, curves: xr.DataArray, size: float, condition: Factor) -> None:
+def _draw_curves(
+    axes: Axes, curves: xr.DataArray, size: float, condition: Factor, band: Mapping[str, np.ndarray]
+) -> None:
     """Draw a curve for each level; of the value itself the ends and the middle, since all else lies between."""
     at = curves[curves.dims[1]].values
     chosen = list(range(len(at))) if condition.basis.settings.labels else [0, len(at) // 2, len(at) - 1]
@@ -84,7 +103,11 @@ def _draw_curves(axes: Axes, curves: xr.DataArray, size: float, condition: Facto
     for line, k in enumerate(chosen):
         values = curves.values[:, k]
         label = str(at[k]) if at.dtype.kind == "U" else f"{at[k]:.4g}"
-        axes.plot(curves[curves.dims[0]].values, values, color=COLORS[line % len(COLORS)], label=label)
+        x = curves[curves.dims[0]].values
+        if band and x.dtype.kind != "U":
+            color = COLORS[line % len(COLORS)]
+            axes.fill_between(x, band["low"][:, k], band["high"][:, k], color=color, alpha=0.2, linewidth=0)
+        axes.plot(x, values, color=COLORS[line % len(COLORS)], label=label)
     axes.set_ylim(-1.08 * size, 1.08 * size)
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from nwbglm.labels import in_texts
 
+from .inference_bands import tuning_band
 from .rates import data_limits
 from .session import Stores, name_levels, signal_label
 from .style import FAINT, INK, NothingToDraw, grid
@@ -27,7 +28,9 @@ def draw_tuning(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     figure, panels = grid(len(order), 1 if single else 5, width=6 if single else 9, height=3.4 if single else 1.55)
     units = stores.fitted_units[order]
     for axes, unit in zip(panels, units, strict=True):
-        _draw_unit(axes, stores, curves[curves.unit == unit])
+        curve = curves[curves.unit == unit]
+        _shade(axes, stores, subject, int(unit), curve)
+        _draw_unit(axes, stores, curve)
         axes.set_title(_label(stores, subject, unit))
         if stores.circular(subject):
             mark_circle(axes, stores.tuning[f"value_{subject}"].attrs)
@@ -72,6 +75,18 @@ def _draw_unit(axes: Axes, stores: Stores, curve: pd.DataFrame) -> None:
     else:
         models = [column for column in curve if column.startswith(("rate_", "heldout_rate_"))]
         axes.set_ylim(data_limits(curve.rate.to_numpy(), curve[["low", "high", *models]].to_numpy(float)))
+
+
+def _shade(axes: Axes, stores: Stores, subject: str, unit: int, curve: pd.DataFrame) -> None:
+    """Shade what the interval on a model's own term of the signal makes of its predicted curve."""
+    for model in stores.models:
+        rate = curve.get(f"heldout_rate_{model}")
+        if rate is None or model not in stores.intervals:
+            continue
+        at = curve.value.to_numpy()
+        limits = tuning_band(stores, subject, model, unit, at, rate.to_numpy(float))
+        if limits is not None:
+            axes.fill_between(at, *limits, color=stores.styles[model]["color"], alpha=0.18, linewidth=0)
 
 
 def _highest(curve: pd.DataFrame) -> float:
