@@ -474,13 +474,14 @@ def simulate_recording(kind: str, path: str | os.PathLike[str], *, seed: int, **
     Parameters
     ----------
     kind
-        ``head_direction`` (a population of coupled cells) or ``injected_current`` (a patch-clamped neuron).
+        ``head_direction`` (a population of coupled cells), ``injected_current`` (a patch-clamped neuron) or ``trials``
+        (kernels of events, a side, drift).
     path
         The NWB file to write. The same kind, seed and options give the same bytes.
     seed
         Of everything that is drawn.
     **options
-        Fields of `nwbglm.simulate.HeadDirection` or `nwbglm.simulate.InjectedCurrent`.
+        Fields of `HeadDirection`, `InjectedCurrent` or `Trials` (all in `nwbglm.simulate`).
 
     Returns
     -------

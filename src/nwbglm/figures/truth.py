@@ -1,8 +1,8 @@
 """Truth against estimate, for sessions that were simulated.
 
 The truth store (see `nwbglm.simulate`) names its variables after what they are: ``history (unit, lag)``, ``coupling
-(receiver, sender, lag)``, ``SIGNAL_filter (unit, SIGNAL_lag)``, ``log_tuning (unit, SIGNAL)`` and ``rate_SIGNAL (unit,
-SIGNAL)``. Units are matched by their NWB ids; senders outside the study's selection have no estimate and are left out.
+(receiver, sender, lag)``, ``SIGNAL_filter (unit, SIGNAL_lag)``, ``log_tuning (unit, SIGNAL)`` or ``SIGNAL_gain (unit,
+SIGNAL)`` (over values or texts), and ``rate_SIGNAL (unit, SIGNAL)``. Units are matched by their NWB ids; senders outside the study's selection have no estimate and are left out.
 """
 
 from __future__ import annotations
@@ -100,14 +100,31 @@ def _compare_signals(stores: Stores, model: str) -> Iterator[pd.DataFrame]:
             total = _total(parts)
             true = truth[f"{of}_filter"].rename({f"{of}_lag": "at"})
             yield _lay_out(f"{of} filter (log gain)", model, true, units, total["lag"].values, total.values)
-        elif axis == "value" and "log_tuning" in truth and of in truth["log_tuning"].dims:
-            true = truth["log_tuning"].rename({of: "at"})
-            at = true["at"].values
-            estimate = np.sum([_on_grid(part.values, part["value"].values, at) for part in parts], axis=0)
-            # what is constant over the circle belongs to the baseline: both are compared without it
+        elif axis == "value" and (known := _true_gain(truth, of)) is not None:
+            true = known.rename({of: "at"})
+            if true["at"].dtype.kind in "OUT":  # texts: their places, in the truth's order
+                estimate = np.sum([_of_texts(part, true["at"].values) for part in parts], axis=0)
+                true = true.assign_coords(at=np.arange(true.sizes["at"], dtype=float))
+            else:
+                at = true["at"].values
+                estimate = np.sum([_on_grid(part.values, part["value"].values, at) for part in parts], axis=0)
+            # what is constant over the values belongs to the baseline: both are compared without it
             centred = true - true.mean("at")
             estimate = estimate - estimate.mean(axis=1, keepdims=True)
-            yield _lay_out(f"{of} tuning (log gain)", model, centred, units, at, estimate)
+            yield _lay_out(f"{of} tuning (log gain)", model, centred, units, true["at"].values, estimate)
+
+
+def _true_gain(truth: xr.Dataset, of: str) -> xr.DataArray | None:
+    if f"{of}_gain" in truth:
+        return truth[f"{of}_gain"]
+    return truth["log_tuning"] if "log_tuning" in truth and of in truth["log_tuning"].dims else None
+
+
+def _of_texts(part: xr.DataArray, texts: np.ndarray) -> np.ndarray:
+    """Return the gain of each text (unit, text); 0 for the reference, which has no coefficient."""
+    known = [str(text) for text in part["value"].values]
+    columns = [part.values[:, known.index(text)] if text in known else np.zeros(part.shape[0]) for text in texts]
+    return np.stack(columns, axis=1)
 
 
 def _compare_spikes(stores: Stores, model: str) -> Iterator[pd.DataFrame]:

@@ -14,6 +14,7 @@ from nwbglm.errors import StudyError
 from .head_direction import HeadDirection, HeadDirectionSession, draw_head_direction
 from .injected_current import InjectedCurrent, InjectedCurrentSession, draw_injected_current
 from .process import ornstein_uhlenbeck, place_spikes, population_glm_simulate
+from .trials import Trials, TrialsSession, draw_trials
 
 __all__ = [
     "KINDS",
@@ -21,15 +22,18 @@ __all__ = [
     "HeadDirectionSession",
     "InjectedCurrent",
     "InjectedCurrentSession",
+    "Trials",
+    "TrialsSession",
     "draw_head_direction",
     "draw_injected_current",
+    "draw_trials",
     "ornstein_uhlenbeck",
     "place_spikes",
     "population_glm_simulate",
     "simulate_recording",
 ]
 
-KINDS = ("head_direction", "injected_current")
+KINDS = ("head_direction", "injected_current", "trials")
 
 
 def simulate_recording(kind: str, path: str | os.PathLike, *, seed: int, **options: Any) -> xr.Dataset:
@@ -46,7 +50,7 @@ def simulate_recording(kind: str, path: str | os.PathLike, *, seed: int, **optio
     seed
         Seed of everything that is drawn.
     **options
-        Fields of `HeadDirection` or `InjectedCurrent`.
+        Fields of `HeadDirection`, `InjectedCurrent` or `Trials`.
 
     Returns
     -------
@@ -60,11 +64,12 @@ def simulate_recording(kind: str, path: str | os.PathLike, *, seed: int, **optio
     ProblemError
         When the drawn population has no physiological rates.
     """
-    from .nwb import head_direction_file, injected_current_file, write_repeatable  # pynwb takes a second to import
+    from .nwb import head_direction_file, injected_current_file, trials_file, write_repeatable  # pynwb takes a second
 
     kinds: dict[str, tuple[type[Any], Callable[..., Any], Callable[..., Any]]] = {
         "head_direction": (HeadDirection, draw_head_direction, head_direction_file),
         "injected_current": (InjectedCurrent, draw_injected_current, injected_current_file),
+        "trials": (Trials, draw_trials, trials_file),
     }
     if kind not in kinds:
         raise StudyError(

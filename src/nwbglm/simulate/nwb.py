@@ -21,6 +21,7 @@ from nwbglm.whole import written_whole
 from .head_direction import TRACKING, HeadDirectionSession
 from .injected_current import InjectedCurrentSession
 from .process import RESOLUTION
+from .trials import TrialsSession
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 VOLTAGE_STEP = 1e-5  # V; the converter's resolution
@@ -168,6 +169,34 @@ def injected_current_file(session: InjectedCurrentSession) -> NWBFile:
     nwbfile.add_unit(id=session.unit, location="VISp", spike_times=session.spike_times, obs_intervals=observed)
     for sweep in session.sweeps:
         nwbfile.add_epoch(sweep.start, sweep.stop, [sweep.tag])
+    return nwbfile
+
+
+def trials_file(session: TrialsSession) -> NWBFile:
+    """Lay a session of trials out as NWB: units that were observed throughout, and the table of trials."""
+    truth = session.truth
+    nwbfile = new_file(
+        f"trials-{truth.attrs['seed']}",
+        "Simulated units in trials with a cue and a go signal, to the left or to the right",
+        truth.attrs["parameters"],
+        experiment_description="Ground truth for trial GLMs: kernels of events, a side, drift, own history",
+    )
+    nwbfile.units = Units(name="units", description="simulated units", resolution=RESOLUTION)
+    nwbfile.add_unit_column("location", "brain area")
+    for unit, times in zip(session.unit, session.spike_times, strict=True):
+        nwbfile.add_unit(id=int(unit), location="ALM", spike_times=times, obs_intervals=np.array([session.observed]))
+    for name, description in (
+        ("cue_time", "when the cue began, s"),
+        ("go_time", "when the go signal was given, s; NaN where the trial was aborted before"),
+        ("side", "which side was to be licked"),
+        ("outcome", "what came of it; it drives nothing"),
+    ):
+        nwbfile.add_trial_column(name, description)
+    for k in range(len(session.start)):
+        nwbfile.add_trial(
+            start_time=session.start[k], stop_time=session.stop[k], cue_time=session.cue[k], go_time=session.go[k],
+            side=str(session.side[k]), outcome=str(session.outcome[k]),
+        )  # fmt: skip
     return nwbfile
 
 

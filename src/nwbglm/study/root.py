@@ -30,7 +30,7 @@ FOLD_NAMES = ("test", "pooled")
 class Simulated(Part):
     """A recording made from known truth."""
 
-    kind: Literal["head_direction", "injected_current"] = Field(description="Which generator.")
+    kind: Literal["head_direction", "injected_current", "trials"] = Field(description="Which generator.")
     seed: Seed = Field(description="Its seed.")
 
 
