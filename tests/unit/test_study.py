@@ -11,7 +11,10 @@ from nwbglm.study import DataSettings, load_study, read_study
 from nwbglm.study.fitting import parse_strengths
 from nwbglm.study.quantities import parse_duration, parse_number, parse_size, write_duration, write_size
 
-STUDIES = ["demo_head_direction", "demo_injected_current", "head_direction", "injected_current"]
+STUDIES = [
+    "demo_head_direction", "demo_injected_current", "demo_trials", "head_direction", "injected_current", "trials",
+    "worm_calcium",
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def demonstrations(tmp_path_factory, repository):
-    """Both studies, run to the end."""
+    """The studies, run to the end."""
     workflow = Workflow(tmp_path_factory.mktemp("demonstrations"), repository)
-    for study in ("demo_head_direction", "demo_injected_current"):
+    for study in ("demo_head_direction", "demo_injected_current", "demo_trials"):
         workflow.run(study=str(repository / "config" / f"{study}.yaml"))
     return workflow.folder / "results"
 
@@ -68,8 +68,32 @@ def test_the_true_current_filter_comes_back(demonstrations, session):
     assert (best["correlation"] > 0.9).all() and (best["relative_error"] < 0.4).all(), found
 
 
+def test_the_true_model_of_trials_wins(demonstrations):
+    scores = median_scores(demonstrations, "demo-trials", "held-out")
+    assert scores.idxmax() == "full"
+    pairs = table(demonstrations, "demo-trials", "pairs")
+    pooled = pairs[(pairs["fold"] == "pooled") & (pairs["kind"] == "held-out") & (pairs["model"] == "full")]
+    for other in ("drift", "events"):
+        assert (pooled[pooled["other"] == other]["bits_per_spike"] > 0).all(), other
+    for other in ("no-drift", "too-much"):  # less, and what drives nothing
+        assert (pooled[pooled["other"] == other]["bits_per_spike"] > 0).mean() > 0.5, other
+
+
+def test_kernels_drift_side_and_history_of_trials_come_back(demonstrations):
+    found = truth(demonstrations, "demo-trials", "mouse-1").xs("full", level="model")
+    for quantity, correlation, error in (
+        ("cue filter (log gain)", 0.9, 0.4),
+        ("go filter (log gain)", 0.9, 0.4),
+        ("drift tuning (log gain)", 0.9, 0.4),
+        ("side tuning (log gain)", 0.95, 0.4),
+        ("own history (log gain per spike)", 0.9, 0.4),
+    ):
+        assert found.loc[quantity, "correlation"] > correlation, found
+        assert found.loc[quantity, "relative_error"] < error, found
+
+
 def test_every_fit_of_the_demonstrations_ends_well(demonstrations):
-    for study in ("demo-head-direction", "demo-injected-current"):
+    for study in ("demo-head-direction", "demo-injected-current", "demo-trials"):
         fits = table(demonstrations, study, "fits")
         assert set(fits["status"]) == {"ok"}, fits
         assert fits["gradient_norm"].max() < 1e-4

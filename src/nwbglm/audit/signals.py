@@ -72,8 +72,8 @@ def take_signal(
     if levels := levels_of(about):
         takes[name]["units"] = "codes of " + ", ".join(levels[:LEVELS]) + (", ..." if levels[LEVELS:] else "")
     spread = np.percentile(values, [1, 50, 99]).tolist()
-    takes[name] |= dict(zip(("min", "low", "median", "high", "max"), [low, *spread, high], strict=True))
-    takes[name]["histogram"] = np.histogram(values, 40, (low, high) if high > low else None)[0].tolist()
+    summary: dict[str, Any] = dict(zip(("min", "low", "median", "high", "max"), [low, *spread, high], strict=True))
+    takes[name] |= summary | {"histogram": histogram(values, low, high)}
     if 1 - valid > MOSTLY_EMPTY:
         slow = signal.resample == "mean" and 1 - valid > 0.3
         mend = (
@@ -91,6 +91,14 @@ def take_signal(
     if signal.circular is not None:
         yield from _period(recording, signal, name)
     yield from _labels(recording, signal, name, values)
+
+
+def histogram(values: np.ndarray, low: float, high: float, bars: int = 40) -> list[int]:
+    """Count values between the lowest and the highest; numpy's own refuses ranges that are narrow for their size."""
+    # Halves, so that the difference of the largest numbers is one.
+    width = high / 2 - low / 2
+    share = (values / 2 - low / 2) / width if width > 0 else np.full(len(values), 0.5)
+    return np.bincount(np.minimum((share * bars).astype(int), bars - 1), minlength=bars).tolist()
 
 
 def _binned(

@@ -2,7 +2,8 @@
 
 The truth store (see `nwbglm.simulate`) names its variables after what they are: ``history (unit, lag)``, ``coupling
 (receiver, sender, lag)``, ``SIGNAL_filter (unit, SIGNAL_lag)``, ``log_tuning (unit, SIGNAL)`` or ``SIGNAL_gain (unit,
-SIGNAL)`` (over values or texts), and ``rate_SIGNAL (unit, SIGNAL)``. Units are matched by their NWB ids; senders outside the study's selection have no estimate and are left out.
+SIGNAL)`` (over values or texts), and ``rate_SIGNAL (unit, SIGNAL)``. Units are matched by their NWB ids; senders
+outside the study's selection have no estimate and are left out.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ FIRST = 5.0  # s, start of the first trial
 class Trials:
     """What a session of trials is made of; durations in s."""
 
-    trials: int = 160
+    trials: int = 240
     units: int = 6
     bin: float = 0.02
     window: float = 1.0
