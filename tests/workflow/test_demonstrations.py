@@ -73,10 +73,9 @@ def test_the_true_model_of_trials_wins(demonstrations):
     assert scores.idxmax() == "full"
     pairs = table(demonstrations, "demo-trials", "pairs")
     pooled = pairs[(pairs["fold"] == "pooled") & (pairs["kind"] == "held-out") & (pairs["model"] == "full")]
-    for other in ("drift", "events"):
-        assert (pooled[pooled["other"] == other]["bits_per_spike"] > 0).all(), other
-    for other in ("no-drift", "too-much"):  # less, and what drives nothing
-        assert (pooled[pooled["other"] == other]["bits_per_spike"] > 0).mean() > 0.5, other
+    differences = pooled.groupby("other")["bits_per_spike"]
+    assert (differences.min()[["drift"]] > 0).all() and differences.median()["no-drift"] > 0.003
+    assert abs(differences.median()["too-much"]) < 0.001  # what drives nothing adds nothing
 
 
 def test_kernels_drift_side_and_history_of_trials_come_back(demonstrations):

@@ -67,7 +67,7 @@ def test_unused_terms_cost_nothing(empty):
     [
         ("demo_head_direction", {"simulate_recording": 3, "fit_model": 18, "build_features": 12}),
         ("demo_injected_current", {"simulate_recording": 2, "fit_model": 8, "build_features": 6}),
-        ("demo_trials", {"simulate_recording": 1, "fit_model": 5, "build_features": 6}),
+        ("demo_trials", {"simulate_recording": 1, "fit_model": 4, "build_features": 6}),
         ("head_direction", {"download_recording": 1, "fit_model": 6, "build_features": 4}),
         ("injected_current", {"download_recording": 1, "fit_model": 4, "build_features": 3}),
     ],

@@ -49,6 +49,8 @@ def failure(error: Exception, path: str, *, code: str = "unreadable", level: Lev
     if isinstance(error, OutsideError):
         return Finding("outside", "fail", error.where or path, error.what, error.mend)
     if isinstance(error, NwbGlmError):
+        if code == "study" and error.where and path not in error.where:  # the field, then the place in the file
+            return Finding(code, level, path, f"{error.where}: {error.what}", error.mend)
         return Finding(code, level, error.where or path, error.what, error.mend)
     if isinstance(error, MemoryError):
         return Finding(code, level, path, f"it does not fit in memory ({as_text(error)})", mend or DAMAGED)

@@ -19,7 +19,7 @@ WIDTH = 100
 def page(draft: Draft, *, session: str, path: str) -> str:
     """Write a draft as a study file."""
     lines = [*(line for said in draft.head for line in _commented(said, "")), f"study: {scalar(f'{session}-first')}"]
-    lines += ["description: >", "  A first study, made by `nwbglm new`: say here what is asked.", ""]
+    lines += ["description: >", "  A first study, made by nwbglm new: say here what is asked.", ""]
     lines += ["recordings:", f"  {session}: {{nwb: {scalar(path)}}}", ""]
     lines += ["epochs:", *_commented(draft.use.why), f"  use: {flow(draft.use.value)}", ""]
     lines += [f"bin: {duration(draft.bin)}", ""]
