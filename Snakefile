@@ -23,6 +23,7 @@ wildcard_constraints:
     term=one_of(study.terms),
     model=one_of(study.models),
     test=one_of(study.inference.tests),
+    control=one_of(study.inference.controls),
     block=r"\d+-of-\d+",
 
 
@@ -42,6 +43,7 @@ include: "rules/features.smk"
 include: "rules/fits.smk"
 include: "rules/inference.smk"
 include: "rules/worth.smk"
+include: "rules/controls.smk"
 include: "rules/comparison.smk"
 include: "rules/report.smk"
 include: "rules/ending.smk"

@@ -44,6 +44,12 @@ rule compare_models:
             session=study.sessions,
             block=unit_blocks,
         ),
+        controls=expand(
+            rules.run_control.output.control,
+            control=study.inference.controls,
+            session=study.sessions,
+            block=unit_blocks,
+        ),
     output:
         scores="<results>/comparison/scores.parquet",
         pairs="<results>/comparison/pairs.parquet",
@@ -56,6 +62,7 @@ rule compare_models:
         checks="<results>/comparison/checks.parquet",
         worth="<results>/comparison/worth.parquet",
         ceiling="<results>/comparison/ceiling.parquet",
+        controls="<results>/comparison/controls.parquet",
         preferences="<results>/comparison/preferences.parquet",
         selection="<results>/comparison/selection.parquet",
     log:

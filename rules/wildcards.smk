@@ -63,6 +63,11 @@ def model_settings(wildcards):
     return study.model_settings(wildcards.model).dump()
 
 
+def controlled(wildcards):
+    """The model that a control is about."""
+    return study.inference.controls[wildcards.control].model
+
+
 def tested(wildcards):
     """The model that a test is about."""
     return study.inference.tests[wildcards.test].model

@@ -19,6 +19,7 @@ with log.stage(snakemake):
     intervals, _ = store.read_included(snakemake.input.intervals)
     checks, _ = store.read_included(snakemake.input.checks)
     ceilings, _ = store.read_included(snakemake.input.ceiling)
+    controls, _ = store.read_included(snakemake.input.controls)
     worth, _ = store.read_included(snakemake.input.worth)
     refuse_nothing(fits, excluded | excluded_later)
     tables = compare_models(
@@ -31,6 +32,7 @@ with log.stage(snakemake):
         intervals=intervals,
         checks=checks,
         worth=worth,
+        controls=controls,
         ceilings=ceilings,
         selection=snakemake.params.selection,
         seed=snakemake.params.seed,

@@ -36,6 +36,7 @@ STUDY: dict[str, Any] = {
         "intervals": {"models": ["full"], "blocks": 20},
         "checks": {"models": ["full"]},
         "worth": {"models": ["full"]},
+        "controls": {"backwards": {"model": "full", "kind": "reversed_time", "term": "heading"}},
     },
     "fit": {"penalty": {"ridge": {"strength": [1e-4, 1e-2]}}, "folds": {"blocks": 3}},
     "figures": {"window": {"start": "1 s", "length": "5 s"}},

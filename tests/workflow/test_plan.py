@@ -35,6 +35,7 @@ def test_jobs_multiply_over_sessions_terms_models_and_blocks(empty, sessions, bl
         "infer_filters": sessions * blocks,
         "check_fit": sessions * blocks,
         "weigh_terms": sessions * blocks,
+        "run_control": sessions * blocks,
         "build_features": 3 * sessions,
         "fit_model": 3 * sessions * blocks,
         "predict_rates": 3 * sessions,

@@ -15,6 +15,7 @@ from .ceilings import gather_ceilings
 from .checked import gather_checks
 from .cohort import describe_sessions, describe_units, joined_in, refuse_nothing
 from .common import POOLED, ROUNDING, concat, headline, primary
+from .controlled import gather_controls, summarise_controls
 from .intervals import gather_intervals
 from .paired import pair_models, unpaired
 from .preferred import count_preferences, select_among
@@ -33,6 +34,7 @@ __all__ = [
     "primary",
     "refuse_nothing",
     "score_fit",
+    "summarise_controls",
     "summarise_models",
     "summarise_pairs",
     "summarise_worth",
@@ -41,7 +43,7 @@ __all__ = [
 
 TABLES = (
     "scores", "pairs", "units", "sessions", "fits", "tests", "population", "intervals", "checks", "worth",
-    "ceiling", "preferences", "selection",
+    "ceiling", "controls", "preferences", "selection",
 )  # fmt: skip
 
 
@@ -58,6 +60,7 @@ def compare_models(
     checks: Sequence[xr.Dataset] = (),
     worth: Sequence[xr.Dataset] = (),
     ceilings: Sequence[xr.Dataset] = (),
+    controls: Sequence[xr.Dataset] = (),
     animals: Mapping[str, str] | None = None,
     selection: Sequence[str] = (),
     seed: int = 0,
@@ -76,7 +79,7 @@ def compare_models(
         Reason by session, for the sessions that were left out.
     tests, fdr
         Stores of kind ``tests``, and the correction over their units.
-    intervals, checks, worth, ceilings
+    intervals, checks, worth, ceilings, controls
         Stores of these kinds.
     animals
         Animal by session, where it is not the file's `subject_id`.
@@ -114,6 +117,7 @@ def compare_models(
         "checks": gather_checks(checks),
         "worth": with_animals(gather_worth(worth), of),
         "ceiling": with_animals(gather_ceilings(ceilings), of),
+        "controls": with_animals(gather_controls(controls), of),
         "preferences": count_preferences(scores, seed=seed),
         "selection": select_among(scores, selection, seed),
     }

@@ -129,4 +129,15 @@ ACROSS: dict[str, FigureSpec] = {
         "inference_worth:draw_preferences",
         lambda study: WHOLE if len(study.models) > 1 and not _in_sample(study) else (),
     ),
+    "controls": FigureSpec(
+        "Controls",
+        "Each unit's held-out score as it is, and of the same model under a control (lines join a unit, bars are "
+        "medians; what leaves the axis stands at its edge): another unit's response, time running backwards, or as "
+        "few spikes as the least active unit has. Good: under a shuffle or reversal at 0 or below; what is left above "
+        "0 there is not what the model was asked for. Rate matching asks another thing: whether units still differ "
+        "when they fire alike.",
+        ("controls",),
+        "inference_controls:draw_controls",
+        lambda study: WHOLE if study.inference.controls else (),
+    ),
 }

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from nwbglm.study import Study
 
 from .ceilings import ceiling_rows
+from .controls import control_rows
 from .inferred import checked_rows, checked_units, interval_rows
 from .markup import html_table
 from .tested import population_rows, test_rows
@@ -38,6 +39,7 @@ def inferred(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Mark
         "worth": html_table(worth_rows(study, tables["worth"])),
         "definitions": html_table(definition_rows(tables["worth"])),
         "ceiling": html_table(ceiling_rows(tables["ceiling"])),
+        "controls": html_table(control_rows(study, tables["controls"])),
         "preferences": html_table(preference_rows(tables["preferences"])),
         "selection": html_table(selection_rows(tables["selection"])),
         "checked_units": _first(checked_units(tables["checks"])),

@@ -12,6 +12,7 @@ COMPARISON_TABLES = (
     "population",
     "checks",
     "ceiling",
+    "controls",
     "preferences",
     "selection",
 )

@@ -20,7 +20,7 @@ from .svg import inline_svg
 
 SAME_TABLE = {
     "scores": "scores", "differences": "pairs", "volcano": "tests", "counts": "population",
-    "preferences": "preferences",
+    "preferences": "preferences", "controls": "controls",
 }  # fmt: skip
 """Figures whose table is one of the comparison's: it is written once."""
 

@@ -343,6 +343,20 @@ CONTRACTS: dict[str, Contract] = {
         ),
         attributes=("model", "block", "counts"),
     ),
+    "controls": Contract(
+        "controls/{control}/{session}.{block}.zarr.zip",
+        "A model under a control, of a block of units ([what they are](inference.md)).",
+        (
+            UNIT,
+            must("score", "unit", FLOAT, "held-out bits per spike (continuous: per bin) of the model as it is"),
+            must("control", "unit", FLOAT, "the same under the control"),
+            must("spikes", "unit", FLOAT, "summed response of the fitted rows"),
+            must("control_spikes", "unit", FLOAT, "the same under the control"),
+            must("of", "unit", INTEGER, "the unit whose response was fitted under the control"),
+            must("reason", "unit", TEXT, "why there is no control, or how its fit ended; else empty"),
+        ),
+        attributes=("name", "model", "control", "term", "block", "counts"),
+    ),
     "ceiling": Contract(
         "ceiling/{model}/{session}.{block}.zarr.zip",
         "What any model could explain of repeated stimuli, and what a model does ([definitions](inference.md)).",

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from .base import Name, Part
 from .nulls import Auto, Circular, Linear, Null
-from .worth import Ceiling, Selection, Worth
+from .worth import Ceiling, Control, Selection, Worth
 
 
 class TermTest(Part):
@@ -84,6 +84,9 @@ class Inference(Part):
     checks: Checks = Field(Checks(), description="Goodness of fit on held-out rows.")
     worth: Worth = Field(Worth(), description="What each term of a model is worth, beside the others.")
     ceiling: Ceiling = Field(Ceiling(), description="What any model could explain, where stimuli repeat.")
+    controls: dict[Name, Control] = Field(
+        {}, description="Fits to data without what is sought, or with fewer spikes, by a name of your own."
+    )
     selection: Selection = Field(Selection(), description="Which model is the most frequent best one: a heuristic.")
     animals: dict[Name, str] = Field(
         {},

@@ -221,6 +221,11 @@ def _jitter(null: Any, senders: set[str], here: str, test: dict[str, Any], confi
         )
 
 
+def _terms_of(entry: Any) -> list[str]:
+    """Return the terms of a model as it is written: a list, or a mapping with one."""
+    return [str(term) for term in _list(entry.get("terms") if isinstance(entry, dict) else entry)]
+
+
 def _inferred(config: dict[str, Any]) -> Iterator[str]:
     models, inference = _mapping(config.get("models")), _mapping(config.get("inference"))
     for part in ("intervals", "checks", "worth", "selection", "ceiling"):
@@ -230,6 +235,13 @@ def _inferred(config: dict[str, Any]) -> Iterator[str]:
                 yield f"inference.{part}.models[{i}]: there is no model '{model}'; {nearest(model, models)}"
             elif model in named[:i]:
                 yield f"inference.{part}.models[{i}]: '{model}' is there twice"
+    for name, control in _mapping(inference.get("controls")).items():
+        model, term = _mapping(control).get("model"), _mapping(control).get("term")
+        if isinstance(model, str) and model not in models:
+            yield f"inference.controls.{name}.model: there is no model '{model}'; {nearest(model, models)}"
+        elif isinstance(model, str) and isinstance(term, str) and term not in (has := _terms_of(models[model])):
+            listed = f"its terms: {', '.join(has)}" if has else "it has no terms"
+            yield f"inference.controls.{name}.term: model '{model}' has no term '{term}'; {listed}"
     if len(_list(_mapping(inference.get("selection")).get("models"))) == 1:
         yield "inference.selection.models: one model leaves nothing to choose; name two or more"
     sessions = [*_mapping(config.get("recordings")), *_mapping(config.get("join"))]

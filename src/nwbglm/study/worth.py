@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Name, Part
 from .quantities import Duration
@@ -43,3 +43,26 @@ class Ceiling(Part):
         0.02,
         description="Responses are summed over windows of this length; in short ones counts are mostly noise.",
     )
+
+
+class Control(Part):
+    """A model fitted again to data in which what it is meant to find is not there, or to fewer spikes."""
+
+    model: Name = Field(description="The model.")
+    kind: Literal["cell_shuffle", "rate_matched", "reversed_time"] = Field(
+        description="cell_shuffle: each unit's features against the response of another unit on the same rows (seeded; "
+        "no unit keeps its own). rate_matched: the spikes of busier units are thinned at random to `rate`, so that "
+        "scores of units can be compared. reversed_time: feature rows run backwards against the response, within each "
+        "recording.",
+    )
+    term: Name | None = Field(None, description="Of reversed_time: the term whose rows run backwards. Default: all.")
+    rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Of rate_matched: Hz to which units are thinned. Default: that of the least active unit."
+    )
+
+    @model_validator(mode="after")
+    def _own_options(self) -> Control:
+        for option, kind in (("term", "reversed_time"), ("rate", "rate_matched")):
+            if getattr(self, option) is not None and self.kind != kind:
+                raise ValueError(f"{option} belongs to kind: {kind}, not to {self.kind}; leave it out")
+        return self
