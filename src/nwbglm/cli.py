@@ -55,11 +55,16 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
 
     calibrate = commands.add_parser(
-        "calibrate", help="hold the tests of terms to their word, on simulated recordings of a study's shape"
+        "calibrate", help="what the tests of a study can resolve; or hold nulls, intervals and checks to their word"
     )
-    calibrate.add_argument("--repeats", type=int, default=20, help="recordings of a kind (default 20; use 200)")
-    calibrate.add_argument("--rows", type=int, default=6000, help="bins of a recording (default 6000)")
-    calibrate.add_argument("--rate", type=float, default=0.3, help="spikes a bin (default 0.3)")
+    calibrate.add_argument("study", nargs="?", help="a study: its own rows, terms and nulls, before it is run")
+    calibrate.add_argument(
+        "--what", choices=("shifts", "exchanges", "intervals", "checks"), default="shifts",
+        help="without a study: nulls by shifts (default), the other nulls and refits, intervals, or checks",
+    )  # fmt: skip
+    calibrate.add_argument("--repeats", type=int, default=20, help="simulations of a kind (default 20; use 200)")
+    calibrate.add_argument("--rows", type=int, default=6000, help="bins of a recording, for shifts (default 6000)")
+    calibrate.add_argument("--rate", type=float, default=0.3, help="spikes a bin, for shifts (default 0.3)")
     calibrate.add_argument("--draws", type=int, default=99, help="draws of each null (default 99)")
     calibrate.add_argument("--seed", type=int, default=0)
     calibrate.set_defaults(run=_calibrate)
@@ -165,17 +170,49 @@ def _check_data(study: Study, seconds: float, where: str) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from nwbglm.inference.calibrate import calibration_text, rejections
-
     if arguments.repeats < 1 or arguments.rows < 200 or arguments.draws < 19 or not arguments.rate > 0:
         print("give at least 1 repeat, 200 rows, 19 draws, and a rate above 0", file=sys.stderr)
         return 1
-    print("Share of tests with p <= 0.05: a size where nothing drives the unit, else a power\n")
-    table = rejections(
-        repeats=arguments.repeats, rows=arguments.rows, rate=arguments.rate, draws=arguments.draws, seed=arguments.seed
-    )
-    print(calibration_text(table))
+    if arguments.study:
+        return _resolve(arguments)
+    from nwbglm.inference.calibrate import calibration_text, rejections
+
+    if arguments.what == "shifts":
+        print("Share of tests with p <= 0.05: a size where nothing drives the unit, else a power\n")
+        table = rejections(
+            repeats=arguments.repeats, rows=arguments.rows, rate=arguments.rate, draws=arguments.draws,
+            seed=arguments.seed,
+        )  # fmt: skip
+        print(calibration_text(table))
+        return 0
+    from nwbglm.inference.coverage import check_sizes, coverage
+    from nwbglm.inference.exchanges import exchanges
+
+    repeats, seed = arguments.repeats, arguments.seed
+    if arguments.what == "exchanges":
+        print("Share of tests with p <= 0.05, without and with an effect\n")
+        table = exchanges(repeats=repeats, draws=arguments.draws, seed=seed)
+    elif arguments.what == "intervals":
+        print("Share of filter values that 95 % intervals hold\n")
+        table = coverage(repeats=repeats, seed=seed)
+    else:
+        print("Share of right models that are rejected at 0.05\n")
+        table = check_sizes(repeats=repeats, seed=seed)
+    print(table.round(3).to_string(index=False))
     return 0
+
+
+def _resolve(arguments: argparse.Namespace) -> int:
+    """Print what the tests of a study can resolve; return 1 where one cannot be looked at."""
+    from nwbglm.foresight import foresee
+    from nwbglm.inference.resolve import resolution_text
+    from nwbglm.study import load_study
+
+    failed = False
+    for found in foresee(load_study(arguments.study), repeats=arguments.repeats, seed=arguments.seed):
+        failed |= isinstance(found, NwbGlmError)
+        print(found if isinstance(found, NwbGlmError) else resolution_text(found), flush=True)
+    return int(failed)
 
 
 def _schema(arguments: argparse.Namespace) -> None:
