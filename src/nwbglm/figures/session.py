@@ -21,6 +21,7 @@ from nwbglm.response import Facts
 from nwbglm.study import OBSERVATION_MODELS, Study
 
 from .catalogue import FIGURES, split_name
+from .marks import mark_models
 from .style import NothingToDraw, line_styles, say, styled
 
 MOST_NAMED = 12
@@ -212,7 +213,9 @@ def draw_session(
         try:
             if not stores.fitted_units.size:
                 raise NothingToDraw("No unit of this session passed the selection.")
-            return getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(stores, subject)
+            figure, table = getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(stores, subject)
+            mark_models(figure, study.models)
+            return figure, table
         except NothingToDraw as reason:
             return say(str(reason))
 

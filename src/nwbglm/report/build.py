@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from nwbglm.comparison import POOLED
 from nwbglm.figures import figures_of, overall_figures_of
@@ -19,9 +20,10 @@ from .archive import TABLES_BYTES, pack
 from .contributions import contribution_table
 from .index_page import index_page, sessions_page, units_page
 from .overview import study_text
-from .render import Renderer
+from .render import Renderer, attribute
 from .session_page import session_page
 from .sources import SAME_TABLE, Sources
+from .text import visible
 
 MOST_ROWS = 300_000
 """Rows of a packed table; a longer one comes without its folds, which stay in the folder of results."""
@@ -94,7 +96,7 @@ def report_parts(
         known.small[session] = {name: found[name] for name in ("folds", "paths", "calibration") if name in found}
         yield paths.session_page(session), session_page(renderer, known, session, drawn, left, found)
     for recording in study.recordings:
-        yield paths.audit_page(recording), audit_pages[recording]
+        yield paths.audit_page(recording), with_way_back(study, recording, audit_pages[recording])
     overall = _overall_tables(study, overall_figures)
     shown = single_terms(study, known.pair_summary)
     if shown:
@@ -109,6 +111,15 @@ def report_parts(
     yield paths.UNITS, units_page(renderer, known)
     yield paths.SESSIONS, sessions_page(renderer, known)
     yield paths.INDEX, index_page(renderer, known, figures)
+
+
+def with_way_back(study: Study, recording: str, page: str) -> str:
+    """Return an audit's page, which also stands alone, with links to the report and to the session."""
+    home = next((name for name in study.join if recording in study.members(name)), recording)
+    way = Markup('<nav aria-label="The report"><a href="../index.html">{}</a> <a href="../{}">{}</a></nav>').format(
+        visible(study.study), paths.session_page(attribute(home)), visible(home)
+    )
+    return page.replace("<body>", f"<body>\n{way}", 1)
 
 
 def _session_tables(study: Study, drawn: Mapping[str, tuple[str, str]]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from nwbglm.comparison import POOLED, headline, primary
 from nwbglm.comparison.checked import WHAT_TO_DO
 from nwbglm.study import Study
 
-from .compared import KINDS
+from .compared import KINDS, rounded
 from .markup import html_table, number
 from .sparks import sparkline
 from .text import visible
@@ -68,7 +68,7 @@ def unit_cards(study: Study, tables: Mapping[str, pd.DataFrame], gathered: Mappi
             Markup(
                 '<details class="card"><summary>unit {0}{1}</summary><div id="unit-{0}"><p class="quiet">{2}</p>{3}{4}'
                 '<div class="sparks">{5}</div></div></details>'
-            ).format(unit, visible(said), facts, _scores(mine["scores"]), _said(mine), Markup("").join(panels))
+            ).format(unit, visible(said), facts, _scores(mine["scores"], unit), _said(mine), Markup("").join(panels))
         )
     return cards
 
@@ -84,7 +84,7 @@ def _shown(study: Study, line: Any) -> list[str]:
     return list(dict.fromkeys([best, largest] if isinstance(best, str) else [largest]))
 
 
-def _scores(scores: pd.DataFrame) -> Markup:
+def _scores(scores: pd.DataFrame, unit: int) -> Markup:
     """Write a unit's scores: what each model earned on data that it never saw, and on its own."""
     if not len(scores):
         return Markup("")
@@ -96,7 +96,7 @@ def _scores(scores: pd.DataFrame) -> Markup:
     lines = [
         {
             "model": model,
-            **{f"{score.label}, {KINDS[kind]}": wide.loc[model, kind] for kind in kinds},
+            **{f"{score.label}, {KINDS[kind]}": rounded(wide.loc[model, kind]) for kind in kinds},
             "strength": reported.strength.get(model),
             "seen": reported.observed_rate.get(model),
             "expected": reported.predicted_rate.get(model),
@@ -104,7 +104,7 @@ def _scores(scores: pd.DataFrame) -> Markup:
         }
         for model in dict.fromkeys(shown.model)
     ]
-    return html_table(pd.DataFrame(lines))
+    return html_table(pd.DataFrame(lines), caption=f"Unit {unit}: scores")
 
 
 def _said(mine: Mapping[str, pd.DataFrame]) -> Markup:

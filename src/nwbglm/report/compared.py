@@ -69,14 +69,15 @@ def _strength(line: Any, scores: pd.DataFrame) -> str:
 
 def _with_quartiles(line: Any, score: Score) -> str:
     parts = (getattr(line, f"{score.name}_{part}") for part in ("median", "q25", "q75"))
-    median, low, high = map(_rounded, parts)
+    median, low, high = map(rounded, parts)
     if pd.isna(median):
         return ""
     quartiles = f" ({number(low, score.digits)} to {number(high, score.digits)})" if line.units > 1 else ""
     return number(median, score.digits) + quartiles
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return 0 for what is no more than rounding."""
     return 0.0 if abs(value) < ROUNDING else value
 
 
