@@ -33,7 +33,7 @@ localrules:
 
 
 onstart:
-    say([f"study '{study.study}' asks for {cost_of(study).text()}"])
+    say([f"study '{study.study}', {sessions_of(study)}", f"it asks for {cost_of(study).text()}"])
     say(f"warning: {line}" for line in advice(study))
 
 

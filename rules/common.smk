@@ -16,7 +16,7 @@ from nwbglm.report.locks import lock_words, refuse_place
 from nwbglm.report.paths import report_files
 from nwbglm.study import configured_study
 from nwbglm.study.advice import advice
-from nwbglm.study.cost import cost_of, planning_words
+from nwbglm.study.cost import cost_of, planning_words, sessions_of
 
 try:
     refuse_place(sys.executable)

@@ -28,11 +28,14 @@ onsuccess:
     from nwbglm.report.last_words import failed_figures, last_words
 
     say(last_words(study, RESULTS))
+    say([f"report: {RESULTS / 'report' / 'index.html'}"])
     if failed := failed_figures(study, RESULTS):
         raise WorkflowError(*failed, "the report is complete but for these figures")
 
 
 onerror:
-    from nwbglm.report.last_words import why_it_ended
+    from nwbglm.report.last_words import GO_ON, why_it_ended
 
-    say([why_it_ended(Path(log).read_text(errors="replace"))])
+    logs = [log] if isinstance(log, (str, Path)) else log
+    said = "".join(Path(path).read_text(errors="replace") for path in logs)
+    say([why_it_ended(said), GO_ON])

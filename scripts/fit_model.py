@@ -10,24 +10,28 @@ if TYPE_CHECKING:
 with log.stage(snakemake):
     from nwbglm.engine import cache  # after the threads are set
     from nwbglm.fits.model import fit_model
+    from nwbglm.fits.words import fit_words
     from nwbglm.study import Fit, Model
 
     cache.enable(log.compile_cache())
     binned = store.read(snakemake.input.binned, "binned")
-    fits = fit_model(
-        binned,
-        store.read(snakemake.input.folds, "folds"),
-        [store.read(path, "features") for path in snakemake.input.features],
-        model=Model.model_validate(snakemake.params.model),
-        fit=Fit.model_validate(snakemake.params.fit),
-        name=snakemake.wildcards.model,
-        block=snakemake.wildcards.block,
-    )
-    store.write_derived(
-        fits,
-        snakemake.output.fit,
-        "fits",
-        of=binned,
-        settings={"model": snakemake.params.model, "fit": snakemake.params.fit},
-        code=snakemake.params.code,
-    )
+    with log.phase("fitting"):
+        fits = fit_model(
+            binned,
+            store.read(snakemake.input.folds, "folds"),
+            [store.read(path, "features") for path in snakemake.input.features],
+            model=Model.model_validate(snakemake.params.model),
+            fit=Fit.model_validate(snakemake.params.fit),
+            name=snakemake.wildcards.model,
+            block=snakemake.wildcards.block,
+        )
+    log.say(fit_words(fits))
+    with log.phase("writing"):
+        store.write_derived(
+            fits,
+            snakemake.output.fit,
+            "fits",
+            of=binned,
+            settings={"model": snakemake.params.model, "fit": snakemake.params.fit},
+            code=snakemake.params.code,
+        )

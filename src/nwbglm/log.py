@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ def stage(snakemake: Any) -> Iterator[None]:
     """
     set_threads(snakemake.threads)
     with _log_to(snakemake.log[0] if snakemake.log else None):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
+        logger.info("%s", opening(snakemake))
         try:
             yield
         except store.Excluded as excluded:
@@ -56,7 +57,31 @@ def stage(snakemake: Any) -> Iterator[None]:
         except Exception:
             logger.error("%s", traceback.format_exc())
             raise
-        logger.info("done in %.2f s", time.perf_counter() - began)
+        logger.info("done in %.2f s, %.2f CPU s", time.perf_counter() - began, time.process_time() - cpu)
+
+
+@contextlib.contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Log how long a part of a job took, and its CPU seconds (all threads)."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    logger.info("%s: %.2f s, %.2f CPU s", name, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Log lines."""
+    for line in lines:
+        logger.info("%s", line)
+
+
+def opening(snakemake: Any) -> str:
+    """Return a job in words: its rule, its wildcards, its threads, what it reads."""
+    named = " ".join(f"{name}={value}" for name, value in dict(snakemake.wildcards).items())
+    paths = [Path(path) for path in snakemake.input]
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    read = f"{len(paths)} input{'s' if len(paths) != 1 else ''} of {size / 1e6:.1f} MB"
+    threads = f"{snakemake.threads} thread{'s' if snakemake.threads > 1 else ''}"
+    return f"{snakemake.rule} {named}".strip() + f": {threads}, {read}"
 
 
 def set_threads(threads: int) -> None:

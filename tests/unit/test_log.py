@@ -12,7 +12,14 @@ from nwbglm.errors import ProblemError, RecordingError, StoreError, StudyError
 @pytest.fixture
 def rule(tmp_path):
     outputs = [str(tmp_path / name) for name in ("a.zarr.zip", "a.svg", "a.csv")]
-    return SimpleNamespace(threads=2, log=[str(tmp_path / "log")], output=outputs, rule="bin_recording")
+    return SimpleNamespace(
+        threads=2,
+        log=[str(tmp_path / "log")],
+        input=[],
+        output=outputs,
+        rule="bin_recording",
+        wildcards={"session": "a"},
+    )
 
 
 def test_threads_are_set_before_numerical_libraries(rule, monkeypatch):

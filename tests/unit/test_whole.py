@@ -194,7 +194,9 @@ def test_a_link_to_a_folder_elsewhere_is_written_through(tmp_path):
 
 
 def test_a_stage_that_meets_a_full_disk_fails_and_leaves_no_output(tmp_path, monkeypatch):
-    rule = SimpleNamespace(threads=1, log=[], output=[str(tmp_path / "a.zarr.zip")], rule="predict_rates")
+    rule = SimpleNamespace(
+        threads=1, log=[], input=[], output=[str(tmp_path / "a.zarr.zip")], rule="predict_rates", wildcards={}
+    )
     with pytest.raises(OSError), log.stage(rule), faulty(Disk(tmp_path, "write", 0, CODES[0], True), monkeypatch):
         write_store(tmp_path, 1.0)
     assert os.listdir(tmp_path) == []

@@ -12,6 +12,7 @@ from nwbglm import store
 from nwbglm.figures.failed import reason_of
 from nwbglm.study import Study
 
+GO_ON = "what was finished is kept: mend what failed, and the same command goes on where it was"
 MOST = 0.5
 """A term that takes away more than this share of the rows is named."""
 KILLED = re.compile(r"SIGKILL|exit(?: status| code)? 137|out.of.memory|oom.kill", re.IGNORECASE)

@@ -74,6 +74,13 @@ class Cost:
         return ", ".join(parts)
 
 
+def sessions_of(study: Study, most: int = 6) -> str:
+    """Say how many sessions a study has, and the names of the first."""
+    names = list(study.sessions)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{len(names)} session{'s' if len(names) != 1 else ''}: {', '.join(names[:most])}{more}"
+
+
 def planning_words(study: Study) -> str:
     """Say how long Snakemake will plan a large study before its first job; '' where it is quick."""
     jobs = cost_of(study).jobs
