@@ -40,6 +40,7 @@ rule draw_session:
             "<results>/figures/{{session}}/{figure}.csv", figure=figures_of(study)
         ),
         gathered="<results>/figures/{session}/gathered.json",
+        extras=expand("<results>/figures/{{session}}/{file}", file=extras_of(study)),
     log:
         "<results>/logs/draw_session/{session}.log",
     benchmark:
@@ -64,6 +65,7 @@ rule draw_comparison:
     output:
         svg=expand("<results>/figures/{figure}.svg", figure=overall_figures_of(study)),
         csv=expand("<results>/figures/{figure}.csv", figure=overall_figures_of(study)),
+        extras=expand("<results>/figures/{file}", file=overall_extras_of(study)),
     log:
         "<results>/logs/draw_comparison.log",
     benchmark:

@@ -19,4 +19,5 @@ with log.stage(snakemake):
         snakemake.params.figures,
         snakemake.output.svg,
         snakemake.output.csv,
+        snakemake.output.get("extras", ()),
     )

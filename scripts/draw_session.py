@@ -34,5 +34,6 @@ with log.stage(snakemake):
         snakemake.params.figures,
         snakemake.output.svg,
         snakemake.output.csv,
+        snakemake.output.get("extras", ()),
     )
     write_text(snakemake.output.gathered, as_text(gather(study, **stores)))

@@ -149,7 +149,7 @@ def folds_of(name, binned, features, row) -> xr.Dataset:
     return xr.Dataset(
         {
             "shared": ("time", shared),
-            "reason": ("time", (~shared).astype(np.uint8), {"flag_meanings": "kept feature_invalid"}),
+            "reason": ("time", (~shared).astype(np.uint8), {"flag_meanings": ["kept", "feature_invalid"]}),
             "fold_of_row": ("time", fold),
             "train": (("fold", "time"), train),
             "test": (("fold", "time"), test),

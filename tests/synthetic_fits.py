@@ -179,6 +179,7 @@ def _fit_dataset(name, model, term_names, features, folds, binned, results) -> x
             "model": model,
             "block": "0-of-1",
             "terms": json.dumps(term_names),
+            "settings": json.dumps({"observations": "poisson"}),
             "bin": binned.attrs["bin"],
             "provenance": binned.attrs["provenance"],
         },
@@ -209,7 +210,8 @@ def _label_features(dataset, term_names, features, first_unit) -> xr.Dataset:
         inputs += ["own"] * keep.sum() if store.attrs["own"] else list(store.input.values)
         function += list(store.function.values[keep])
         dataset = put_in_fits(dataset, t, tables_of_features(store))
-        settings[t] = {"term": json.dumps({"of": store.attrs["of"], "basis": json.loads(store.attrs["basis"])})}
+        term_of = {"of": store.attrs["of"], "basis": json.loads(store.attrs["basis"])}
+        settings[t] = {"term": json.dumps(term_of), "bounds": json.dumps([[]])}
     dataset.attrs["term_settings"] = json.dumps(settings)
     return dataset.assign_coords(
         term=("feature", np.array(term, dtype=str)),

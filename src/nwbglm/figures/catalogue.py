@@ -44,6 +44,14 @@ def _lagged(study: Study) -> tuple[str, ...]:
     return tuple(n for n in study.used_terms if (factor := _single(study, n)) and factor.basis.window > 0)
 
 
+def _longest_window(study: Study) -> tuple[str, ...]:
+    """Return the lagged term that a window is shown of: raw lags before functions, own spikes before signals."""
+    factors = {name: study.terms[name].factors[0] for name in _lagged(study)}
+    causal = [name for name, factor in factors.items() if factor.senders in ("own", "") and factor.basis.begin is None]
+    ranks = {name: (factors[name].senders == "", not factors[name].basis.settings.plain) for name in causal}
+    return (min(causal, key=lambda name: ranks[name]),) if causal else ()
+
+
 def _shown_features(study: Study) -> tuple[str, ...]:
     """Leave out a term of others' spikes whose columns of one unit equal those of an own-history term."""
     factors = {name: study.terms[name].factors[0] for name in _lagged(study)}
@@ -92,10 +100,17 @@ def _coupled_models(study: Study) -> tuple[str, ...]:
     return tuple(name for name in study.models if coupling_terms(study, name))
 
 
+def _with_terms(study: Study) -> tuple[str, ...]:
+    return tuple(name for name, model in study.models.items() if model.terms)
+
+
 def _with_truth(study: Study) -> tuple[str, ...]:
     alone = (study.recordings[name] for name in study.sessions if name not in study.join)
     return WHOLE if any(recording.nwb.simulate for recording in alone) else ()
 
+
+MOVING = ("window",)
+"""Families with an animation."""
 
 _DATA = ("binned", "tuning", "predictions")
 
@@ -110,6 +125,32 @@ TUNING_BANDS = (
 )
 
 FIGURES: dict[str, FigureSpec] = {
+    "overview": FigureSpec(
+        "The recording at a glance",
+        "All that is in use: epochs by their label in the file (and which of them are fitted or tested), every signal"
+        " of the study, and the units' responses, in the order of preferred value where they have one. Thin upright "
+        "lines part segments. Good: signals without holes, responses in every epoch, no stretch of silence in all "
+        "units.",
+        ("binned", "tuning"),
+        "recorded:draw_overview",
+        _always,
+    ),
+    "shapes": FigureSpec(
+        "Shapes of what is fitted",
+        "Every array from bins to filters, its shape and its axes. Good: many more rows than features.",
+        ("binned", "folds", "features", "fits"),
+        "shapes:draw_shapes",
+        _always,
+    ),
+    "rows": FigureSpec(
+        "What became of every row",
+        "Pale: rows that are used; hatched colours: rows that are not, by their reason. First line: what all compared"
+        " models can use; then each term by itself; last the test folds, in time. The table lists every stretch with "
+        "its reason. Good: little is lost, at the starts of epochs only.",
+        ("binned", "folds", "features"),
+        "shapes:draw_rows",
+        _always,
+    ),
     "rates": FigureSpec(
         "Rates of an example unit",
         "The signals, the unit's spikes, its smoothed rate (black) and the models' rates, smoothed alike. Predictions "
@@ -179,6 +220,15 @@ FIGURES: dict[str, FigureSpec] = {
         "terms:draw_basis",
         _with_basis,
     ),
+    "window": FigureSpec(
+        "The history window: {subject}",
+        "The window slides along the input, bin by bin; each position is one row of the features (below), from which "
+        "the bin behind it (framed) is predicted. It moves five times, stops under the pointer, and stands still in print. "
+        "Good: the window is about as long as what one expects to matter.",
+        ("binned", "tuning", "folds"),
+        "sliding:draw_window",
+        _longest_window,
+    ),
     "features": FigureSpec(
         "Features: {subject}",
         "What the model is given for the example unit, around an isolated and a busy moment. Top: the input; the "
@@ -192,6 +242,48 @@ FIGURES: dict[str, FigureSpec] = {
             "What the model is given for the example unit, around its largest value and where it varies most. Top: the "
             "input; the shaded window is what predicts the bin at the line. Below: the features over time (each scaled "
             "to its range). Good: every feature answers the input, later functions later.",
+        ),
+    ),
+    "equations": FigureSpec(
+        "The fitted equations",
+        "Each model's equation for the example unit: the intercept, the coefficient of what is taken as it is, and the "
+        "weights w of a term's functions. The table has all of them, on both halves too where these were fitted. Good: "
+        "coefficients of a size that the units of the input make plausible.",
+        ("binned", "tuning", "fits"),
+        "equations:draw_equations",
+        _always,
+    ),
+    "coefficients": FigureSpec(
+        "Coefficients: {subject}",
+        "The final fit's coefficients, units by features; a term of several senders is cut between senders. In the "
+        "title: the shape of the coefficients as fitted, and what it is made of. Triangles: beyond the scale, with "
+        "their number. Good: no unit, and no sender, whose row or column stands out by far.",
+        ("tuning", "fits"),
+        "equations:draw_coefficients",
+        _with_terms,
+    ),
+    "mean_rates": FigureSpec(
+        "Observed and predicted means",
+        "Mean of each unit as observed and as predicted, on the very same rows: in sample those of the final fit, held "
+        "out those of all test folds. Good: on the line; in sample a model with an intercept lies on it without a "
+        "penalty, held out it does where the mean does not drift.",
+        ("fits",),
+        "means:draw_mean_rates",
+        _always,
+    ),
+    "simulated": FigureSpec(
+        "Simulated beside recorded",
+        "Spikes of the example unit as recorded (first row) and in five simulations of each model, which feed back "
+        "what they drew. Below: the smoothed rate of the data (black), and of each model's simulations the mean with "
+        "5 to 95 % of them (shaded). Good: the black line stays within the shade.",
+        ("binned", "tuning", "fits", "predictions"),
+        "simulated:draw_simulated",
+        _always,
+        (
+            "Simulated beside recorded",
+            "The response of the example unit as recorded (black), and of twenty simulations of each model, which "
+            "feed back what they drew, the mean with 5 to 95 % of them (shaded). Good: the black line stays within "
+            "the shade.",
         ),
     ),
     "filters": FigureSpec(
@@ -292,6 +384,18 @@ def figures_of(study: Study) -> list[str]:
 def overall_figures_of(study: Study) -> list[str]:
     """List the names of the figures over all sessions."""
     return _names(OVERALL, study)
+
+
+def extras_of(study: Study) -> list[str]:
+    """List the further files of a session's figures that a study asks for: PDF at the widths it names, animations."""
+    names = figures_of(study)
+    printed = [f"{name}.{width:g}mm.pdf" for width in study.figures.pdf for name in names]
+    return printed + [f"{name}.gif" for name in names if study.figures.movie and split_name(name)[0] in MOVING]
+
+
+def overall_extras_of(study: Study) -> list[str]:
+    """List the further files of the figures over all sessions: PDF at the widths that a study names."""
+    return [f"{name}.{width:g}mm.pdf" for width in study.figures.pdf for name in overall_figures_of(study)]
 
 
 def _names(registry: dict[str, FigureSpec], study: Study) -> list[str]:

@@ -15,7 +15,7 @@ from nwbglm.filters import filters, tabulate
 
 from .catalogue import history_terms
 from .session import Stores, signal_label
-from .style import FAINT, INK, QUIET, NothingToDraw, grid
+from .style import FAINT, INK, QUIET, NothingToDraw, canvas, grid, letters, mark_clipped, shared_limits
 
 
 def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
@@ -32,7 +32,7 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     figure, panels = grid(len(units), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
     texts = first[axis].dtype.kind == "U"
     points: dict[str, Any] = {"marker": "o", "markersize": 4} if texts else {}  # nothing lies between texts
-    limits = _common_limits([curves.values for curves in found.values()], [*bands.values()])
+    limits = _common_limits(found, [*bands.values()])
     for axes, position in zip(panels, order, strict=True):
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for model, curves in found.items():
@@ -43,10 +43,13 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
             axes.tick_params(axis="x", rotation=30)
         axes.set_title(f"unit {units[position]}")
         axes.set_ylim(limits)
+        mark_clipped(axes, np.concatenate([curves.values[position] for curves in found.values()]), limits)
     of = stores.study.terms[subject].inputs
-    figure.supxlabel("Time since the input (s)" if axis == "lag" else signal_label(of, first[axis].attrs), fontsize=9)
+    figure.supxlabel(
+        "Time since the input (s)" if axis == "lag" else signal_label(of, first[axis].attrs), fontsize=letters(9)
+    )
     gain = stores.gain(found)
-    figure.supylabel(f"{gain} per unit of input" if axis == "lag" else gain, fontsize=9)
+    figure.supylabel(f"{gain} per unit of input" if axis == "lag" else gain, fontsize=letters(9))
     if single:
         panels[0].legend()
     else:
@@ -67,18 +70,17 @@ def shade(axes: Axes, band: xr.Dataset, color: str) -> None:
         )
 
 
-def _common_limits(values: list[np.ndarray], bands: Sequence[xr.Dataset] = ()) -> tuple[float, float]:
-    """Return one scale for all panels, that holds all but the most extreme few values (separable lags), and 0.
+def _common_limits(found: Mapping[str, xr.DataArray], bands: Sequence[xr.Dataset] = ()) -> tuple[float, float]:
+    """Return one scale for all panels that a few outlying units (separable lags) do not set, and 0 is on.
 
     Of intervals it holds most: where a value was hardly visited, they are as wide as one likes.
     """
-    finite = np.concatenate([v[np.isfinite(v)] for v in values])
-    low, high = np.quantile(finite, [0.003, 0.997]) if finite.size else (0.0, 0.0)
+    groups = [curves.values[i] for curves in found.values() for i in range(curves.sizes["unit"])]
+    low, high = shared_limits(groups)
     edges = np.concatenate([np.zeros(1), *(band[name].values.ravel() for band in bands for name in ("low", "high"))])
     least, largest = np.quantile(edges[np.isfinite(edges)], [0.1, 0.9])
-    low, high = min(low, least, 0.0), max(high, largest, 0.0)
-    margin = 0.08 * (high - low) or 1.0
-    return low - margin, high + margin
+    margin = 0.08 * (max(high, largest) - min(low, least))
+    return min(low, least - margin), max(high, largest + margin)
 
 
 def filter_table(found: Mapping[str, xr.DataArray], bands: Mapping[str, xr.Dataset] | None = None) -> pd.DataFrame:
@@ -98,7 +100,7 @@ def draw_halves(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     curves = _half_filters(stores)
     if curves.empty:
         raise NothingToDraw("No model of this session was fitted on halves.")
-    figure = Figure(figsize=(9, 3.4))
+    figure = canvas(9, 3.4)
     left, right = figure.subplots(1, 2, width_ratios=[3, 1])
     left.axhline(0, color=FAINT, linewidth=0.8)
     example = curves[curves.unit == stores.example]

@@ -15,7 +15,7 @@ from nwbglm.study import Study
 
 from .catalogue import OVERALL, split_name
 from .scores import draw_score_panels
-from .style import COLORS, INK, QUIET, NothingToDraw, line_styles, robust_limits, say, styled
+from .style import COLORS, INK, QUIET, NothingToDraw, canvas, letters, line_styles, robust_limits, say, styled
 
 
 def draw_overall(name: str, *, study: Study, **tables: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -62,7 +62,7 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     sessions = {name: COLORS[k % len(COLORS)] for k, name in enumerate(dict.fromkeys(rows.session))}
     score = primary(rows)
     limits = robust_limits(rows[score.name].to_numpy(float))
-    figure = Figure(figsize=(9, 0.36 * len(summary) + 1.2))
+    figure = canvas(9, 0.36 * len(summary) + 1.2)
     axes = figure.add_subplot()
     for position, line in enumerate(summary.itertuples()):
         part = rows[(rows.model == line.model) & (rows.other == line.other)]
@@ -92,3 +92,9 @@ def _draw_points(
     below, above = values < limits[0], values > limits[1]
     for marker, chosen in (("o", ~below & ~above), ("<", below), (">", above)):
         axes.scatter(np.clip(values[chosen], *limits), y[chosen], s=14, c=colors[chosen], marker=marker, linewidths=0)
+    for hidden, edge, shift, align in ((below, limits[0], -5, "right"), (above, limits[1], 5, "left")):
+        if hidden.any():
+            axes.annotate(
+                f"{hidden.sum()}", (edge, position), (shift, 0), textcoords="offset points", ha=align, va="center",
+                fontsize=letters(7),
+            )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from nwbglm.study import Factor
 from .filters import filter_table
 from .inference_bands import columns_of, found_bands, veil
 from .session import Stores
-from .style import COLORS, FAINT, NothingToDraw, grid
+from .style import COLORS, DASHES, FAINT, NothingToDraw, grid, letters, mark_clipped
 
 FINE = 41  # values at which a map is drawn and tabulated, at most
 
@@ -58,13 +59,13 @@ def draw_product(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         axes.set_title(f"unit {units[position]}" + (f", {model}" if len(found) > 1 else ""))
     names = [_axis_name(factor, next(iter(found.values())), i) for i, factor in enumerate(factors)]
     gain = stores.gain(found)
-    figure.supxlabel(names[across], fontsize=9)
+    figure.supxlabel(names[across], fontsize=letters(9))
     if conditions:
-        figure.supylabel(gain, fontsize=9)
+        figure.supylabel(gain, fontsize=letters(9))
         lines = panels[0].get_legend_handles_labels()
         figure.legend(*lines, loc="outside upper center", ncols=6, title=names[1 - across])
     else:
-        figure.supylabel(names[1 - across], fontsize=9)
+        figure.supylabel(names[1 - across], fontsize=letters(9))
         bar = figure.colorbar(ScalarMappable(Normalize(-size, size), colormaps["RdBu_r"]), ax=panels, aspect=40)
         bar.set_label(gain)
     table = filter_table(found)
@@ -104,16 +105,18 @@ def _draw_curves(
         values = curves.values[:, k]
         label = str(at[k]) if at.dtype.kind == "U" else f"{at[k]:.4g}"
         x = curves[curves.dims[0]].values
+        style: dict[str, Any] = {"color": COLORS[line % len(COLORS)], "linestyle": DASHES[line % len(DASHES)]}
         if band and x.dtype.kind != "U":
-            color = COLORS[line % len(COLORS)]
-            axes.fill_between(x, band["low"][:, k], band["high"][:, k], color=color, alpha=0.2, linewidth=0)
-        axes.plot(x, values, color=COLORS[line % len(COLORS)], label=label)
+            axes.fill_between(x, band["low"][:, k], band["high"][:, k], color=style["color"], alpha=0.2, linewidth=0)
+        axes.plot(x, values, label=label, **style)
     axes.set_ylim(-1.08 * size, 1.08 * size)
+    mark_clipped(axes, curves.values[:, chosen], (-1.08 * size, 1.08 * size))
 
 
 def _draw_surface(axes: Axes, curves: xr.DataArray, size: float) -> None:
     x, y = (curves[dim].values for dim in curves.dims)
     axes.pcolormesh(x, y, curves.values.T, cmap="RdBu_r", vmin=-size, vmax=size, shading="nearest", rasterized=True)
+    mark_clipped(axes, curves.values, (-size, size))
 
 
 def _axis_name(factor: Factor, found: xr.DataArray, position: int) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from nwbglm.labels import in_texts
 
 from .session import Stores, interrupt, name_levels, segment_breaks, signal_label, smooth, time_axis
-from .style import FAINT, INK, QUIET, NothingToDraw
+from .style import FAINT, INK, QUIET, NothingToDraw, canvas, mark_clipped
 
 ZOOMS = 3
 ENVELOPE = 1500  # pieces; a line with more samples is drawn by the smallest and largest value of each
@@ -34,7 +34,7 @@ def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     """Draw signals, spikes and rates of the example unit over the window, with busy moments enlarged."""
     traces = collect(stores, stores.example)
     heights = [0.8] * len(traces.signals) + [1.6, 1.6]
-    figure = Figure(figsize=(9, 1.15 * sum(heights) + 0.4))
+    figure = canvas(9, 1.15 * sum(heights) + 0.4)
     layout = figure.add_gridspec(len(heights), ZOOMS, height_ratios=heights)
     zooms = busy_moments(traces.table[traces.data].to_numpy(), traces.breaks)
     top = [figure.add_subplot(layout[i, :]) for i in range(len(traces.signals))]
@@ -90,7 +90,7 @@ def collect(stores: Stores, unit: int) -> Traces:
         table[f"heldout_{what}_{model}"] = smoothed(mine.heldout_rate.values.astype(float))
         held_out = np.isfinite(mine.heldout_rate.values).any()
         rates[model] = (f"heldout_{what}_{model}", model) if held_out else (f"{what}_{model}", f"{model} (in-sample)")
-    return Traces(table, *time_axis(part.time.values, breaks, stores.bin), breaks, signals, f"{what}_data", rates)
+    return Traces(table, *time_axis(part, breaks, stores.bin), breaks, signals, f"{what}_data", rates)
 
 
 def busy_moments(rate: np.ndarray, breaks: np.ndarray, share: float = 0.1) -> list[tuple[int, int]]:
@@ -131,7 +131,7 @@ def draw_ticks(axes: Axes, at: np.ndarray, low: float, high: float, **style: Any
     """Draw upright ticks as one interrupted line: thousands of lines of their own would weigh a megabyte."""
     x = np.repeat(at.astype(float), 3)
     y = np.tile([low, high, np.nan], len(at))
-    axes.plot(x, y, color=INK, solid_capstyle="butt", **style)
+    axes.plot(x, y, **{"color": INK, "solid_capstyle": "butt"} | style)
 
 
 def envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,10 +153,13 @@ def _draw_lines(axes: Axes, stores: Stores, traces: Traces, part: slice) -> None
         draw_line(axes, time, table[column].to_numpy(), breaks, label=label, **stores.styles[model])
     axes.set_xlim(time[0], time[-1] + 1e-9)
     columns = [column for column, _ in traces.rates.values()]
+    drawn = table[[traces.data, *columns]].to_numpy(float)
     if not stores.response.counts:
         axes.set_ylim(data_limits(table[traces.data].to_numpy(float), table[columns].to_numpy(float)))
+        mark_clipped(axes, drawn, axes.get_ylim())
         return
     axes.set_ylim(0, _top(table, columns))
+    mark_clipped(axes, drawn, axes.get_ylim())
     spikes = time[table.spikes.to_numpy() > 0]
     # the raster stands under the axis, so that it hides no line
     draw_ticks(axes, spikes, -0.09, -0.02, linewidth=0.5, transform=axes.get_xaxis_transform(), clip_on=False)

@@ -14,7 +14,7 @@ from nwbglm.comparison import POOLED, ROUNDING, headline, primary, score_fit
 from nwbglm.scores import by_name
 
 from .session import Stores
-from .style import FAINT, INK, QUIET, NothingToDraw, robust_limits
+from .style import FAINT, INK, QUIET, NothingToDraw, canvas, robust_limits
 
 AGAINST = "against the mean rate of the training rows"
 
@@ -32,7 +32,7 @@ def draw_score_panels(table: pd.DataFrame, models: list[str], colors: dict[str, 
     """Draw one panel a measure; held-out (or test) scores filled, in-sample ones hollow."""
     reported = headline(table)
     in_sample = table[(table.kind == "in-sample") & (table.fold == POOLED)]
-    figure = Figure(figsize=(9, 3.6))
+    figure = canvas(9, 3.6)
     shown = (primary(reported), by_name("deviance_explained"))
     for axes, score in zip(figure.subplots(1, 2), shown, strict=True):
         measure = score.name

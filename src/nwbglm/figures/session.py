@@ -239,15 +239,23 @@ def segment_breaks(rows: np.ndarray, segment: np.ndarray) -> np.ndarray:
     return np.flatnonzero((np.diff(rows) > 1) | (np.diff(segment) != 0)) + 1
 
 
-def time_axis(time: np.ndarray, breaks: np.ndarray, bin_: float) -> tuple[np.ndarray, str]:
-    """Return where bins stand on a figure's axis of time, and its label.
+def time_axis(part: xr.Dataset, breaks: np.ndarray, bin_: float) -> tuple[np.ndarray, str]:
+    """Return where the bins of a part of a recording stand on a figure's axis of time, and its label.
 
-    The recording's own time within one segment; where there are several they are set side by side, since the pauses
-    between them may be long, and sweeps of some files all begin at 0.
+    Within one segment time counts from the epoch's start: seconds of the recording say nothing, and are in the tables.
+    Several segments are set side by side, since the pauses between them may be long, and sweeps of some files all begin
+    at 0.
     """
-    if not len(breaks):
-        return time, "Time (s)"
-    return np.arange(len(time)) * bin_, "Time shown, segments joined (s)"
+    if len(breaks):
+        return np.arange(part.sizes["time"]) * bin_, "Time shown, segments joined (s)"
+    return part.time.values - epoch_start(part, bin_), "Time in the epoch (s)"
+
+
+def epoch_start(part: xr.Dataset, bin_: float) -> float:
+    """Return when the segment of a part's first bin begins, s."""
+    if "segment_start" in part.coords or "segment_start" in part:
+        return float(part["segment_start"].values[int(part.segment.values[0])])
+    return float(part.time.values[0] - bin_ / 2)
 
 
 def interrupt(values: np.ndarray, breaks: np.ndarray) -> np.ndarray:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -17,10 +20,22 @@ from matplotlib.figure import Figure
 
 from nwbglm.whole import write_together
 
-INK, QUIET, FAINT = "#1a1a1a", "#6b6b6b", "#c9c9c9"
-# Okabe & Ito (2008), without the yellow that vanishes on white
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C510A")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
+from .colours import COLORS, FAINT, INK, QUIET, UNVISITED
+from .motion import animate
+from .texts import unhidden
+
+__all__ = ["COLORS", "FAINT", "INK", "QUIET", "UNVISITED"]  # the colours are reached from here, too
+
+DASHES = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.6, 1.2)),
+    (0, (6, 1.2, 1.2, 1.2)),
+    (0, (9, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (3, 3)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet runs."""
@@ -52,7 +67,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 PATH = re.compile(r' d="[^"]*"')
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # no XML
 DECIMALS = re.compile(r"(\.\d\d)\d+")
 
 
@@ -60,34 +74,122 @@ class NothingToDraw(Exception):
     """A figure does not apply to this session; the message says why, and is drawn in its place."""
 
 
+@dataclass(frozen=True)
+class Page:
+    """What a figure is drawn for.
+
+    Attributes
+    ----------
+    width
+        Inches.
+    font
+        Points.
+    columns
+        Panels side by side, at most.
+    tall
+        What heights are multiplied by.
+    """
+
+    width: float
+    font: float
+    columns: int
+    tall: float
+
+
+SCREEN = Page(9.0, 8.5, 5, 1.0)
+_PAGE: ContextVar[Page] = ContextVar("page", default=SCREEN)
+
+
+def page_of(millimetres: float) -> Page:
+    """Return a printed page of this width: letters stay legible, so that a narrow one has fewer and taller panels."""
+    width = millimetres / 25.4
+    share = width / SCREEN.width
+    return Page(width, float(np.clip(8.5 * share, 5.5, 8.5)), 5 if share > 0.6 else 2, float(max(share, 0.55)))
+
+
 @contextmanager
-def styled() -> Iterator[None]:
-    """Draw with this package's settings, whatever the user's are."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(cast(Any, SETTINGS))  # the stubs want each setting by its literal name
-        yield
+def styled(page: Page | None = None) -> Iterator[None]:
+    """Draw with this package's settings, whatever the user's are; for the page that is asked for, or the one in use."""
+    token = _PAGE.set(page or _PAGE.get())
+    scale = _PAGE.get().font / SCREEN.font
+    sizes = {name: SETTINGS[name] * scale for name in ("font.size", "axes.titlesize", "lines.linewidth")}
+    try:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(cast(Any, SETTINGS | sizes))  # the stubs want each setting by its literal name
+            yield
+    finally:
+        _PAGE.reset(token)
+
+
+def canvas(width: float, height: float) -> Figure:
+    """Return an empty figure of so many inches on the screen, as large as its page allows."""
+    page = _PAGE.get()
+    return Figure(figsize=(width * page.width / SCREEN.width, height * page.tall))
+
+
+def page_of_lines(lines: int) -> tuple[Figure, Axes]:
+    """Return a figure for so many lines of text, and its axes: from 0 to 1 across, a line high one, the first at -1."""
+    figure = canvas(9, 0.205 * lines + 0.1)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(lines - 1, -1))
+    return figure, axes
+
+
+def letters(points: float) -> float:
+    """Return a size of letters, given for the screen, on the page in use."""
+    return max(points * _PAGE.get().font / SCREEN.font, 5.0)
 
 
 def line_styles(models: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return colour and dash of each model: a grey for the constant model's name, else by position."""
+    """Return how each model's line looks: a colour, a dash and a sparse marker, so that grey print tells them apart.
+
+    The constant model's name is grey and dotted; the others go by position.
+    """
     styles: dict[str, dict[str, Any]] = {}
     position = 0
     for model in models:
         if model in ("constant", "null"):
-            styles[model] = {"color": QUIET, "linestyle": ":"}
+            styles[model] = {"color": QUIET, "linestyle": (0, (1, 2.5))}
             continue
-        dash = DASHES[(position // len(COLORS)) % len(DASHES)]
-        styles[model] = {"color": COLORS[position % len(COLORS)], "linestyle": dash}
+        styles[model] = {
+            "color": COLORS[position % len(COLORS)],
+            "linestyle": DASHES[position % len(DASHES)],
+            "marker": MARKERS[position % len(MARKERS)],
+            "markersize": 3.2,
+            "markeredgewidth": 0,
+            "markevery": (0.04 + 0.05 * (position % 5), 0.33),
+        }
         position += 1
     return styles
 
 
+def marker_of(style: Mapping[str, Any]) -> str:
+    """Return the marker of a model's points."""
+    return str(style.get("marker", "o"))
+
+
+def mark_clipped(axes: Axes, values: np.ndarray, limits: tuple[float, float]) -> tuple[int, int]:
+    """Count the values that the axis hides, and say so at its upper and lower right corner; return both counts."""
+    finite = values[~np.isnan(values)]
+    slack = 1e-6 * abs(limits[1] - limits[0])  # what is no more than rounding is not hidden
+    below, above = int((finite < limits[0] - slack).sum()), int((finite > limits[1] + slack).sum())
+    for count, place, sign, align in ((above, 1.0, "▲", "top"), (below, 0.0, "▼", "bottom")):
+        if count:
+            axes.text(
+                0.995, place, f"{sign} {count} beyond", transform=axes.transAxes, ha="right", va=align,
+                fontsize=letters(6.5), color=INK, zorder=6,
+            )  # fmt: skip
+    return below, above
+
+
 def grid(panels: int, columns: int, width: float = 9.0, height: float = 1.6) -> tuple[Figure, list[Axes]]:
     """Return a figure with so many panels, the last row's spare ones removed."""
-    columns = max(1, min(columns, panels))
+    columns = max(1, min(columns, panels, _PAGE.get().columns))
     rows = -(-panels // columns)
-    figure = Figure(figsize=(width, max(2.4, height * rows)))
+    figure = canvas(width, max(2.4, height * rows))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for spare in axes[panels:]:
         spare.remove()
@@ -96,7 +198,7 @@ def grid(panels: int, columns: int, width: float = 9.0, height: float = 1.6) -> 
 
 def say(text: str) -> tuple[Figure, pd.DataFrame]:
     """Return a figure that says, in words, why there is nothing to see, and a table that says it too."""
-    figure = Figure(figsize=(7, 1.2))
+    figure = canvas(7, 1.2)
     figure.text(0.02, 0.5, text, va="center", color=QUIET, wrap=True)
     return figure, pd.DataFrame({"message": [text]})
 
@@ -104,9 +206,11 @@ def say(text: str) -> tuple[Figure, pd.DataFrame]:
 def svg_text(figure: Figure) -> str:
     """Return the figure as SVG: no date, fixed identifiers, text as text, coordinates to a hundredth of a point."""
     buffer = io.StringIO()
-    with styled():
+    with styled(), warnings.catch_warnings():
+        # texts stay texts: whether this machine's font has a sign of a name says nothing of the reader's
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = CONTROL.sub("\ufffd", buffer.getvalue())
+    text = animate("\n".join(unhidden(line) for line in buffer.getvalue().split("\n")))
     return PATH.sub(lambda path: DECIMALS.sub(r"\1", path[0]), text)
 
 
@@ -136,6 +240,31 @@ def save(
 ) -> None:
     """Write a figure as SVG and its table as CSV, both or neither."""
     write_together({csv_path: csv_text(table), svg_path: svg_text(figure)})
+
+
+def save_pdf(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PDF, fonts embedded as TrueType, no date: the same bytes for the same numbers."""
+    buffer = io.BytesIO()
+    with styled(), warnings.catch_warnings(), mpl.rc_context({"pdf.fonttype": 42}):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="pdf", metadata={"CreationDate": None})
+    write_together({path: buffer.getvalue()})
+
+
+def shared_limits(groups: Iterable[np.ndarray], reach: float = 2.5) -> tuple[float, float]:
+    """Return one scale for the panels of several units, which 0 is on and a few outlying units do not set.
+
+    Each side goes as far as the farthest unit, but no farther than `reach` times the median unit.
+    """
+    known = [group[np.isfinite(group)] for group in groups]
+    ends = []
+    for side in (-1.0, 1.0):
+        far = np.array([max(float((side * group).max()), 0.0) for group in known if group.size])
+        typical = float(np.median(far[far > 0])) if (far > 0).any() else 0.0
+        ends.append(side * min(float(far.max(initial=0.0)), reach * typical))
+    low, high = ends
+    margin = 0.08 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def robust_limits(values: np.ndarray) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from nwbglm.filters import Table, tables_of_features
 
 from .session import Stores, name_levels, signal_label
-from .style import COLORS, FAINT, INK, NothingToDraw, grid
+from .style import COLORS, FAINT, INK, NothingToDraw, canvas, grid
 
 FEW = 12  # up to so many features are drawn as lines, more as an image
 
@@ -73,7 +73,7 @@ def draw_features(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     if not moments:
         what = "spike" if stores.response.counts else "value"
         raise NothingToDraw(f"The example unit {stores.example} has no {what} with full features of {subject}.")
-    figure = Figure(figsize=(9, 4.6))
+    figure = canvas(9, 4.6)
     axes = figure.subplots(2, len(moments), squeeze=False, height_ratios=[1, 2], sharex="col")
     parts = []
     for column, (title, first, last) in enumerate([(title, *ends) for title, ends in moments.items()]):

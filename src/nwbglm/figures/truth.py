@@ -20,7 +20,7 @@ from nwbglm.filters import filters
 from nwbglm.study import Factor
 
 from .session import Stores
-from .style import FAINT, INK, QUIET, NothingToDraw
+from .style import FAINT, INK, QUIET, NothingToDraw, canvas
 
 KEYS = ["quantity", "model"]
 OWN, COUPLING = "own history (log gain per spike)", "coupling (log gain per spike)"
@@ -36,7 +36,7 @@ def draw_truth(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     table = pd.concat(parts, ignore_index=True)
     table = table.merge(recovery(table), how="left", on=KEYS)
     quantities = list(dict.fromkeys(table.quantity))
-    figure = Figure(figsize=(9, 2.7 * len(quantities)))
+    figure = canvas(9, 2.7 * len(quantities))
     rows = figure.subplots(len(quantities), 2, squeeze=False, width_ratios=[1, 1.6])
     for (left, right), quantity in zip(rows, quantities, strict=True):
         part = table[table.quantity == quantity]

@@ -127,6 +127,10 @@ class Figures(Part):
     )
     window: Window = Field(Window(), description="The stretch of time that figures show.")
     smooth: Smooth = Field(Smooth(), description="Smoothing of counts and rates.")
+    pdf: tuple[Annotated[float, Field(ge=40, le=400)], ...] = Field(
+        (), description="Widths in mm at which every figure is written as PDF too, such as [85, 180]; fonts embedded."
+    )
+    movie: bool = Field(False, description="Write animated figures as GIF, too.")
 
 
 class Study(DataSettings):
