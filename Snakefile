@@ -1,5 +1,4 @@
 # nwb-glm: from NWB recordings and one study file to a cross-validated comparison of encoding models.
-#
 #   snakemake --cores 2                                              the default study (profiles/default)
 #   snakemake --cores 2 --configfile config/head_direction.yaml      another one, instead of it
 #   snakemake --workflow-profile profiles/slurm                      on a cluster
@@ -45,6 +44,7 @@ include: "rules/inference.smk"
 include: "rules/worth.smk"
 include: "rules/controls.smk"
 include: "rules/comparison.smk"
+include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/ending.smk"
 

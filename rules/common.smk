@@ -11,12 +11,8 @@ from nwbglm import forking
 from nwbglm.content import fingerprint
 from nwbglm.digest import kept_digest
 from nwbglm.errors import StudyError
-from nwbglm.figures.catalogue import (
-    extras_of,
-    figures_of,
-    overall_extras_of,
-    overall_figures_of,
-)
+from nwbglm.figures import catalogue
+from nwbglm.figures.captions import in_report
 from nwbglm.report.locks import lock_words, refuse_place
 from nwbglm.report.paths import report_files
 from nwbglm.study import configured_study

@@ -176,13 +176,13 @@ def test_the_same_steps_are_frames_of_a_gif(ring, tmp_path):
 def test_pages_have_their_width_their_letters_and_their_fonts(name, width, ring, tmp_path):
     page = style.page_of(width)
     with style.styled(page):
-        figure, _ = draw(name, ring)
-        style.save_pdf(figure, tmp_path / "one.pdf")
-        style.save_pdf(figure, tmp_path / "two.pdf")
+        for file in ("one.pdf", "two.pdf"):
+            figure, _ = draw(name, ring)
+            style.save_pdf(figure, tmp_path / file)
     data = (tmp_path / "one.pdf").read_bytes()
     assert data == (tmp_path / "two.pdf").read_bytes()
     box = [float(part) for part in data.split(b"/MediaBox [")[1].split(b"]")[0].split()]
-    assert box[2] == pytest.approx(width / 25.4 * 72, abs=0.5) or name == "coupling-full"
+    assert box[2] == pytest.approx(width / 25.4 * 72, abs=0.5) or (name == "coupling-full" and width == 180)
     assert box[2] <= width / 25.4 * 72 + 0.5
     assert b"/FontFile2" in data and b"/Type3" not in data
     letters = [text.get_fontsize() for axes in figure.axes for text in axes.get_xticklabels() if text.get_text()]

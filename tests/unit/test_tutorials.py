@@ -39,8 +39,18 @@ def test_every_row_names_a_file_that_the_study_makes(part, study, repository):
 def test_no_figure_of_the_seed_studies_is_missing_in_the_table(part, study, repository):
     """What the tutorials do not show is named here, so that a new figure is thought of."""
     made = figures_of(load_study(repository / "config" / f"{study}.yaml"))
-    listed = {file.removeprefix("figures/SESSION/").rpartition(".")[0] for row in named(repository, part) for file in row}
+    listed = {
+        file.removeprefix("figures/SESSION/").rpartition(".")[0] for row in named(repository, part) for file in row
+    }
     beyond = {"filters-current", "filters-own-history", "filters-raw-history", "filters-heading"}
     beyond |= {"features-own-history", "coupling-full", "tuning-current"}
     further = {name for name in made if name.startswith("coefficients-")}
-    assert set(made) - listed - beyond - further <= {"overview", "equations", "mean_rates", "simulated", "scores", "window-own-history", "rates"}
+    assert set(made) - listed - beyond - further <= {
+        "overview",
+        "equations",
+        "mean_rates",
+        "simulated",
+        "scores",
+        "window-own-history",
+        "rates",
+    }

@@ -8,105 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nwbglm.study import Factor, Study
+from nwbglm.study import Study
 
 from .inference_catalogue import ACROSS, OF_SESSION
 from .spec import WHOLE, FigureSpec, always
+from .subjects import (
+    circular_tunings,
+    coupled_models,
+    filters,
+    halves,
+    longest_window,
+    maps,
+    products,
+    shown_features,
+    tunings,
+    with_basis,
+    with_terms,
+    with_truth,
+)
 
 __all__ = ["FIGURES", "OVERALL", "FigureSpec", "figures_of", "overall_figures_of", "split_name", "title_of", "words_of"]
-
-
-def _tunings(study: Study) -> tuple[str, ...]:
-    return tuple(study.tuning)
-
-
-def _circular_tunings(study: Study) -> tuple[str, ...]:
-    return tuple(name for name, tuning in study.tuning.items() if study.signals[tuning.of].circular is not None)
-
-
-def _maps(study: Study) -> tuple[str, ...]:
-    return tuple(study.maps)
-
-
-def _single(study: Study, name: str) -> Factor | None:
-    """Return a term's only factor; a product of several has no one-dimensional picture."""
-    factors = study.terms[name].factors
-    return factors[0] if len(factors) == 1 else None
-
-
-def _with_basis(study: Study) -> tuple[str, ...]:
-    """Return `WHOLE` where some used term has basis functions worth a picture."""
-    factors = [factor for name in study.used_terms for factor in study.terms[name].factors]
-    return WHOLE if any(not factor.basis.settings.plain for factor in factors) else ()
-
-
-def _lagged(study: Study) -> tuple[str, ...]:
-    return tuple(n for n in study.used_terms if (factor := _single(study, n)) and factor.basis.window > 0)
-
-
-def _longest_window(study: Study) -> tuple[str, ...]:
-    """Return the lagged term that a window is shown of: raw lags before functions, own spikes before signals."""
-    factors = {name: study.terms[name].factors[0] for name in _lagged(study)}
-    causal = [name for name, factor in factors.items() if factor.senders in ("own", "") and factor.basis.begin is None]
-    ranks = {name: (factors[name].senders == "", not factors[name].basis.settings.plain) for name in causal}
-    return (min(causal, key=lambda name: ranks[name]),) if causal else ()
-
-
-def _shown_features(study: Study) -> tuple[str, ...]:
-    """Leave out a term of others' spikes whose columns of one unit equal those of an own-history term."""
-    factors = {name: study.terms[name].factors[0] for name in _lagged(study)}
-    own = [factor.basis for factor in factors.values() if factor.senders == "own"]
-    return tuple(n for n, f in factors.items() if f.senders == "own" or not f.of_spikes or f.basis not in own)
-
-
-def _filters(study: Study) -> tuple[str, ...]:
-    """Terms of one input: the filters of several inputs are in the coupling figure."""
-    return tuple(
-        name
-        for name in study.used_terms
-        if (factor := _single(study, name)) and (factor.senders == "own" or not factor.of_spikes)
-    )
-
-
-def _products(study: Study) -> tuple[str, ...]:
-    """Products of two inputs; of several senders there would be a picture for each pair of units."""
-    terms = {name: study.terms[name] for name in study.used_terms}
-    return tuple(n for n, term in terms.items() if len(term.factors) == 2 and (term.own or not term.of_spikes))
-
-
-def _halves(study: Study) -> tuple[str, ...]:
-    return WHOLE if any(model.halves and history_terms(study, name) for name, model in study.models.items()) else ()
-
-
-def history_terms(study: Study, model: str) -> tuple[str, ...]:
-    """List a model's terms of the unit's own spikes over lags."""
-    return tuple(
-        name
-        for name in study.models[model].terms
-        if (factor := _single(study, name)) and factor.senders == "own" and factor.basis.window > 0
-    )
-
-
-def coupling_terms(study: Study, model: str) -> tuple[str, ...]:
-    """List a model's terms of other units' spikes."""
-    return tuple(
-        name
-        for name in study.models[model].terms
-        if (factor := _single(study, name)) and factor.of_spikes and factor.senders != "own"
-    )
-
-
-def _coupled_models(study: Study) -> tuple[str, ...]:
-    return tuple(name for name in study.models if coupling_terms(study, name))
-
-
-def _with_terms(study: Study) -> tuple[str, ...]:
-    return tuple(name for name, model in study.models.items() if model.terms)
-
-
-def _with_truth(study: Study) -> tuple[str, ...]:
-    alone = (study.recordings[name] for name in study.sessions if name not in study.join)
-    return WHOLE if any(recording.nwb.simulate for recording in alone) else ()
 
 
 MOVING = ("window",)
@@ -133,14 +54,14 @@ FIGURES: dict[str, FigureSpec] = {
         "units.",
         ("binned", "tuning"),
         "recorded:draw_overview",
-        _always,
+        always,
     ),
     "shapes": FigureSpec(
         "Shapes of what is fitted",
         "Every array from bins to filters, its shape and its axes. Good: many more rows than features.",
         ("binned", "folds", "features", "fits"),
         "shapes:draw_shapes",
-        _always,
+        always,
     ),
     "rows": FigureSpec(
         "What became of every row",
@@ -149,7 +70,7 @@ FIGURES: dict[str, FigureSpec] = {
         "its reason. Good: little is lost, at the starts of epochs only.",
         ("binned", "folds", "features"),
         "shapes:draw_rows",
-        _always,
+        always,
     ),
     "rates": FigureSpec(
         "Rates of an example unit",
@@ -175,7 +96,7 @@ FIGURES: dict[str, FigureSpec] = {
         "black line; the models' rows may be fewer than the data's. " + TUNING_BANDS,
         _DATA,
         "tuning:draw_tuning",
-        _tunings,
+        tunings,
         (
             "Tuning: {subject}",
             "Black: mean response of each unit by value; grey: confidence limits of that mean, each visit of a value "
@@ -190,7 +111,7 @@ FIGURES: dict[str, FigureSpec] = {
         "title); white: never visited. Good: fields that are compact and lie where there is enough data.",
         ("tuning",),
         "tuning:draw_map",
-        _maps,
+        maps,
         (
             "Map: {subject}",
             "Mean response of each unit by two signals together, dark is high, each unit from its own least to its "
@@ -205,7 +126,7 @@ FIGURES: dict[str, FigureSpec] = {
         "high rates (99th percentile). Good: the band of activity follows the signal in the predictions, too.",
         _DATA,
         "population:draw_population",
-        _circular_tunings,
+        circular_tunings,
         (
             "The population by preferred {subject}",
             "Units in the order of their preferred value, from bottom to top. Left: tuning; right: the same units in "
@@ -218,16 +139,16 @@ FIGURES: dict[str, FigureSpec] = {
         "The functions whose weighted sum is each term's filter. Good: together they cover the window without holes.",
         ("features",),
         "terms:draw_basis",
-        _with_basis,
+        with_basis,
     ),
     "window": FigureSpec(
         "The history window: {subject}",
         "The window slides along the input, bin by bin; each position is one row of the features (below), from which "
-        "the bin behind it (framed) is predicted. It moves five times, stops under the pointer, and stands still in print. "
-        "Good: the window is about as long as what one expects to matter.",
+        "the bin behind it (framed) is predicted. It moves five times, stops under the pointer, and stands still in "
+        "print. Good: the window is about as long as what one expects to matter.",
         ("binned", "tuning", "folds"),
         "sliding:draw_window",
-        _longest_window,
+        longest_window,
     ),
     "features": FigureSpec(
         "Features: {subject}",
@@ -236,7 +157,7 @@ FIGURES: dict[str, FigureSpec] = {
         "range). Good: every feature answers the input, later functions later.",
         ("binned", "features"),
         "terms:draw_features",
-        _shown_features,
+        shown_features,
         (
             "Features: {subject}",
             "What the model is given for the example unit, around its largest value and where it varies most. Top: the "
@@ -251,7 +172,7 @@ FIGURES: dict[str, FigureSpec] = {
         "coefficients of a size that the units of the input make plausible.",
         ("binned", "tuning", "fits"),
         "equations:draw_equations",
-        _always,
+        always,
     ),
     "coefficients": FigureSpec(
         "Coefficients: {subject}",
@@ -260,7 +181,7 @@ FIGURES: dict[str, FigureSpec] = {
         "their number. Good: no unit, and no sender, whose row or column stands out by far.",
         ("tuning", "fits"),
         "equations:draw_coefficients",
-        _with_terms,
+        with_terms,
     ),
     "mean_rates": FigureSpec(
         "Observed and predicted means",
@@ -269,7 +190,7 @@ FIGURES: dict[str, FigureSpec] = {
         "penalty, held out it does where the mean does not drift.",
         ("fits",),
         "means:draw_mean_rates",
-        _always,
+        always,
     ),
     "simulated": FigureSpec(
         "Simulated beside recorded",
@@ -278,7 +199,7 @@ FIGURES: dict[str, FigureSpec] = {
         "5 to 95 % of them (shaded). Good: the black line stays within the shade.",
         ("binned", "tuning", "fits", "predictions"),
         "simulated:draw_simulated",
-        _always,
+        always,
         (
             "Simulated beside recorded",
             "The response of the example unit as recorded (black), and of twenty simulations of each model, which "
@@ -293,7 +214,7 @@ FIGURES: dict[str, FigureSpec] = {
         "use the term. " + BANDS + "Good: smooth, alike between models.",
         ("fits", "intervals"),
         "filters:draw_filters",
-        _filters,
+        filters,
         (
             "Filters: {subject}",
             "The fitted sum of basis functions of each unit: what is added to the response (Gaussian models) or to "
@@ -310,7 +231,7 @@ FIGURES: dict[str, FigureSpec] = {
         "simultaneous interval holds 0. They hold on average across filters, not for each.",
         ("tuning", "fits", "intervals"),
         "products:draw_product",
-        _products,
+        products,
     ),
     "halves": FigureSpec(
         "History filters on both halves",
@@ -319,7 +240,7 @@ FIGURES: dict[str, FigureSpec] = {
         "Good: halves agree; fluctuations that do not repeat are noise that was fitted.",
         ("binned", "fits"),
         "filters:draw_halves",
-        _halves,
+        halves,
     ),
     "coupling": FigureSpec(
         "Coupling filters: {subject}",
@@ -331,7 +252,7 @@ FIGURES: dict[str, FigureSpec] = {
         "whatever both units have in common.",
         ("tuning", "fits", "predictions", "intervals"),
         "coupling:draw_coupling",
-        _coupled_models,
+        coupled_models,
     ),
     "scores": FigureSpec(
         "Scores of the models",
@@ -348,7 +269,7 @@ FIGURES: dict[str, FigureSpec] = {
         "relative error (root mean square error over root mean square truth) stand in each panel. Good: on the line.",
         ("binned", "tuning", "fits", "predictions", "truth"),
         "truth:draw_truth",
-        _with_truth,
+        with_truth,
     ),
 } | OF_SESSION
 

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 from nwbglm.filters import filters
 
-from .catalogue import coupling_terms
 from .filters import filter_table
 from .inference_bands import DOUBT, columns_of, decided, fill_cells, found_bands
 from .session import Stores, signal_label
 from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, canvas, letters
+from .subjects import coupling_terms
 from .texts import shown
 
 ROOM = 0.42  # half height of a filter in its cell of height 1

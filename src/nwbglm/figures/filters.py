@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from nwbglm.filters import filters, tabulate
 
-from .catalogue import history_terms
 from .session import Stores, signal_label
 from .style import FAINT, INK, QUIET, NothingToDraw, canvas, grid, letters, mark_clipped, shared_limits
+from .subjects import history_terms
 
 
 def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:

@@ -87,7 +87,7 @@ class Page:
     columns
         Panels side by side, at most.
     tall
-        What heights are multiplied by.
+        What heights are multiplied by, at least.
     """
 
     width: float
@@ -123,9 +123,10 @@ def styled(page: Page | None = None) -> Iterator[None]:
 
 
 def canvas(width: float, height: float) -> Figure:
-    """Return an empty figure of so many inches on the screen, as large as its page allows."""
+    """Return an empty figure of so many inches on the screen; on a page as wide as there is room, and lower with it."""
     page = _PAGE.get()
-    return Figure(figsize=(width * page.width / SCREEN.width, height * page.tall))
+    share = min(1.0, page.width / width)
+    return Figure(figsize=(width * share, height * max(share, page.tall)))
 
 
 def page_of_lines(lines: int) -> tuple[Figure, Axes]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import string
+
 from nwbglm.scores import SCORES
 from nwbglm.study import OBSERVATION_MODELS, EpochSelection, Folds, Signal, Study
 from nwbglm.study.data import Blank
+from nwbglm.study.fitting import NoPenalty, Penalised
 from nwbglm.study.terms import Factor, Term
 
 from .inference_words import checks_words, intervals_words, tests_words
+from .settings_words import also
 from .words import listed
 
 INPUTS = {
@@ -50,14 +54,17 @@ def _data(study: Study) -> str:
     text += _response(study)
     chosen = [f"where {study.units.where}" if study.units.where else "", _ids(study.units.ids)]
     chosen = [part for part in chosen if part]
-    text += f", for units {' and '.join(chosen)}." if chosen else ", for all units."
+    text += f", for units {' and '.join(chosen)}" if chosen else ", for all units"
+    text += f"{also(study.units, ('where', 'ids'))}."
     if study.partial_bins == "keep":
         text += " The shorter last bin of an epoch was kept, with its exposure."
     for purpose, selection in study.epochs.items():
         text += f" Epochs '{purpose}': {_epochs(selection)}."
     for name, blank in study.blank.items():
         text += f" Not counted as observed ('{name}'): {_blank(blank)}."
-    if study.blank or study.partial_bins == "keep":
+    if study.invalid_times == "keep":
+        text += " Time that a file marks as invalid (its table invalid_times) was kept."
+    if study.blank or study.partial_bins == "keep" or "min_exposure" in study.changed:
         text += f" Bins observed for less than {study.min_exposure:g} of their width were left out."
     for name, mask in study.mask.items():
         text += f" Bins were left out ('{name}') where {mask}, or where that is not known."
@@ -66,9 +73,11 @@ def _data(study: Study) -> str:
     what = "rate" if study.response is None else "mean response"
     for name, tuning in study.tuning.items():
         where = "at the signal's own samples" if tuning.at == "samples" else "on the study's bins"
-        text += f" Tuning '{name}': {what} by {tuning.of} in {tuning.bins} bins, {where}, over '{tuning.epochs}'."
+        text += f" Tuning '{name}': {what} by {tuning.of} in {tuning.bins} bins, {where}, over '{tuning.epochs}'"
+        text += f"{also(tuning, ('of', 'bins', 'at', 'epochs'))}."
     for name, entry in study.maps.items():
-        text += f" Map '{name}': {what} by {' and '.join(entry.of)}, over '{entry.epochs}'."
+        text += f" Map '{name}': {what} by {' and '.join(entry.of)}, over '{entry.epochs}'"
+        text += f"{also(entry, ('of', 'epochs'))}."
     return text
 
 
@@ -85,7 +94,8 @@ def _response(study: Study) -> str:
     }[response.resample]
     name = f" ({response.name})" if response.name else ""
     units = f", in {response.units}" if response.units else ""
-    return f"The response is continuous: {response.source}{name}{units}, one unit a column or series, {brought}"
+    rest = also(response, ("source", "resample", "name", "units"))
+    return f"The response is continuous: {response.source}{name}{units}, one unit a column or series, {brought}{rest}"
 
 
 def _ids(ids: tuple[int, ...] | None) -> str:
@@ -114,7 +124,22 @@ def _signal(signal: Signal) -> str:
         "events": "counting its events",
         "boxcar": "what share of the bin its rows are on",
     }
-    return f"{text}, brought to the bins by {brought[signal.resample]}"
+    said = (
+        "source",
+        "of",
+        "derive",
+        "column",
+        "where",
+        "time",
+        "value",
+        "units",
+        "period",
+        "smooth",
+        "shift",
+        "resample",
+    )
+    boxcar = ("start", "stop") if signal.resample == "boxcar" else ()
+    return f"{text}, brought to the bins by {brought[signal.resample]}{also(signal, (*said, *boxcar))}"
 
 
 def _blank(blank: Blank) -> str:
@@ -125,7 +150,8 @@ def _blank(blank: Blank) -> str:
     else:
         text = f"the events of {blank.events}" + (f" where {blank.where}" if blank.where else "")
     around = [f"{duration(t)} {side}" for t, side in ((blank.before, "before"), (blank.after, "after")) if t]
-    return text + (f", and {listed(around)}" if around else "")
+    text += f", and {listed(around)}" if around else ""
+    return text + also(blank, ("epochs", "silence", "events", "where", "before", "after"))
 
 
 def _epochs(selection: EpochSelection) -> str:
@@ -143,7 +169,8 @@ def _epochs(selection: EpochSelection) -> str:
     parts += [f"within '{selection.within}'"] if selection.within else []
     parts += [f"the first {duration(selection.first)}"] if selection.first is not None else []
     parts += [f"the last {duration(selection.last)}"] if selection.last is not None else []
-    return ", ".join(parts)
+    said = ("table", "where", "tags", "label", "index", "intervals", "within", "first", "last")
+    return ", ".join(parts) + also(selection, said)
 
 
 def describe_term(term: Term) -> str:
@@ -152,7 +179,9 @@ def describe_term(term: Term) -> str:
 
 
 def _factor(factor: Factor) -> str:
-    words = factor.basis.settings.describe()
+    settings = factor.basis.settings
+    said = {name for _, name, _, _ in string.Formatter().parse(settings.words) if name}
+    words = settings.describe() + also(settings, {*said, "window", "direction", "begin"})
     source = INPUTS[factor.senders].format(factor.of.split()[1]) if factor.senders else factor.of
     if not factor.basis.window:
         return f"{source} now, through {words}"
@@ -183,7 +212,7 @@ def _fits(study: Study) -> str:
         f"Each unit was fitted by itself, with {distributions}, "
         "by maximum likelihood, penalised as follows (the intercept is never penalised): "
     )
-    text += _grouped({name: fit.penalty.settings.describe() for name, fit in settings.items()}) + ". "
+    text += _grouped({name: _penalty(fit.penalty.settings) for name, fit in settings.items()}) + ". "
     if "train" in study.epochs:
         text += "Models were trained on the epochs 'train' and scored on the epochs 'test'. "
     text += _folds(study.fit.folds)
@@ -200,7 +229,17 @@ def _fits(study: Study) -> str:
             f"fold uses the strength chosen by {seen}, and the coefficients shown are refitted on all training rows. "
         )
     rows = {"shared": "the rows that every compared model can use", "own": "all rows that the model itself can use"}
-    return text + f"Fitted and scored: {_grouped({name: rows[fit.rows] for name, fit in settings.items()})}."
+    text += f"Fitted and scored: {_grouped({name: rows[fit.rows] for name, fit in settings.items()})}."
+    halves = [f"'{name}'" for name, model in study.models.items() if model.halves]
+    text += f" On each half of the fitted rows alone, too: {listed(halves)}." if halves else ""
+    rest = also(study.fit, ("observations", "penalty", "rows", "folds", "choose", "nested", "gpus"))
+    text += f" Numerical settings{rest}." if rest else ""
+    return f"{text} All random draws derive from the seed {study.seed}."
+
+
+def _penalty(settings: NoPenalty | Penalised) -> str:
+    """Say what a penalty is, with all that it is set to."""
+    return settings.describe() + also(settings, ("strength", "scale", "relative"))
 
 
 def _grouped(words: dict[str, str]) -> str:
@@ -225,11 +264,12 @@ def _folds(folds: Folds) -> str:
         "sessions": "one recording of a joined session is held out after the other",
     }[folds.cut].format(n=folds.blocks)
     if folds.cut == "sessions":
-        return f"Cross-validation: {cut}. "
+        return f"Cross-validation: {cut}{also(folds, ('blocks', 'cut', 'gap'))}. "
     if folds.pieces is not None:
         cut = f"{folds.pieces} contiguous pieces of rows, dealt to {folds.blocks} folds in turn"
     gap = "the longest history of any term and one bin" if folds.gap == "auto" else duration(folds.gap)
-    return f"Cross-validation: {cut}; a gap of {gap} is purged around each test piece. "
+    rest = also(folds, ("blocks", "cut", "pieces", "gap"))
+    return f"Cross-validation: {cut}{rest}; a gap of {gap} is purged around each test piece. "
 
 
 def _scores(study: Study) -> str:

@@ -7,6 +7,7 @@ the class that computes it. A test holds the two equal.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -81,6 +82,9 @@ class Penalised(Part):
         """Say it in words, for the methods text."""
         strengths = sorted(set(self.strength))
         many = f"{len(strengths)} strengths from {strengths[0]:g} to {strengths[-1]:g}"
+        steps = [high / low for low, high in pairwise(strengths)] if strengths[0] > 0 else [0.0, 1.0]
+        if len(strengths) > 2 and max(steps) > min(steps) * 1.001:  # not in equal ratios: each is named
+            many = f"{len(strengths)} strengths ({', '.join(f'{strength:g}' for strength in strengths)})"
         of = many if len(strengths) > 1 else f"strength {strengths[0]:g}"
         on = "per standard deviation of each feature" if self.scale == "sd" else "on the features' own scale"
         return f"{self.words}, {of} {on}"
