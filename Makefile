@@ -2,6 +2,7 @@
 #   make run    set up, then run the main job on the two built-in studies
 #   make test   set up, then run the checks and the tests
 # PYTHON=python3.12 chooses another interpreter; CORES=8 more cores; COVER=1 measures what the tests cover.
+#   make gallery   the pages of figures in docs/, from the two built-in studies
 #   make torture   long campaigns: expressions, studies and files that nobody would write
 #   make versions   the library's tests on the other Pythons, and on the oldest dependencies
 
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: run test check torture versions clean
+.PHONY: run test check gallery torture versions clean
 
 run: $(VENV)/run.stamp
 	$(SNAKEMAKE)
@@ -22,6 +23,9 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	$(MAKE) check
 	$(BIN)/pytest -n $(CORES) --dist loadfile $(if $(COVER),--cov)
+
+gallery: run
+	$(BIN)/python docs/make_gallery.py results
 
 torture: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzzed_studies.py

@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -150,6 +151,17 @@ def check_figure(figure, table):
     text = style.svg_text(figure)
     ElementTree.fromstring(text)
     assert "<dc:date>" not in text and len(text) < 600_000
+    for axes in figure.axes:
+        assert not overlapping(axes.get_xticklabels()), [label.get_text() for label in axes.get_xticklabels()]
+        assert not overlapping(axes.get_yticklabels()), [label.get_text() for label in axes.get_yticklabels()]
+
+
+def overlapping(labels):
+    """Return the neighbours among tick labels that are seen and cover one another."""
+    seen = [label for label in labels if label.get_text() and label.get_visible()]
+    within = [label for label in seen if label.axes.get_window_extent().padded(3).overlaps(label.get_window_extent())]
+    boxes = [label.get_window_extent() for label in (within or seen) if not label.get_rotation()]
+    return [(a, b) for a, b in pairwise(boxes) if a.overlaps(b)]
 
 
 @pytest.mark.parametrize("name", ["population-heading", "scores"])

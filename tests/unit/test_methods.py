@@ -45,7 +45,10 @@ CHANGES = {
     Tuning: ("tuning.x", {
         "of": "angle", "bins": 17, "range": [0, 3], "at": "samples", "epochs": "fit", "confidence": 0.9,
     }),
-    TuningMap: ("maps.both", {"of": ["angle", "x"], "bins": [7, 8], "range": [[0, 1], [0, 2]], "epochs": "fit"}),
+    TuningMap: ("maps.both", {
+        "of": ["angle", "x"], "bins": [7, 8], "range": [[0, 1], [0, 2]], "epochs": "fit", "least": "1 s",
+        "smooth": 1.5,
+    }),
     Blank: ("blank.light", {
         "events": "other", "where": "value == 2", "before": "2 ms", "after": "9 ms", "epochs": None, "silence": None,
     }),

@@ -15,6 +15,7 @@ from nwbglm.binning import bin_recording
 from nwbglm.errors import RecordingError, StudyError
 from nwbglm.recording import open_recording
 from nwbglm.tuning import mean_vector, poisson_limits, skaggs_information, tune_units, tuning_curve, value_index
+from nwbglm.tuning.curves import Curve, map_rate
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -289,3 +290,21 @@ def test_the_head_direction_study(shared_data):
     assert isinstance(tuning, xr.Dataset) and tuning.rate_heading.shape == (14, 61)
     for unit in range(14):
         assert np.corrcoef(tuning.rate_heading.values[unit], theirs.values[unit])[0, 1] > 0.99
+
+
+def test_a_map_is_smoothed_as_counts_and_time_apart_and_hardly_visited_places_are_left_out():
+    """A rate that is the same everywhere stays so; a place without visits has none; time is what weighs."""
+    rng = np.random.default_rng(0)
+    seconds = rng.uniform(0, 4, (6, 5))
+    seconds[2, 3] = 0.0
+    flat = Curve(np.zeros((1, 6, 5)), 7.0 * seconds[None], seconds)
+    found = map_rate(flat, 0.0, 1.3, [True, False])
+    assert found[0][seconds > 0] == pytest.approx(7.0) and np.isnan(found[0, 2, 3])
+    assert np.array_equal(np.isnan(map_rate(flat, 1.0, 0.0, [False, False])[0]), seconds < 1.0)
+    spot = Curve(np.zeros((1, 6, 5)), np.zeros((1, 6, 5)), np.ones((6, 5)))
+    spot.count[0, 0, 2] = 1.0
+    wrapped = map_rate(spot, 0.0, 1.0, [True, False])[0]
+    assert wrapped[1, 2] == pytest.approx(wrapped[5, 2]) and wrapped.argmax() == 2
+    assert map_rate(spot, 0.0, 1.0, [False, False])[0][5, 2] < 1e-4
+    # a Gaussian of one bin: its neighbour is exp(-1/2) of its peak
+    assert wrapped[1, 2] / wrapped[0, 2] == pytest.approx(np.exp(-0.5), rel=0.01)

@@ -91,47 +91,53 @@ FIGURES: dict[str, FigureSpec] = {
     ),
     "tuning": FigureSpec(
         "Tuning: {subject}",
-        "Black: rate of each unit by value; grey: confidence limits of a Poisson count. Colours: the mean of the "
-        "models' held-out predictions on the rows that were fitted. Good: a model that explains the tuning lies on the "
-        "black line; the models' rows may be fewer than the data's. " + TUNING_BANDS,
+        "Black: rate of each unit by value, with the limits of a Poisson count; colours: the mean of the models' "
+        "held-out predictions; both on the very same rows. A thin grey line: the data of all the tuning's epochs, "
+        "where these differ. Grey along the axis: time at each value; bluish: never there. The number of each unit is "
+        "Skaggs' information, in bits per spike, of the tuning's epochs: what a spike tells of the value, no score of "
+        "a model. Good: a model that explains the tuning lies on the black line. " + TUNING_BANDS,
         _DATA,
         "tuning:draw_tuning",
         tunings,
         (
             "Tuning: {subject}",
-            "Black: mean response of each unit by value; grey: confidence limits of that mean, each visit of a value "
-            "taken as one sample. Colours: the mean of the models' held-out predictions on the rows that were fitted. "
-            "Good: a model that explains the tuning lies on the black line; its rows may be fewer than the data's. "
+            "Black: mean response of each unit by value, with limits that take each visit of a value as one sample; "
+            "colours: the mean of the models' held-out predictions; both on the very same rows. A thin grey line: the "
+            "data of all the tuning's epochs, where these differ. Grey along the axis: time at each value; bluish: "
+            "never there. Good: a model that explains the tuning lies on the black line. "
             + TUNING_BANDS,
         ),
     ),
     "map": FigureSpec(
         "Map: {subject}",
-        "Rate of each unit by two signals together, dark is high, each unit scaled to its own largest rate (in the "
-        "title); white: never visited. Good: fields that are compact and lie where there is enough data.",
+        "Rate of each unit by two signals together, dark is high, white is 0 Hz, each unit scaled to its own largest "
+        "rate (in the title); bluish: never visited, or for less than the study asks. Good: fields that are compact "
+        "and lie where there is enough data.",
         ("tuning",),
         "tuning:draw_map",
         maps,
         (
             "Map: {subject}",
             "Mean response of each unit by two signals together, dark is high, each unit from its own least to its "
-            "largest mean (in the title); white: never visited. Good: fields that are compact and lie where there is "
-            "enough data.",
+            "largest mean (in the title); bluish: never visited, or for less than the study asks. Good: fields that "
+            "are compact and lie where there is enough data.",
         ),
     ),
     "population": FigureSpec(
         "The population by preferred {subject}",
-        "Units in the order of their preferred value, from bottom to top. Left: tuning; right: the same units in "
-        "time, below the signal itself. Top: data; below: held-out predictions, each unit scaled to its own "
-        "high rates (99th percentile). Good: the band of activity follows the signal in the predictions, too.",
+        "Units in the order of their preferred value, from bottom to top, and in its colour (the scale is top left). "
+        "Left: tuning; right: the same units in time, below the signal itself. Top: data; below: held-out predictions. "
+        "Each unit's row has one scale throughout, up to the 99th percentile of its data: predictions that are dead "
+        "look dead. Good: the band of activity follows the signal in the predictions, too.",
         _DATA,
         "population:draw_population",
         circular_tunings,
         (
             "The population by preferred {subject}",
-            "Units in the order of their preferred value, from bottom to top. Left: tuning; right: the same units in "
-            "time, below the signal itself. Top: data; below: held-out predictions, each unit from its 1st to its 99th "
-            "percentile. Good: the band of activity follows the signal in the predictions, too.",
+            "Units in the order of their preferred value, from bottom to top, and in its colour (the scale is top "
+            "left). Left: tuning; right: the same units in time, below the signal itself. Top: data; below: held-out "
+            "predictions. Each unit's row has one scale throughout, from the 1st to the 99th percentile of its data. "
+            "Good: the band of activity follows the signal in the predictions, too.",
         ),
     ),
     "basis": FigureSpec(
@@ -244,12 +250,12 @@ FIGURES: dict[str, FigureSpec] = {
     ),
     "coupling": FigureSpec(
         "Coupling filters: {subject}",
-        "Rows: receivers; columns: senders; each cell runs over the lags, logarithmically; thin line: 0. "
-        "All cells share one scale; the diagonal (own history, grey) has its own. The margins show tuning. "
-        "Good, in a ring of head-direction units: neighbours excite, opposites inhibit. Where the study asks for "
-        "intervals, pointwise ones are shaded, and a filter is faint whose simultaneous interval holds 0 at every lag; "
-        "they hold on average across filters, not for each. A coupling is functional, not anatomical: it takes up "
-        "whatever both units have in common.",
+        "Rows: receivers; columns: senders; each cell runs over the lags, logarithmically; thin line: 0. All cells "
+        "share one scale, shown below with the lags; the diagonal (own history, grey) has its own. The margins show "
+        "tuning: data black, the model's predictions dashed. Good, in a ring of head-direction units: neighbours "
+        "excite, opposites inhibit. Where the study asks for intervals, pointwise ones are shaded, and a filter is faint "
+        "whose simultaneous interval holds 0 at every lag; they hold on average across filters, not for each. A coupling "
+        "is functional, not anatomical: it takes up whatever both units have in common.",
         ("tuning", "fits", "predictions", "intervals"),
         "coupling:draw_coupling",
         coupled_models,

@@ -16,6 +16,7 @@ from nwbglm.filters import filters, tabulate
 from .session import Stores, signal_label
 from .style import FAINT, INK, QUIET, NothingToDraw, canvas, grid, letters, mark_clipped, shared_limits
 from .subjects import history_terms
+from .texts import shown
 
 
 def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
@@ -31,16 +32,19 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     single = len(units) == 1
     figure, panels = grid(len(units), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
     texts = first[axis].dtype.kind == "U"
-    points: dict[str, Any] = {"marker": "o", "markersize": 4} if texts else {}  # nothing lies between texts
+    points: dict[str, Any] = (
+        {"marker": "o", "markersize": 4, "markevery": None} if texts else {}
+    )  # nothing lies between texts
     limits = _common_limits(found, [*bands.values()])
     for axes, position in zip(panels, order, strict=True):
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for model, curves in found.items():
             if model in bands:
                 shade(axes, bands[model].isel(unit=position), stores.styles[model]["color"])
-            axes.plot(curves[axis].values, curves.values[position], label=model, **stores.styles[model] | points)
+            at = np.arange(curves.sizes[axis]) if texts else curves[axis].values
+            axes.plot(at, curves.values[position], label=model, **stores.styles[model] | points)
         if texts:
-            axes.tick_params(axis="x", rotation=30)
+            axes.set_xticks(range(first.sizes[axis]), [shown(level, 14) for level in first[axis].values], rotation=30)
         axes.set_title(f"unit {units[position]}")
         axes.set_ylim(limits)
         mark_clipped(axes, np.concatenate([curves.values[position] for curves in found.values()]), limits)

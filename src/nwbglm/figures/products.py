@@ -21,6 +21,7 @@ from .filters import filter_table
 from .inference_bands import columns_of, found_bands, veil
 from .session import Stores
 from .style import COLORS, DASHES, FAINT, NothingToDraw, grid, letters, mark_clipped
+from .texts import shown
 
 FINE = 41  # values at which a map is drawn and tabulated, at most
 
@@ -103,7 +104,7 @@ def _draw_curves(
     axes.axhline(0, color=FAINT, linewidth=0.8)
     for line, k in enumerate(chosen):
         values = curves.values[:, k]
-        label = str(at[k]) if at.dtype.kind == "U" else f"{at[k]:.4g}"
+        label = shown(at[k], 18) if at.dtype.kind == "U" else f"{at[k]:.4g}"
         x = curves[curves.dims[0]].values
         style: dict[str, Any] = {"color": COLORS[line % len(COLORS)], "linestyle": DASHES[line % len(DASHES)]}
         if band and x.dtype.kind != "U":

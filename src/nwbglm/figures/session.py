@@ -23,6 +23,7 @@ from nwbglm.study import OBSERVATION_MODELS, Study
 from .catalogue import FIGURES, split_name
 from .marks import mark_models
 from .style import NothingToDraw, line_styles, say, styled
+from .texts import shown
 
 MOST_NAMED = 12
 """Levels that an axis has room to name."""
@@ -222,7 +223,7 @@ def draw_session(
 
 def signal_label(name: str, attrs: Mapping[str, Any], between: str = " ") -> str:
     """Return what an axis of a signal is called: its name, and its units where it has any."""
-    units = response.plain_unit(str(attrs.get("units", "")))
+    units = shown(response.plain_unit(str(attrs.get("units", ""))), 16)
     return f"{name}{between}({units})" if units else name
 
 
@@ -231,7 +232,7 @@ def name_levels(axis: Axis, attrs: Mapping[str, Any], turn: float = 0.0) -> None
     levels = levels_of(attrs)
     every = -(-len(levels) // MOST_NAMED) or 1
     if levels:
-        axis.set_ticks(range(0, len(levels), every), levels[::every], rotation=turn)
+        axis.set_ticks(range(0, len(levels), every), [shown(level, 18) for level in levels[::every]], rotation=turn)
 
 
 def segment_breaks(rows: np.ndarray, segment: np.ndarray) -> np.ndarray:

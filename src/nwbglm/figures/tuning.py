@@ -18,6 +18,7 @@ from .rates import data_limits
 from .recorded import runs
 from .session import Stores, name_levels, signal_label
 from .style import FAINT, INK, QUIET, UNVISITED, NothingToDraw, grid, letters, mark_clipped
+from .texts import shown
 
 OCCUPANCY = 0.14  # share of a panel's height that the longest time at a value takes
 
@@ -107,7 +108,8 @@ def _draw_unit(axes: Axes, stores: Stores, curve: pd.DataFrame, width: float) ->
     points: dict[str, Any] = {}
     if curve.value.dtype.kind not in "iuf":  # texts: those that there are, as points, since nothing lies between
         curve, points = curve[curve.occupancy > 0], {"marker": "o", "markersize": 4, "markevery": None}
-        axes.tick_params(axis="x", rotation=30)
+        axes.set_xticks(range(len(curve)), [shown(level, 14) for level in curve.value], rotation=30)
+        curve = curve.assign(value=np.arange(len(curve)))
         axes.margins(x=0.15)
     else:
         _shade_unvisited(axes, curve, width)
@@ -128,8 +130,8 @@ def _draw_unit(axes: Axes, stores: Stores, curve: pd.DataFrame, width: float) ->
     else:
         limits = data_limits(curve.rate.to_numpy(), curve[["low", "high", *models]].to_numpy(float))
     axes.set_ylim(limits)
-    shown = [c for c in models if c.startswith("heldout")] or models
-    mark_clipped(axes, curve[["rate", *shown]].to_numpy(float), limits)
+    seen = [c for c in models if c.startswith("heldout")] or models
+    mark_clipped(axes, curve[["rate", *seen]].to_numpy(float), limits)
 
 
 def _shade_unvisited(axes: Axes, curve: pd.DataFrame, width: float) -> None:

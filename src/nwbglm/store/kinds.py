@@ -124,7 +124,7 @@ CONTRACTS: dict[str, Contract] = {
             maybe("vector_length_{name}", "unit", FLOAT, "of a circular signal"),
             maybe("value_{name}", "value_{name}", FLOAT, "centres of the bins of value"),
             maybe("edges_{name}", "edge_{name}", FLOAT, "edges of the bins of value"),
-            maybe("map_{name}", "unit x_{name} y_{name}", FLOAT, "mean rate by two values, Hz; NaN where unvisited"),
+            maybe("map_{name}", "unit x_{name} y_{name}", FLOAT, "mean rate by two values, Hz; NaN: hardly visited"),
             maybe("map_count_{name}", "unit x_{name} y_{name}", NUMBER, "spikes by two values"),
             maybe("map_occupancy_{name}", "x_{name} y_{name}", FLOAT, "time at two values, s"),
             maybe("map_occupancy_{name}", "unit x_{name} y_{name}", FLOAT, "the same, where exposures differ"),

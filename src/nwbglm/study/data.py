@@ -201,6 +201,14 @@ class TuningMap(Part):
         None, description="First and last edge of each. Default: the period, or the data's range."
     )
     epochs: Literal["use", "fit", "train", "test"] = Field("use", description="The epochs whose bins count.")
+    least: Annotated[AnyDuration, Field(ge=0)] = Field(
+        0.0, description="Places that were visited for less than this altogether are left out, as those never visited."
+    )
+    smooth: Annotated[float, Field(ge=0, le=100)] = Field(
+        0.0,
+        description="Smooth counts and time, each by itself, with a Gaussian of this standard deviation (bins of "
+        "value) before they are divided; round the circle of a circular signal.",
+    )
 
 
 class Blank(Part):

@@ -31,6 +31,7 @@ from nwbglm.study.data import DataSettings, Tuning, TuningMap
 from .curves import (
     Curve,
     check_values,
+    map_rate,
     mean_limits,
     mean_vector,
     poisson_limits,
@@ -194,8 +195,9 @@ def _map(name: str, entry: TuningMap, binned: xr.Dataset) -> xr.Dataset:
     facts = response.of(binned)
     dims = (f"x_{name}", f"y_{name}")
     each = ("unit", *dims) if curve.occupancy.ndim == 3 else dims
+    rate = map_rate(curve, entry.least, entry.smooth, [period is not None for period in periods])
     found: dict[str, Any] = {
-        f"map_{name}": (("unit", *dims), curve.rate, {"units": facts.rate_units, "signals": list(entry.of)}),
+        f"map_{name}": (("unit", *dims), rate, {"units": facts.rate_units, "signals": list(entry.of)}),
         f"map_occupancy_{name}": (each, curve.occupancy, {"units": "s"}),
     }
     if facts.counts:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 from scipy import sparse
+from scipy.ndimage import gaussian_filter
 from scipy.special import gammaincinv, stdtrit
 
 from nwbglm.errors import RecordingError
@@ -103,6 +104,41 @@ def _gather(
         worth = exposure[start : start + ROWS] if exposure.ndim else np.full(where.shape[1], exposure)
         seconds += where @ worth
     return total.T, seconds.T
+
+
+def map_rate(curve: Curve, least: float, smooth: float, circular: Sequence[bool]) -> np.ndarray:
+    """Return the rate of a map, smoothed, without the places that were hardly visited.
+
+    Counts and time are smoothed each by itself and then divided (as place maps are): a place that was visited briefly
+    weighs little, and the edge of what was visited stays where it is.
+
+    Parameters
+    ----------
+    curve
+        A curve of two values.
+    least
+        Time (s) at a place below which it is left out.
+    smooth
+        Standard deviation of the Gaussian in bins of value; 0: none.
+    circular
+        Whether each of the values is on a circle.
+
+    Returns
+    -------
+    np.ndarray
+        (unit, x, y), NaN where left out or never visited.
+    """
+    visited = (curve.occupancy > 0) & (curve.occupancy >= least)
+    count, seconds = curve.count, curve.occupancy
+    if smooth:
+        modes = ["wrap" if one else "constant" for one in circular]
+
+        def blurred(values: np.ndarray) -> np.ndarray:
+            return gaussian_filter(values.astype(float), smooth, mode=modes, axes=(values.ndim - 2, values.ndim - 1))
+
+        count, seconds = blurred(count), blurred(seconds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(visited, count / seconds, np.nan)
 
 
 def skaggs_information(rate: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
