@@ -13,6 +13,7 @@ from nwbglm.figures import style, texts
 from nwbglm.recording import open_recording
 from nwbglm.study import read_study
 
+pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font")  # of measuring, not of the SVG
 SCRIPT = '<script>document.title="pwned"</script>'
 SERIES = "heading <b>&\"'<b>\u202e\U0001f9e0"
 TURN = "\u202emirrored"

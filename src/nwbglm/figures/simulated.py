@@ -98,7 +98,7 @@ def _raster(axes: Axes, time: np.ndarray, counts: np.ndarray, label: str, why: s
     for row, values in enumerate(counts):
         draw_ticks(axes, time[np.nan_to_num(values) > 0], row + 0.1, row + 0.9, linewidth=0.5)
     if why:
-        axes.text(0.01, 0.5, why, transform=axes.transAxes, va="center", fontsize=letters(7.5))
+        axes.text(0.01, 0.5, why, transform=axes.transAxes, va="center", fontsize=letters(7.5), backgroundcolor="white")
     axes.set(ylim=(max(len(counts), 1), 0), yticks=[max(len(counts), 1) / 2], yticklabels=[label])
     axes.tick_params(length=0, labelbottom=False)
     axes.spines[:].set_visible(False)
