@@ -104,8 +104,7 @@ FIGURES: dict[str, FigureSpec] = {
             "Black: mean response of each unit by value, with limits that take each visit of a value as one sample; "
             "colours: the mean of the models' held-out predictions; both on the very same rows. A thin grey line: the "
             "data of all the tuning's epochs, where these differ. Grey along the axis: time at each value; bluish: "
-            "never there. Good: a model that explains the tuning lies on the black line. "
-            + TUNING_BANDS,
+            "never there. Good: a model that explains the tuning lies on the black line. " + TUNING_BANDS,
         ),
     ),
     "map": FigureSpec(
@@ -253,9 +252,9 @@ FIGURES: dict[str, FigureSpec] = {
         "Rows: receivers; columns: senders; each cell runs over the lags, logarithmically; thin line: 0. All cells "
         "share one scale, shown below with the lags; the diagonal (own history, grey) has its own. The margins show "
         "tuning: data black, the model's predictions dashed. Good, in a ring of head-direction units: neighbours "
-        "excite, opposites inhibit. Where the study asks for intervals, pointwise ones are shaded, and a filter is faint "
-        "whose simultaneous interval holds 0 at every lag; they hold on average across filters, not for each. A coupling "
-        "is functional, not anatomical: it takes up whatever both units have in common.",
+        "excite, opposites inhibit. Where the study asks for intervals, pointwise ones are shaded, and a filter is "
+        "faint whose simultaneous interval holds 0 at every lag; they hold on average across filters, not for each. A "
+        "coupling is functional, not anatomical: it takes up whatever both units have in common.",
         ("tuning", "fits", "predictions", "intervals"),
         "coupling:draw_coupling",
         coupled_models,
