@@ -27,6 +27,11 @@ class Rows(NamedTuple):
     segment: np.ndarray
     """(T,) which epoch (or trial) each lies in."""
 
+    def of_units(self, positions: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return some units' responses and exposures (T, units), float64."""
+        y = self.responses[:, positions].astype(float)
+        return y, np.ones(y.shape) if self.exposure is None else self.exposure[:, positions].astype(float)
+
     def of_unit(self, position: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a unit's responses and exposure (T,), float64."""
         y = self.responses[:, position].astype(float)
@@ -59,6 +64,17 @@ class FitOfUnit(NamedTuple):
     dispersion: float
 
 
+class FitsOfUnits(NamedTuple):
+    """The fits of several units that share their columns."""
+
+    coef: np.ndarray
+    """(units, p) of raw features."""
+    intercept: np.ndarray
+    """(units,)"""
+    dispersion: np.ndarray
+    """(units,)"""
+
+
 def score(
     x: np.ndarray, y: np.ndarray, exposure: np.ndarray, at: FitOfUnit, observations: Observations
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -78,16 +94,24 @@ def score(
     residual, weight : (T,)
         In nats; 0 where the unit was not observed, and everywhere for a unit without a fit.
     """
-    if not np.isfinite(at.intercept):
-        return np.zeros(len(y)), np.zeros(len(y))
-    eta = np.asarray(x, float) @ at.coef + at.intercept
-    seen = exposure > 0
+    each = FitsOfUnits(at.coef[None], np.array([at.intercept]), np.array([at.dispersion]))
+    residual, weight = scores_of_units(x, y[:, None], exposure[:, None], each, observations)
+    return residual[:, 0], weight[:, 0]
+
+
+def scores_of_units(
+    x: np.ndarray, y: np.ndarray, exposure: np.ndarray, at: FitsOfUnits, observations: Observations
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same of units that share their columns, (T, units) each."""
+    fitted = np.isfinite(at.intercept)
+    eta = np.asarray(x, float) @ at.coef.T + np.where(fitted, at.intercept, 0.0)
+    seen = (exposure > 0) & fitted
     y = np.where(seen, y, 1.0)  # a response that every model knows; its weight is 0
     with jax.enable_x64(True):
         slope = np.asarray(observations.slope(eta, y, exposure, at.dispersion), float)
         weight = np.asarray(observations.curvature(eta, y, exposure, at.dispersion), float)
     residual = y - slope if observations.linear else -slope
-    unit = nats(observations, at)
+    unit = np.array([nats(observations, FitOfUnit(at.coef[0], 0.0, float(value))) for value in at.dispersion])
     return np.where(seen, unit * residual, 0.0), np.where(seen, unit * weight, 0.0)
 
 

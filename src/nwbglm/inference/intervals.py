@@ -26,13 +26,16 @@ from nwbglm.fits.splits import block_of_units
 from nwbglm.study import Fit, Model
 from nwbglm.study.inference import Intervals
 
-from .fitted import FitOfUnit, Rows, final_rows, nats, score
-from .sandwich import Curvature, block_covariance, block_scores, contiguous_blocks, curvature, filter_band, laplace
+from .fitted import FitOfUnit, FitsOfUnits, Rows, final_rows, nats, scores_of_units
+from .sandwich import Curvature, block_covariance, contiguous_blocks, filter_bands, laplace
 
 log = logging.getLogger(__name__)
 
 STEP = 16384
 """Rows that are worked on together."""
+
+IN_CACHE = 512
+"""Rows whose weighted features stay near the processor while they are multiplied."""
 
 LEAST_WINDOWS = 2
 """Windows that a block of rows is long at least, lest its neighbours be as alike as rows are."""
@@ -167,81 +170,85 @@ def _covariances(
         scale = scale_of_features(x, np.arange(len(blocks)))
         mask = design.mask(ids[group])
         penalty = resolve_penalty(settings.penalty, scale.sd, design)
-        each = []
-        for k, position in enumerate(group):
-            usable = scale.varies if mask is None else scale.varies & mask[:, k]
-            each.append(_Sums(fits.isel(unit=position), *rows.of_unit(position), blocks, usable, settings))
+        usable = np.repeat(scale.varies[None], len(group), axis=0)
+        usable = usable if mask is None else usable & mask.T
+        sums = _Sums(fits.isel(unit=group), *rows.of_units(group), blocks, settings)
         for start in range(0, len(blocks), STEP):
             here = slice(start, min(start + STEP, len(blocks)))
             part = np.asarray(x[here], float)
-            standard = (part - scale.mean) / scale.sd
-            for sums in each:
-                sums.add(here, part, standard)
-        for position, sums in zip(group, each, strict=True):
-            yield position, sums.covariance(scale, penalty, intervals.method)
+            standard = np.ones((len(part), part.shape[1] + 1))  # the last column is the intercept's
+            np.subtract(part, scale.mean, out=standard[:, :-1])
+            standard[:, :-1] /= scale.sd
+            sums.add(here, part, standard)
+        for k, position in enumerate(group):
+            yield position, sums.covariance(k, usable[k], scale, penalty, intervals.method)
 
 
 class _Sums:
-    """A unit's sums over rows, of standardised features: the Gram matrix and the scores of blocks."""
+    """Sums over rows of standardised features, of units that share them: Gram matrices and the scores of blocks."""
 
-    def __init__(
-        self,
-        fit: xr.Dataset,
-        y: np.ndarray,
-        exposure: np.ndarray,
-        blocks: np.ndarray,
-        usable: np.ndarray,
-        settings: Fit,
-    ):
-        self.at = FitOfUnit(fit["coef"].values, float(fit["intercept"]), float(fit["dispersion"]))
-        self.strength = float(fit["strength"].values[int(fit["chosen"])])
+    def __init__(self, fits: xr.Dataset, y: np.ndarray, exposure: np.ndarray, blocks: np.ndarray, settings: Fit):
+        self.coef, self.intercept = fits["coef"].values, fits["intercept"].values
+        self.dispersion = fits["dispersion"].values
+        self.strength = fits["strength"].values[fits["chosen"].values.astype(int)]
         self.observations: Observations = MODELS[settings.observations]
-        self.y, self.exposure, self.usable = y, exposure, usable
-        seen, self.block = exposure > 0, np.zeros(len(y), int)
-        self.rows = int(seen.sum())
-        self.block[seen] = np.unique(blocks[seen], return_inverse=True)[1]  # blocks without the unit do not count
-        size = int(usable.sum()) + 1
-        self.gram = np.zeros((size, size))
-        self.scores = np.zeros((self.block.max(initial=-1) + 1 if self.rows else 0, size))
+        self.y, self.exposure, self.block = y, exposure, blocks
+        self.rows = (exposure > 0).sum(axis=0)
+        self.seen = np.zeros((int(blocks.max(initial=-1)) + 1, len(self.coef)), bool)
+        np.logical_or.at(self.seen, blocks, exposure > 0)  # blocks without the unit do not count
+        size = self.coef.shape[1] + 1
+        self.gram = np.zeros((len(self.coef), size, size))
+        self.scores = np.zeros((len(self.seen), size, len(self.coef)))
 
     def add(self, here: slice, x: np.ndarray, standard: np.ndarray) -> None:
-        """Add some rows of the features, raw and standardised."""
-        residual, weight = score(x, self.y[here], self.exposure[here], self.at, self.observations)
-        z = standard if self.usable.all() else standard[:, self.usable]
-        self.gram += curvature(z, weight).gram
-        part = block_scores(z, residual, self.block[here])
-        self.scores[: len(part)] += part
+        """Add some rows of the features, raw (rows, p) and standardised beside ones (rows, p + 1)."""
+        at = FitsOfUnits(self.coef, self.intercept, self.dispersion)
+        residual, weight = scores_of_units(x, self.y[here], self.exposure[here], at, self.observations)
+        block = self.block[here]
+        for number in np.unique(block):
+            mine = slice(*np.searchsorted(block, [number, number + 1]))  # blocks are stretches of rows
+            self.scores[number] += standard[mine].T @ residual[mine]
+        root = np.sqrt(weight)
+        for start in range(0, len(standard), IN_CACHE):
+            few = slice(start, start + IN_CACHE)
+            for k in range(len(self.gram)):
+                half = standard[few] * root[few, k, None]
+                self.gram[k] += half.T @ half  # one matrix with itself: half of the products
 
-    def covariance(self, scale: FeatureScale, penalty: Penalty, method: str) -> _Found:
-        """Return the covariance of the coefficients of raw features."""
-        blocks, sd = len(self.scores), scale.sd[self.usable]
+    def covariance(self, k: int, usable: np.ndarray, scale: FeatureScale, penalty: Penalty, method: str) -> _Found:
+        """Return the covariance of the coefficients of raw features of a unit."""
+        scores, sd = self.scores[self.seen[:, k], :, k], scale.sd[usable]
+        blocks = len(scores)
         if blocks < 2:
-            return _Found(None, self.usable, blocks)
-        both = np.ix_(self.usable, self.usable)
-        held = self.rows * self.strength * nats(self.observations, self.at) * penalty.curvature(self.at.coef)[both]
+            return _Found(None, usable, blocks)
+        both, kept = np.ix_(usable, usable), np.r_[usable, True]
+        at = FitOfUnit(self.coef[k], float(self.intercept[k]), float(self.dispersion[k]))
+        held = self.rows[k] * self.strength[k] * nats(self.observations, at) * penalty.curvature(at.coef)[both]
         held = held / np.outer(sd, sd)
-        hessian = self.gram.copy()
+        gram = self.gram[k][np.ix_(kept, kept)]
+        hessian = gram.copy()
         hessian[:-1, :-1] += held
-        at = Curvature(self.gram, hessian)
-        inner = laplace(at) if method == "laplace" else block_covariance(at, self.scores, prior=held)
-        covariance = np.zeros((len(self.usable), len(self.usable)))
+        curved = Curvature(gram, hessian)
+        inner = laplace(curved) if method == "laplace" else block_covariance(curved, scores[:, kept], prior=held)
+        covariance = np.zeros((len(usable), len(usable)))
         covariance[both] = inner[:-1, :-1] / np.outer(sd, sd)
-        return _Found(covariance, self.usable, blocks)
+        return _Found(covariance, usable, blocks)
 
 
 def _bands(layout: Layout, coef: np.ndarray, found: _Found, intervals: Intervals) -> np.ndarray:
     """Return the bands of a term's filters (bands, points); NaN for an input that the unit does not have."""
     degrees = np.inf if intervals.method == "laplace" else found.blocks - 1
-    functions, parts = layout.functions, []
+    functions = layout.functions
+    columns = layout.columns_of_inputs
     assert found.covariance is not None  # `infer_filters` passes over the others
-    for columns in layout.columns_of_inputs:
-        if found.usable[columns].any():
-            covariance = found.covariance[np.ix_(columns, columns)]
-            band = filter_band(functions, coef[columns], covariance, level=intervals.level, degrees=degrees)
-            parts.append(np.array([getattr(band, name) for name in BANDS]))
-        else:
-            parts.append(np.full((len(BANDS), len(functions)), np.nan))
-    return np.concatenate(parts, axis=1)
+    bands = np.full((len(BANDS), len(columns), len(functions)), np.nan)
+    there = found.usable[columns].any(axis=1)
+    if there.any():
+        used = columns[there]
+        covariance = found.covariance[used[:, :, None], used[:, None, :]]
+        band = filter_bands(functions, coef[used], covariance, level=intervals.level, degrees=degrees)
+        bands[:, there] = np.array([getattr(band, name) for name in BANDS])
+    return bands.reshape(len(BANDS), -1)
 
 
 def _size(layout: Layout) -> int:

@@ -9,7 +9,7 @@ filters, the penalty's bias included (Nychka 1988; Marra & Wood 2012); they are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -180,12 +180,65 @@ def filter_band(
     draws, seed
         Draws of ``max |z|`` over the filter, from N(0, V).
     """
+    alone = filter_bands(
+        kernel,
+        np.asarray(coef)[None],
+        np.asarray(covariance)[None],
+        level=level,
+        degrees=degrees,
+        draws=draws,
+        seed=seed,
+    )
+    return Band(*(part[0] for part in alone))
+
+
+TOGETHER = 16
+"""Filters whose draws are held at once."""
+
+
+def filter_bands(
+    kernel: np.ndarray,
+    coef: np.ndarray,
+    covariance: np.ndarray,
+    *,
+    level: float = 0.95,
+    degrees: float = np.inf,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Band:
+    """Return several filters of one basis with their intervals, (filters, lags) each (see `filter_band`).
+
+    Parameters
+    ----------
+    kernel : (lags, functions)
+    coef : (filters, functions)
+    covariance : (filters, functions, functions)
+    level, degrees, draws, seed
+        As for one.
+    """
     kernel = np.asarray(kernel, float)
-    value = kernel @ coef
-    spread = np.sqrt(np.maximum(np.einsum("lf,fg,lg->l", kernel, covariance, kernel), 0.0))
-    point = stats.t.ppf((1 + level) / 2, degrees) if np.isfinite(degrees) else stats.norm.ppf((1 + level) / 2)
-    wide = max(_largest(kernel, covariance, spread, level, degrees, draws, seed), float(point))
+    value = coef @ kernel.T
+    spread = np.sqrt(np.maximum(((kernel @ covariance) * kernel).sum(axis=2), 0.0))
+    point = _quantile(level, degrees)
+    parts = [slice(start, start + TOGETHER) for start in range(0, len(value), TOGETHER)]
+    largest = [_largest(kernel, covariance[part], spread[part], level, degrees, draws, seed) for part in parts]
+    wide = np.maximum(np.concatenate([np.zeros(0), *largest]), point)[:, None]
     return Band(value, value - point * spread, value + point * spread, value - wide * spread, value + wide * spread)
+
+
+@lru_cache(maxsize=64)
+def _quantile(level: float, degrees: float) -> float:
+    both = (1 + level) / 2
+    return float(stats.t.ppf(both, degrees) if np.isfinite(degrees) else stats.norm.ppf(both))
+
+
+@lru_cache(maxsize=16)
+def _drawn(functions: int, draws: int, degrees: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return normal draws (functions, draws) and what each is divided by (draws,): the same for filters alike."""
+    random = np.random.default_rng(seed)
+    normal = random.standard_normal((functions, draws))
+    finite = np.isfinite(degrees)
+    return normal, np.sqrt(random.chisquare(degrees, draws) / degrees) if finite else np.ones(draws)
 
 
 def _largest(
@@ -195,16 +248,13 @@ def _largest(
     level: float,
     degrees: float,
     draws: int,
-    seed: int | Sequence[int],
-) -> float:
-    """Return the quantile of the largest absolute standardised deviation over a filter."""
+    seed: int,
+) -> np.ndarray:
+    """Return the quantile of the largest absolute standardised deviation over each filter (filters,)."""
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    random = np.random.default_rng(seed)
-    z = kernel @ root @ random.standard_normal((len(covariance), draws))
-    if np.isfinite(degrees):
-        z = z / np.sqrt(random.chisquare(degrees, draws) / degrees)
-    seen = spread > 0
-    if not seen.any():
-        return 0.0
-    return float(np.quantile(np.abs(z[seen] / spread[seen, None]).max(axis=0), level))
+    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    normal, divisor = _drawn(kernel.shape[1], draws, degrees, seed)
+    standard = np.divide(kernel, spread[:, :, None], out=np.zeros((*spread.shape, kernel.shape[1])),
+                         where=spread[:, :, None] > 0)  # fmt: skip
+    z = standard @ root @ normal
+    return np.quantile(np.maximum(z.max(axis=1), -z.min(axis=1)) / divisor, level, axis=1)
