@@ -1,11 +1,15 @@
 """Figures of what the seed tutorials print and draw: the numbers in their tables are the stores' numbers."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
+from small_sessions import Stages, binned_session
 from synthetic_stores import head_direction_session, injected_current_session, study_of
 
-from nwbglm import figures
+from nwbglm import figures, response
 from nwbglm.figures import equations, failed, motion, shapes, simulated, style
+from nwbglm.study import read_study
 
 
 def draw(name, session, **changes):
@@ -210,3 +214,77 @@ def test_further_files_are_written_beside_the_figure(ring, tmp_path):
         map(str, wanted),
     )
     assert all(path.stat().st_size > 1000 for path in wanted)
+
+
+def test_a_model_without_a_single_prediction_is_drawn_all_the_same(ring):
+    """Its line has no point that a marker could stand on."""
+    blind = {
+        m: p.assign(heldout_rate=p.heldout_rate * np.nan, rate=p.rate * np.nan) for m, p in ring.predictions.items()
+    }
+    text = style.svg_text(draw("rates", ring, predictions=blind)[0])
+    assert "full (in-sample)" in text
+
+
+# ------------------------------------------------------------------------------------------------ continuous responses
+
+
+@pytest.fixture(scope="module")
+def slow():
+    """Three units of a continuous response that follow a drive, one with a gap."""
+    rng = np.random.default_rng(3)
+    drive = np.convolve(rng.normal(size=900), np.ones(5) / 2, mode="same")
+    values = np.outer(drive, [0.5, 1.0, 2.0]) + rng.normal(size=(900, 3))
+    values[100:130, 1] = np.nan
+    binned = binned_session(np.ones(values.shape), bin_width=0.1, drive=drive)
+    binned["response"] = (("time", "unit"), values, response.about("continuous", "dF/F", ""))
+    binned["exposure"] = (("time", "unit"), np.isfinite(values).astype(np.float32))
+    terms = {
+        "drive": {"of": "drive", "basis": "identity"},
+        "past": {"of": "own response", "basis": {"lags": {"window": "500 ms"}}},
+    }
+    stages = Stages(binned, terms)
+    fit = stages.fit("drive", "past", fit={"observations": "gaussian"})
+    study = read_study(
+        {
+            "study": "s",
+            "recordings": {"a": {"nwb": "a.nwb"}},
+            "epochs": {"use": {"table": "epochs"}},
+            "response": "acquisition/roi_*",
+            "bin": "100 ms",
+            "signals": {"drive": {"from": "d"}},
+            "terms": terms,
+            "models": {"m": ["drive", "past"]},
+            "figures": {"window": {"length": "40 s"}},
+        },
+        "study",
+    )
+    features = dict(zip(terms, stages.features, strict=True))
+    return {"study": study, "binned": binned, "folds": stages.folds, "features": features, "fits": {"m": fit}}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["overview", "shapes", "rows", "equations", "coefficients-m", "mean_rates", "simulated", "window-past"],
+)
+def test_continuous_responses_have_them_too(name, slow):
+    figure, table = figures.draw_session(name, **slow)
+    assert "message" not in table and len(table)
+    tree = ElementTree.fromstring(style.svg_text(figure))
+    words = " ".join(one.text or "" for one in tree.iter() if one.tag.endswith("text"))
+    assert words and "Hz" not in words and "spikes" not in words
+
+
+def test_the_equation_of_a_continuous_response_is_the_response_itself(slow):
+    figure, table = figures.draw_session("equations", **slow)
+    fit = slow["fits"]["m"]
+    unit = figure.axes[0].texts[0].get_text().split()[1]
+    assert any(text.startswith("dF/F = ") and "exp" not in text for text in texts(figure))
+    assert table.coefficient.iloc[0] == pytest.approx(fit.intercept.sel(unit=int(unit)).item())
+
+
+def test_means_of_a_continuous_response_are_its_own(slow):
+    _, table = figures.draw_session("mean_rates", **slow)
+    fit = slow["fits"]["m"]
+    expected = fit.spikes.values / fit.exposure.values
+    assert table["observed, in sample"].to_numpy() == pytest.approx(expected)
+    assert table["predicted, in sample"].to_numpy() == pytest.approx(expected, abs=1e-6)  # a Gaussian with intercept

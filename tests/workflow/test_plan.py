@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 
+from nwbglm.figures import figures_of
 from nwbglm.study import load_study
 from nwbglm.study.cost import cost_of
 
@@ -51,6 +52,27 @@ def test_a_name_that_stands_twice_stops_snakemake_too(empty):
         file.write("bin: 20 ms\n")
     printed = empty.run("--dry-run", status=1)
     assert "bin: stands twice, in lines" in printed and "Traceback" not in printed
+
+
+@pytest.mark.parametrize("name", ["injected_current", "head_direction"])
+def test_every_figure_of_a_tutorial_is_one_target(name, empty, repository):
+    """`snakemake results/STUDY/figures/SESSION/NAME.svg` makes that figure, and neither tables nor the report."""
+    study = yaml.safe_load((repository / "config" / f"{name}.yaml").read_text())
+    study["recordings"] = sources(empty.folder, "a")
+    (empty.folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    tutorials = (repository / "docs" / "tutorials.md").read_text()
+    wanted = sorted(set(re.findall(r"`figures/SESSION/([\w-]+\.(?:svg|csv))`", tutorials)))
+    made = figures_of(load_study(empty.folder / "study.yaml"))
+    targets = [f"results/{study['study']}/figures/a/{file}" for file in wanted if file.rpartition(".")[0] in made]
+    assert len(targets) > 15
+    plan = empty.plan(*targets)
+    assert plan["draw_session"] == 1 and not {"compare_models", "build_report", "all"} & set(plan)
+
+
+def test_pages_for_print_are_planned_where_a_study_names_their_widths(empty):
+    empty.write(recordings=sources(empty.folder, "a"), figures={"pdf": [85, 180], "movie": True})
+    plan = empty.plan("results/small/figures/a/rates.85mm.pdf", "results/small/figures/scores.180mm.pdf")
+    assert plan["draw_session"] == plan["draw_comparison"] == 1
 
 
 def test_a_pattern_makes_a_session_a_file(empty):

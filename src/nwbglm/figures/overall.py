@@ -15,7 +15,7 @@ from nwbglm.study import Study
 
 from .catalogue import OVERALL, split_name
 from .scores import draw_score_panels
-from .style import COLORS, INK, QUIET, NothingToDraw, canvas, letters, line_styles, robust_limits, say, styled
+from .style import COLORS, INK, QUIET, NothingToDraw, canvas, letters, line_styles, robust_limits, say, settled, styled
 
 
 def draw_overall(name: str, *, study: Study, **tables: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -33,7 +33,8 @@ def draw_overall(name: str, *, study: Study, **tables: pd.DataFrame) -> tuple[Fi
     module, function = OVERALL[split_name(name)[0]].draw.split(":")
     with styled():
         try:
-            return getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(study, tables)
+            figure, table = getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(study, tables)
+            return settled(figure), table
         except NothingToDraw as reason:
             return say(str(reason))
 

@@ -22,7 +22,7 @@ from nwbglm.study import OBSERVATION_MODELS, Study
 
 from .catalogue import FIGURES, split_name
 from .marks import mark_models
-from .style import NothingToDraw, line_styles, say, styled
+from .style import NothingToDraw, line_styles, say, settled, styled
 from .texts import shown
 
 MOST_NAMED = 12
@@ -216,7 +216,7 @@ def draw_session(
                 raise NothingToDraw("No unit of this session passed the selection.")
             figure, table = getattr(importlib.import_module(f"nwbglm.figures.{module}"), function)(stores, subject)
             mark_models(figure, study.models)
-            return figure, table
+            return settled(figure), table
         except NothingToDraw as reason:
             return say(str(reason))
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from nwbglm.whole import write_together
 
@@ -165,6 +166,18 @@ def line_styles(models: Iterable[str]) -> dict[str, dict[str, Any]]:
         }
         position += 1
     return styles
+
+
+def settled(figure: Figure) -> Figure:
+    """Take the markers off lines without a single point: matplotlib cannot space them along nothing."""
+    for line in figure.findobj(Line2D):
+        assert isinstance(line, Line2D)
+        if (
+            line.get_markevery() is not None
+            and not np.isfinite(np.asarray(line.get_xydata(), dtype=float)).all(axis=1).any()
+        ):
+            line.set_markevery(None)
+    return figure
 
 
 def marker_of(style: Mapping[str, Any]) -> str:
