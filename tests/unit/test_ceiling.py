@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from small_sessions import Stages, binned_session
 
+import nwbglm
 from nwbglm import figures
 from nwbglm.comparison.ceilings import CEILING, gather_ceilings
 from nwbglm.inference.agreement import repeat_ceiling
@@ -120,3 +121,27 @@ def test_table_figure_and_page(driven):
     )
     _, numbers = figures.draw_session("ceiling-model", **drawn | {"ceilings": {"model": nothing}})
     assert "given twice" in numbers.message.iloc[0]
+
+
+def test_nine_repeats_of_frozen_noise_give_a_real_ceiling(shared_data):
+    """From the raw file with numpy alone, and the product's own words of it: about 80 % can be explained in 20 ms."""
+    import h5py
+
+    path = shared_data / "noise_current_cell3.nwb"
+    with h5py.File(path) as file:
+        spikes = file["units/spike_times"][:]
+        starts = file["intervals/epochs/start_time"][:]
+    edges = np.arange(0, 20.0001, 0.02)
+    counts = np.stack([np.histogram(spikes - start, edges)[0] for start in starts], axis=1).astype(float)
+    noise = counts.var(axis=1, ddof=1).mean()
+    signal = counts.mean(axis=1).var(ddof=1) - noise / 9
+    assert counts.shape == (1000, 9) and signal / (signal + noise) == pytest.approx(0.80, abs=0.01)
+    binned = nwbglm.bin_recording(path, epochs={"use": {"table": "epochs"}}, bin="1 ms", session="cell")
+    binned["ones"] = ("time", np.sin(np.arange(binned.sizes["time"])), {"role": "signal", "units": ""})
+    entries = {"ones": {"of": "ones", "basis": "identity"}}
+    stages = Stages(binned, entries, cut="within_epochs")
+    found = measure(stages, "ones", window="20 ms")
+    assert int(found["repeats"][0]) == 9 and int(found["windows"][0]) > 950
+    assert float(found["share"][0]) == pytest.approx(signal / (signal + noise), abs=0.01)
+    assert float(found["share_low"][0]) < 0.78 < 0.82 < float(found["share_high"][0])
+    assert abs(float(found["cc_norm"][0])) < 0.2  # a sine has nothing to do with it

@@ -12,6 +12,7 @@ from nwbglm.scores import by_name
 from nwbglm.study import Study
 
 from .compared import interval_words
+from .evidence import evidence
 from .markup import number
 from .sources import Sources
 
@@ -34,9 +35,9 @@ def single_terms(study: Study, summary: pd.DataFrame) -> list[Any]:
     return sorted(single, key=lambda line: (-len(study.models[line.other].terms), list(study.models).index(line.model)))
 
 
-def sentences(study: Study, summary: pd.DataFrame) -> list[str]:
-    """Say what each term adds to the rest: a sentence for every pair of `single_terms`."""
-    return [_sentence(study, line) for line in single_terms(study, summary)]
+def sentences(study: Study, summary: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say what each term adds to the rest, and what stands behind it: a sentence for every pair of `single_terms`."""
+    return [f"{_sentence(study, line)}; {evidence(study, tables, line)}." for line in single_terms(study, summary)]
 
 
 def _sentence(study: Study, line: Any) -> str:
@@ -48,7 +49,7 @@ def _sentence(study: Study, line: Any) -> str:
     amount = "" if verb == "adds nothing" else f" {number(abs(line.estimate), 2)} {score.label}"
     where = to if verb != "takes" else f"from '{line.other}'"
     units = f"better in {line.units_better} of {line.units} unit{'s' if line.units != 1 else ''}"
-    return f"'{line.adds}' {verb}{amount} {where}{held}: {units}; 95 % interval {interval_words(line)}."
+    return f"'{line.adds}' {verb}{amount} {where}{held}: {units}; 95 % interval {interval_words(line)}"
 
 
 def badges(known: Sources) -> list[Badge]:

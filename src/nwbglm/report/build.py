@@ -18,7 +18,7 @@ from . import paths
 from .answer import single_terms
 from .archive import TABLES_BYTES, pack
 from .contributions import contribution_table
-from .index_page import index_page, sessions_page, units_page
+from .index_page import index_page, mend_page, sessions_page, units_page
 from .overview import study_text
 from .render import Renderer, attribute
 from .session_page import session_page
@@ -109,6 +109,7 @@ def report_parts(
     for name in paths.PACKED_TABLES:
         yield paths.comparison_table(name), pack({f"{name}.csv": csv_text(_bounded(tables[name]))}, 2**40)[0]
     yield paths.UNITS, units_page(renderer, known)
+    yield paths.MEND, mend_page(renderer, known)
     yield paths.SESSIONS, sessions_page(renderer, known)
     yield paths.INDEX, index_page(renderer, known, figures)
 

@@ -18,6 +18,7 @@ from .contributions import contributions
 from .flow import flow_rows
 from .inference import inferred
 from .markup import html_table
+from .mend import mend_rows
 from .methods import paragraphs
 from .overview import provenance_rows, recovery_rows, study_text
 from .pictures import calibration, fold_map, strength_paths
@@ -44,7 +45,7 @@ def index_page(renderer: Renderer, known: Sources, figures: Mapping[str, Mapping
     troubles = trouble_rows(study, tables["scores"])
     return renderer.page(
         "index.html.j2",
-        answers=sentences(study, known.pair_summary),
+        answers=sentences(study, known.pair_summary, tables),
         badges=badges(known),
         glance=glance(study, tables),
         main=contributions(tables["pairs"], tables["units"], shown),
@@ -113,3 +114,11 @@ def sessions_page(renderer: Renderer, known: Sources) -> str:
     rows = session_rows(known)
     table = html_table(rows, raw=("session",), caption="Sessions, and the recordings that they join", most=len(rows))
     return renderer.page("sessions.html.j2", table=table)
+
+
+def mend_page(renderer: Renderer, known: Sources) -> str:
+    """Write the page of what is bad, and what to do."""
+    rows = mend_rows(known.study, known.tables)
+    looked = any(len(known.tables[name]) for name in ("checks", "intervals", "population", "worth", "controls"))
+    table = html_table(rows, caption="What is bad, and what to do", most=len(rows))
+    return renderer.page("mend.html.j2", rows=table, looked=looked)

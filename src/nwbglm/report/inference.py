@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from nwbglm.study import Study
 
+from . import paths
 from .ceilings import ceiling_rows
 from .controls import control_rows
 from .inferred import checked_rows, checked_units, interval_rows
@@ -16,31 +17,23 @@ from .markup import html_table
 from .tested import population_rows, test_rows
 from .weighed import definition_rows, preference_rows, selection_rows, worth_rows
 
-MOST = 200
-"""Rows of units that the page shows; the tables that it links hold all."""
-
-
-def _first(table: pd.DataFrame) -> Markup:
-    """Write the first rows of a table of units, and say how many there are."""
-    if len(table) <= MOST:
-        return html_table(table)
-    return html_table(table.head(MOST)) + Markup("<p>The first {} of {} rows; the tables below hold all.</p>").format(
-        MOST, len(table)
-    )
-
 
 def inferred(study: Study, tables: Mapping[str, pd.DataFrame]) -> dict[str, Markup]:
     """Return the tables of the index page's sections on inference, by name; '' where there is nothing."""
+    shown = {
+        "tests": (population_rows(study, tables["population"], tables["tests"]), "Tests of terms", "population"),
+        "tested_units": (test_rows(tables["tests"]), "Tests of terms, every unit, smallest p first", "tests"),
+        "intervals": (interval_rows(tables["intervals"]), "Intervals on filters", ""),
+        "checks": (checked_rows(tables["checks"]), "Goodness of fit on held-out rows", "checks"),
+        "checked_units": (checked_units(tables["checks"]), "Goodness of fit, every unit, the worst first", "checks"),
+        "worth": (worth_rows(study, tables["worth"]), "What terms are worth", "worth"),
+        "definitions": (definition_rows(tables["worth"]), "Worth by the definitions of others", "worth"),
+        "ceiling": (ceiling_rows(tables["ceiling"]), "Ceilings of repeated stimuli", "ceiling"),
+        "controls": (control_rows(study, tables["controls"]), "Controls", "controls"),
+        "preferences": (preference_rows(tables["preferences"]), "Units that each model predicts best", "preferences"),
+        "selection": (selection_rows(tables["selection"]), "Random-effects selection (a heuristic)", "selection"),
+    }
     return {
-        "tests": html_table(population_rows(study, tables["population"], tables["tests"])),
-        "tested_units": _first(test_rows(tables["tests"])),
-        "intervals": html_table(interval_rows(tables["intervals"])),
-        "checks": html_table(checked_rows(tables["checks"])),
-        "worth": html_table(worth_rows(study, tables["worth"])),
-        "definitions": html_table(definition_rows(tables["worth"])),
-        "ceiling": html_table(ceiling_rows(tables["ceiling"])),
-        "controls": html_table(control_rows(study, tables["controls"])),
-        "preferences": html_table(preference_rows(tables["preferences"])),
-        "selection": html_table(selection_rows(tables["selection"])),
-        "checked_units": _first(checked_units(tables["checks"])),
+        name: html_table(rows, caption=caption, whole=paths.comparison_table(table) if table else "")
+        for name, (rows, caption, table) in shown.items()
     }

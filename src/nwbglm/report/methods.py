@@ -13,6 +13,7 @@ from nwbglm.study.terms import Factor, Term
 from .inference_words import checks_words, intervals_words, tests_words
 from .settings_words import also
 from .words import listed
+from .worth_words import ceiling_words, controls_words, levels_words, preference_words, worth_words
 
 INPUTS = {
     "own": "the unit's own {}",
@@ -33,6 +34,11 @@ def paragraphs(study: Study) -> list[str]:
             tests_words(study),
             intervals_words(study),
             checks_words(study),
+            levels_words(study),
+            worth_words(study),
+            preference_words(study),
+            ceiling_words(study),
+            controls_words(study),
         )
         if text
     ]

@@ -19,7 +19,7 @@ COMPARISON_TABLES = (
 """Those of the comparison's tables that stand in the report as they are; intervals are with each session's figures."""
 PACKED_TABLES = ("scores", "pairs", "worth")
 """Those that are packed: they have a row for every unit and model, two models, or term."""
-INDEX, UNITS, SESSIONS = "index.html", "units.html", "sessions.html"
+INDEX, UNITS, SESSIONS, MEND = "index.html", "units.html", "sessions.html", "mend.html"
 STUDY, LOCK = "study.yaml", "environment.txt"
 """The validated study, and the packages that a run installs, by their hashes."""
 FIGURE_TABLES = "tables/figures.zip"
@@ -52,6 +52,7 @@ def report_files(study: Study) -> list[str]:
         INDEX,
         UNITS,
         SESSIONS,
+        MEND,
         STUDY,
         LOCK,
         *(session_page(session) for session in study.sessions),
