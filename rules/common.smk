@@ -20,7 +20,6 @@ from nwbglm.study.advice import advice
 from nwbglm.study.cost import cost_of, planning_words, sessions_of
 
 try:
-    refuse_place(sys.executable)
     # what runs a single job trusts the run that planned it: it reads the study once, and looks at no other recording
     planning = workflow.is_main_process
     study = configured_study(config, workflow.configfiles if planning else ())
@@ -45,6 +44,15 @@ if planning:
     say([planning_words(study)])
     if not workflow.dryrun:
         say([lock_words(Path.cwd(), "snakemake")])
+
+
+def refuse_far_jobs():
+    """Stop at once where jobs on other machines would be called by a path that nobody quotes."""
+    try:
+        if workflow.non_local_exec:
+            refuse_place(sys.executable)
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def one_of(names):

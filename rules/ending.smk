@@ -36,6 +36,4 @@ onsuccess:
 onerror:
     from nwbglm.report.last_words import GO_ON, why_it_ended
 
-    logs = [log] if isinstance(log, (str, Path)) else log
-    said = "".join(Path(path).read_text(errors="replace") for path in logs)
-    say([why_it_ended(said), GO_ON])
+    say([why_it_ended(log), GO_ON])

@@ -23,6 +23,7 @@ rule build_report:
             "<results>/report/{file}",
             file=report_files(study)[1:] if planned_here("build_report") else [],
         ),
+        checksums="<results>/report/checksums.txt",
     log:
         "<results>/logs/build_report.log",
     benchmark:

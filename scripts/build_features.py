@@ -15,5 +15,11 @@ with log.stage(snakemake):
     term = Term.model_validate(snakemake.params.term)
     features = build_features(binned, term, name=snakemake.wildcards.term)
     store.write_derived(
-        features, snakemake.output.features, "features", of=binned, settings=term.dump(), code=snakemake.params.code
+        features,
+        snakemake.output.features,
+        "features",
+        of=binned,
+        inputs=snakemake.input,
+        settings=term.dump(),
+        code=snakemake.params.code,
     )

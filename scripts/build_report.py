@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake):
-    from nwbglm.report import Texts, read_figures, remove_others, report_files, report_parts, write_files
+    from nwbglm.report import Texts, checksums, read_figures, remove_others, report_files, report_parts, write_files
     from nwbglm.report.facts import session_facts
+    from nwbglm.report.paths import BENCHMARKS
     from nwbglm.report.run import run_facts
     from nwbglm.study import read_study
     from nwbglm.verdict import read_plain
+    from nwbglm.whole import write_text
 
     study = read_study(snakemake.params.study)
     parts = report_parts(
@@ -33,3 +35,6 @@ with log.stage(snakemake):
     figures = {Path(path).relative_to(report.parent / "figures").as_posix() for path in snakemake.input.svg}
     drawn = figures | {str(Path(name).with_suffix(".csv")) for name in figures}
     remove_others(report.parent / "figures", drawn, ("*/*.svg", "*/*.csv"))
+    kept = [report / name for name in report_files(study) if name != BENCHMARKS]
+    kept += [name for group in ("svg", "csv", "overall_svg", "overall_csv") for name in snakemake.input[group]]
+    write_text(snakemake.output.checksums, checksums(kept, report))

@@ -24,5 +24,11 @@ with log.stage(snakemake):
         seed=snakemake.params.seed,
     )
     store.write_derived(
-        found, snakemake.output.checks, "checks", of=binned, settings=settings, code=snakemake.params.code
+        found,
+        snakemake.output.checks,
+        "checks",
+        of=binned,
+        inputs=snakemake.input,
+        settings=settings,
+        code=snakemake.params.code,
     )

@@ -39,4 +39,9 @@ with log.stage(snakemake):
         animals=snakemake.params.animals,
         fdr=FalseDiscoveries.model_validate(snakemake.params.fdr),
     )
-    store.write_tables(tables, snakemake.output)
+    store.write_tables(
+        tables,
+        snakemake.output,
+        inputs=store.seals(snakemake.input, snakemake.output.scores),
+        code=snakemake.params.code,
+    )

@@ -32,6 +32,7 @@ with log.stage(snakemake):
             snakemake.output.fit,
             "fits",
             of=binned,
+            inputs=snakemake.input,
             settings={"model": snakemake.params.model, "fit": snakemake.params.fit},
             code=snakemake.params.code,
         )

@@ -29,6 +29,7 @@ with log.stage(snakemake):
         snakemake.output.intervals,
         "intervals",
         of=binned,
+        inputs=snakemake.input,
         settings={
             "intervals": snakemake.params.intervals,
             "model": snakemake.params.model,

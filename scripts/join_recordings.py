@@ -21,6 +21,7 @@ with log.stage(snakemake):
         snakemake.output.binned,
         "binned",
         recording=[store.provenance(part)["recording"] for part in parts],
+        inputs=store.seals(snakemake.input, snakemake.output.binned),
         settings={"match": snakemake.params.match},
         code=snakemake.params.code,
     )

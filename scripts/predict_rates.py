@@ -20,4 +20,11 @@ with log.stage(snakemake):
         store.read_blocks(snakemake.input.fits, like=binned),
         window=Window.model_validate(snakemake.params.window),
     )
-    store.write_derived(predictions, snakemake.output.predictions, "predictions", of=binned, code=snakemake.params.code)
+    store.write_derived(
+        predictions,
+        snakemake.output.predictions,
+        "predictions",
+        of=binned,
+        inputs=snakemake.input,
+        code=snakemake.params.code,
+    )

@@ -23,6 +23,7 @@ with log.stage(snakemake):
         snakemake.output.folds,
         "folds",
         of=binned,
+        inputs=snakemake.input,
         settings=settings.dump(),
         seed=snakemake.params.seed,
         code=snakemake.params.code,

@@ -34,6 +34,7 @@ with log.stage(snakemake):
         snakemake.output.test,
         "tests",
         of=binned,
+        inputs=snakemake.input,
         settings={"test": snakemake.params.test, "model": snakemake.params.model, "fit": snakemake.params.fit},
         code=snakemake.params.code,
     )

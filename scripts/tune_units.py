@@ -33,4 +33,6 @@ with log.stage(snakemake):
         tuning = tune_units(binned, settings, recordings)
     for audit in audits:
         audit.raise_if_changed()
-    store.write_derived(tuning, snakemake.output.tuning, "tuning", of=binned, code=snakemake.params.code)
+    store.write_derived(
+        tuning, snakemake.output.tuning, "tuning", of=binned, inputs=snakemake.input, code=snakemake.params.code
+    )

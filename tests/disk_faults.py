@@ -6,7 +6,7 @@ import builtins
 import errno
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,19 +26,29 @@ class Disk:
         The error's number, such as `errno.ENOSPC`.
     lasting
         Whether all that follow fail, too (a full disk), or only the one.
+
+    What happens then is ``act``, given the path: it raises, unless a test puts something else in its place.
     """
 
     def __init__(self, folder: Path, kind: str, fail: int | None, code: int, lasting: bool = False):
         self.folder, self.kind, self.fail, self.code, self.lasting = str(folder), kind, fail, code, lasting
         self.count = 0
+        self.act: Callable[[object], None] = self._raise
+
+    def _raise(self, path: object) -> None:
+        raise OSError(self.code, os.strerror(self.code), str(path))
+
+    def holds(self, path: object) -> bool:
+        """Tell whether a path lies below the folder."""
+        return os.path.abspath(str(path)).startswith(self.folder)
 
     def step(self, kind: str, path: object) -> None:
         """Count an operation, and fail where it is its turn."""
-        if kind != self.kind or not str(path).startswith(self.folder):
+        if kind != self.kind or not self.holds(path):
             return
         turn, self.count = self.count, self.count + 1
         if self.fail is not None and (turn == self.fail or (self.lasting and turn > self.fail)):
-            raise OSError(self.code, os.strerror(self.code), str(path))
+            self.act(path)
 
 
 class _Raw(io.FileIO):
@@ -58,7 +68,7 @@ def faulty(disk: Disk, monkeypatch) -> Iterator[Disk]:
     names: dict[int, str] = {}
 
     def fake_open(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *rest, **named):
-        if isinstance(file, int) or not set(mode) & set("wxa+") or not str(file).startswith(disk.folder):
+        if isinstance(file, int) or not set(mode) & set("wxa+") or not disk.holds(file):
             return true_open(file, mode, buffering, encoding, errors, newline, *rest, **named)
         disk.step("open", file)
         raw = _Raw(os.fspath(file), mode.replace("b", "").replace("t", ""))

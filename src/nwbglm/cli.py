@@ -78,8 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     stores = commands.add_parser("stores", help="print what each kind of store holds (docs/stores.md)")
     stores.set_defaults(run=_stores)
 
-    verify = commands.add_parser("verify", help="read every store of a folder of results, and say what is damaged")
+    verify = commands.add_parser("verify", help="read all results of a study, and say what is damaged or has changed")
     verify.add_argument("results")
+    verify.add_argument("--study", help="the study file: where its recordings are now")
     verify.set_defaults(run=_verify)
 
     show = commands.add_parser("show", help="print what a result store holds")
@@ -249,16 +250,18 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from nwbglm.store.verify import damaged_files
-    from nwbglm.verdict import read_verdict
+    from nwbglm.study import load_study
+    from nwbglm.verify import scripts_folder, verify
 
-    wrong = list(damaged_files(arguments.results))
-    for path in sorted((Path(arguments.results) / "audit").glob("*.json")):
-        try:
-            read_verdict(path).raise_if_changed()
-        except NwbGlmError as error:
-            wrong.append(error)
-    for found in wrong:
-        print(found)
-    print(f"{arguments.results}: {len(wrong) or 'no'} file{'s' * (len(wrong) != 1)} damaged or changed")
-    return int(bool(wrong))
+    places = {}
+    if arguments.study:
+        recordings = load_study(arguments.study).recordings
+        places = {name: one.nwb.path for name, one in recordings.items() if one.nwb.path is not None}
+    scripts = scripts_folder()
+    found = verify(arguments.results, places, scripts)
+    for error in found.wrong:
+        print(error)
+    if scripts is None:
+        print("code was not compared: run this where the workflow is (its folder holds Snakefile and scripts/)")
+    print(f"{arguments.results}: {found.text()}")
+    return int(bool(found.wrong))

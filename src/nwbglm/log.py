@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -22,6 +23,17 @@ MORE_MEMORY = (
     "give the job more memory (`mem_mb` of its rule in a profile), or let it take less: a lower `fit: {memory: ...}`, "
     "more `unit_blocks`, fewer jobs at once (`--cores`)"
 )
+FREE_SPACE = "make room on the disk (or move the folder and leave a link), then run the same command again"
+NOT_YOURS = "see who owns it (ls -l), or run where you may write; then run the same command again"
+DISK_MENDS = {
+    errno.ENOSPC: FREE_SPACE,
+    errno.EDQUOT: FREE_SPACE,
+    errno.EIO: "the disk does not answer: look at the system's log, then run the same command again",
+    errno.EACCES: NOT_YOURS,
+    errno.EPERM: NOT_YOURS,
+    errno.EROFS: NOT_YOURS,
+}
+"""What to do about what a disk answers."""
 LEFT_OUT_SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="40"><text x="8" y="24">left out</text></svg>\n'
 )
@@ -54,6 +66,12 @@ def stage(snakemake: Any) -> Iterator[None]:
         except MemoryError as error:
             logger.error("%s", traceback.format_exc())
             _stop(snakemake.rule, NwbGlmError(f"out of memory ({error})".replace(" ()", ""), mend=MORE_MEMORY))
+        except OSError as error:
+            logger.error("%s", traceback.format_exc())
+            if error.errno not in DISK_MENDS:
+                raise
+            where = str(error.filename or "")
+            _stop(snakemake.rule, NwbGlmError(str(error.strerror), where=where, mend=DISK_MENDS[error.errno]))
         except Exception:
             logger.error("%s", traceback.format_exc())
             raise
@@ -108,7 +126,7 @@ def write_excluded(outputs: Any, reason: str) -> None:
         elif path.suffix == ".svg":
             text = LEFT_OUT_SVG
         elif path.suffix == ".csv":
-            text = "left_out\n" + '"' + reason.replace('"', "'").replace("\n", " ") + '"\n'
+            text = 'left_out\n"left out: ' + reason.replace('"', "'").replace("\r", " ").replace("\n", " ") + '"\n'
         else:
             raise RuntimeError(f"no way to say in '{path}' that the session was left out: {reason}")
         write_text(path, text)

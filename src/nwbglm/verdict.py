@@ -93,7 +93,13 @@ class Verdict:
     def raise_if_changed(self) -> None:
         """Raise `NwbGlmError` where the file is no longer the one that was audited (unless it is streamed)."""
         known = self.recording.get("sha256")
-        if known and (not Path(self.source).exists() or sha256_of(self.source)[0] != known):
+        if known and not Path(self.source).exists():
+            raise NwbGlmError(
+                "the recording is not where it was audited",
+                where=self.source,
+                mend="put it back, or name the study that says where it is: `nwbglm verify RESULTS --study STUDY.yaml`",
+            )
+        if known and sha256_of(self.source)[0] != known:
             raise NwbGlmError(
                 "the recording is not the one that was audited: it was changed or replaced since",
                 where=self.source,

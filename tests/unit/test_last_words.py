@@ -73,6 +73,9 @@ def test_a_run_up_to_some_stage_says_nothing(tmp_path):
     assert last_words(read_study(STUDY), tmp_path) == []
 
 
+@pytest.mark.fault(
+    "no session is left to analyse", "all are left out, or have no unit", "the comparison fails and names every reason"
+)
 def test_nothing_left_to_analyse_is_a_failure_that_names_every_reason():
     with pytest.raises(NwbGlmError, match=r"(?s)no session is left.*a: no units.*b: broken file.*audit/"):
         refuse_nothing([], {"a": "no units", "b": "broken\nfile"})
@@ -87,6 +90,11 @@ def draw(name):
     return say(f"{name} is fine")
 
 
+@pytest.mark.fault(
+    "a figure cannot be drawn",
+    "it raises",
+    "a placeholder with the reason; the other figures are drawn; it is said at the end",
+)
 def test_a_figure_that_fails_is_a_placeholder_with_its_reason_and_stops_no_other(tmp_path):
     names = ["first", "bad", "last"]
     folder = tmp_path / "figures" / "a"
@@ -96,6 +104,7 @@ def test_a_figure_that_fails_is_a_placeholder_with_its_reason_and_stops_no_other
     assert "ZeroDivisionError: a rate of 0" in Path(svg[1]).read_text()
     assert [reason_of(Path(path)) for path in csv] == ["", "ZeroDivisionError: a rate of 0", ""]
     assert failed_figures(read_study(STUDY), tmp_path) == ["figure a/bad.csv: ZeroDivisionError: a rate of 0"]
+    assert sorted(path.stem for path in folder.glob("*.svg")) == ["first", "last"], "the next run draws it again"
 
 
 @pytest.mark.parametrize("error", [StoreError("is damaged"), OSError(28, "No space left on device"), MemoryError()])
@@ -108,6 +117,7 @@ def test_what_is_no_fault_of_a_figure_fails_the_job(tmp_path, error):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault("a text of a file is no text for matplotlib", "`$`, control characters", "text stays text")
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize("text", [r"$\frac{$", "cost in $", "$x^2$", "bell \x07 and \x00", "a_b^c", "<&>"])
 def test_texts_from_files_are_texts_in_figures(text):
@@ -120,11 +130,16 @@ def test_texts_from_files_are_texts_in_figures(text):
     ElementTree.fromstring(svg_text(figure))
 
 
-def test_a_job_that_was_killed_is_told_from_one_that_failed():
-    assert "ran out of memory" in why_it_ended("died with <Signals.SIGKILL: 9>.")
-    assert why_it_ended("returned non-zero exit status 1") == ""
+@pytest.mark.fault("a job is killed for its memory", "SIGKILL stands in the log", "said at the end of the run")
+def test_a_job_that_was_killed_is_told_from_one_that_failed(tmp_path):
+    killed, failed = tmp_path / "killed.log", tmp_path / "failed.log"
+    killed.write_text("died with <Signals.SIGKILL: 9>.")
+    failed.write_text("returned non-zero exit status 1")
+    assert "ran out of memory" in why_it_ended(str(killed)) == why_it_ended([str(failed), str(killed)])
+    assert why_it_ended([str(failed), str(tmp_path / "absent.log")]) == why_it_ended([]) == ""
 
 
+@pytest.mark.fault("the lock of a killed run", "a lock file is there", "it is explained at the start of the next run")
 def test_the_lock_of_a_killed_run_is_explained_where_it_is_met(tmp_path):
     assert lock_words(tmp_path, "snakemake") == ""
     (tmp_path / ".snakemake" / "locks").mkdir(parents=True)
@@ -132,13 +147,19 @@ def test_the_lock_of_a_killed_run_is_explained_where_it_is_met(tmp_path):
     assert "snakemake --unlock" in lock_words(tmp_path, "snakemake")
 
 
+@pytest.mark.fault(
+    "the path of the environment holds a space, and jobs go to a cluster",
+    "a space, a quote, a `$`",
+    "the run stops at once in words",
+)
 @pytest.mark.parametrize("place", ["/my drive/.venv/bin/python", "/it's/python", "/a$b/python"])
-def test_an_interpreter_that_snakemake_cannot_call_is_said_at_once(place):
-    with pytest.raises(StudyError, match="without quotes"):
+def test_an_interpreter_that_a_cluster_cannot_call_is_said_at_once(place):
+    with pytest.raises(StudyError, match="unquoted"):
         refuse_place(place)
     refuse_place("/daten/münchen/.venv/bin/python")
 
 
+@pytest.mark.fault("damage that nobody has met yet", "files are cut", "`nwbglm verify` names each and fails")
 def test_verify_names_what_is_damaged_and_fails(results, capsys):
     assert main(["verify", str(results)]) == 0
     for path in (results / "folds" / "a.zarr.zip", results / "comparison" / "fits.parquet"):
@@ -149,6 +170,9 @@ def test_verify_names_what_is_damaged_and_fails(results, capsys):
         path.write_bytes(whole)
 
 
+@pytest.mark.fault(
+    "a recording changes after its audit", "content changes", "the hash is compared, and the difference said"
+)
 def test_verify_tells_a_recording_that_was_changed(tmp_path, capsys):
     from nwbglm.audit import audit_recording
 

@@ -55,6 +55,11 @@ def test_anything_else_that_is_wrong_fails_the_job_and_leaves_nobody_out(rule, t
     assert not (tmp_path / "a.zarr.zip").exists()
 
 
+@pytest.mark.fault(
+    "a stage meets a damaged store",
+    "a stage that leaves bad sessions out reads one",
+    "its job fails and names the store; the session is not left out",
+)
 def test_a_damaged_store_fails_the_job_whatever_the_stage_does_with_bad_data(rule, tmp_path, capsys):
     (tmp_path / "input.zarr.zip").write_bytes(b"PK")
     with pytest.raises(SystemExit), log.stage(rule):
@@ -63,6 +68,7 @@ def test_a_damaged_store_fails_the_job_whatever_the_stage_does_with_bad_data(rul
     assert not (tmp_path / "a.zarr.zip").exists()
 
 
+@pytest.mark.fault("a stage runs out of memory", "`MemoryError`", "the job says so, and what helps")
 def test_a_stage_out_of_memory_says_so_and_what_helps(rule, capsys):
     with pytest.raises(SystemExit), log.stage(rule):
         raise MemoryError

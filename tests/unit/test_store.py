@@ -143,6 +143,9 @@ def test_damaged_missing_and_foreign_stores(binned, tmp_path):
         store.read(path)
 
 
+@pytest.mark.fault(
+    "a bit of a store flips", "bits all over the file", "the store is named, or its content is unchanged"
+)
 def test_every_flipped_bit_of_a_store_is_noticed_and_named(binned, tmp_path):
     path = tmp_path / "a.zarr.zip"
     store.write(binned.isel(time=slice(40)), path, "binned")
@@ -159,6 +162,7 @@ def test_every_flipped_bit_of_a_store_is_noticed_and_named(binned, tmp_path):
             xr.testing.assert_identical(found, good)  # bytes that mean nothing, such as dates
 
 
+@pytest.mark.fault("a store loses a chunk", "an entry is taken out, the rest is sound", "damaged, never zeros")
 def test_a_store_that_lost_a_chunk_is_damaged_not_zero(binned, tmp_path):
     path = tmp_path / "a.zarr.zip"
     store.write(binned, path, "binned")
@@ -174,6 +178,9 @@ def test_a_store_that_lost_a_chunk_is_damaged_not_zero(binned, tmp_path):
         store.read(path)
 
 
+@pytest.mark.fault(
+    "a bit of a table flips", "bits all over the file", "the table is named, or its content is unchanged"
+)
 def test_every_flipped_bit_of_a_table_is_noticed_and_named(tmp_path):
     path = tmp_path / "scores.parquet"
     table = pd.DataFrame({"session": ["a", "b"] * 20, "x": np.arange(40.0), "n": np.arange(40)})
@@ -191,6 +198,7 @@ def test_every_flipped_bit_of_a_table_is_noticed_and_named(tmp_path):
             pd.testing.assert_frame_equal(found, table)
 
 
+@pytest.mark.fault("a table is cut, emptied or zeroed", "each", "the table is named")
 @pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"", lambda b: b"\0" * len(b)])
 def test_cut_and_zeroed_tables_are_named(tmp_path, damage):
     path = tmp_path / "scores.parquet"

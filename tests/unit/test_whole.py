@@ -91,6 +91,11 @@ def made(write, folder: Path, value: float) -> dict[str, bytes]:
     return contents(folder)
 
 
+@pytest.mark.fault(
+    "an open, write, fsync or move fails (full disk, broken disk)",
+    "each operation in turn, for each kind of file",
+    "what was there stays, or none of a group; nothing half-written; the same command ends as if nothing had been",
+)
 @pytest.mark.parametrize("code", CODES, ids=["full", "broken"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("write", WRITERS)
@@ -125,6 +130,11 @@ def test_whichever_operation_fails_the_old_files_stay_or_all_are_gone(write, kin
         assert contents(place) == new, "the same command again ends as if nothing had been"
 
 
+@pytest.mark.fault(
+    "a writer is killed (SIGKILL)",
+    "between writing and moving into place",
+    "a hidden folder, which the next writer of the file removes",
+)
 def test_what_a_killed_writer_leaves_is_swept_by_the_next(tmp_path):
     code = (
         "import os, signal, sys\n"
@@ -193,10 +203,17 @@ def test_a_link_to_a_folder_elsewhere_is_written_through(tmp_path):
     assert os.listdir(tmp_path / "disk") == ["a.zarr.zip"]
 
 
-def test_a_stage_that_meets_a_full_disk_fails_and_leaves_no_output(tmp_path, monkeypatch):
+@pytest.mark.fault(
+    "the disk is full, broken, read-only or another user's",
+    "a stage writes its output there",
+    "its job says so in a line, with what to do; no output is left",
+)
+def test_a_stage_that_meets_a_full_disk_says_so_and_leaves_no_output(tmp_path, monkeypatch, capsys):
     rule = SimpleNamespace(
         threads=1, log=[], input=[], output=[str(tmp_path / "a.zarr.zip")], rule="predict_rates", wildcards={}
     )
-    with pytest.raises(OSError), log.stage(rule), faulty(Disk(tmp_path, "write", 0, CODES[0], True), monkeypatch):
+    with pytest.raises(SystemExit), log.stage(rule), faulty(Disk(tmp_path, "write", 0, CODES[0], True), monkeypatch):
         write_store(tmp_path, 1.0)
     assert os.listdir(tmp_path) == []
+    said = capsys.readouterr().err
+    assert "predict_rates: " in said and "No space left on device" in said and "make room" in said

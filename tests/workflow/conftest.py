@@ -8,9 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import one_process
 import pytest
 import yaml
 
@@ -107,6 +109,20 @@ def jobs(printed: str) -> dict[str, int]:
     return {name: int(count) for name, count in (line.split() for line in table[1].splitlines()) if name != "total"}
 
 
+UNEQUAL = ("logs", "benchmarks", "benchmarks.html", ".snakemake", "cache")
+"""What depends on when and where a run was made: folders, and a page."""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what every file of a run holds, by its path, but for logs and measurements."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in files
+        if not set(path.relative_to(folder).parts) & set(UNEQUAL)
+    }
+
+
 @pytest.fixture
 def workflow(tmp_path, repository) -> Workflow:
     return Workflow(tmp_path, repository)
@@ -144,3 +160,57 @@ def copied(finished, tmp_path) -> Workflow:
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, copy_function=shutil.copy2)
     return Workflow(folder, finished.repository)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A finished run on two joined recordings, in which every stage was done by the test's own process.
+
+    Parameters
+    ----------
+    folder
+        Where it ran.
+    jobs
+        The jobs that were run, in order.
+    good
+        What every file holds.
+    """
+
+    folder: Path
+    jobs: list[one_process.Job]
+    good: dict[str, bytes]
+
+    def job(self, rule: str) -> one_process.Job:
+        """Return the last job of a rule."""
+        return [job for job in self.jobs if job.rule == rule][-1]
+
+    def maker(self, file: str) -> one_process.Job:
+        """Return the job that makes a file."""
+        return next(job for job in self.jobs if file in map(str, job.outputs))
+
+
+def joined_run(folder: Path, repository: Path) -> Joined:
+    """Run all stages on two joined recordings."""
+    from nwbglm.simulate import simulate_recording
+
+    for seed, name in enumerate("ab"):
+        simulate_recording("head_direction", folder / f"{name}.nwb", seed=seed, wake=30.0, sleep=2.0, adn=2, postsub=1)
+    study = STUDY | {"recordings": {name: {"nwb": f"{name}.nwb"} for name in "ab"}, "join": {"mouse": ["a", "b"]}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    jobs: list[one_process.Job] = []
+    status, printed = one_process.run(folder, repository / "Snakefile", jobs=jobs)
+    assert status == 0, printed[-3000:]
+    return Joined(folder, jobs, contents(folder))
+
+
+@pytest.fixture(scope="session")
+def joined(tmp_path_factory, repository) -> Joined:
+    """A finished run in one process; what a test changes in it, it mends."""
+    return joined_run(tmp_path_factory.mktemp("joined"), repository)
+
+
+@pytest.fixture
+def inside(joined, monkeypatch) -> Joined:
+    """The same, as the current folder."""
+    monkeypatch.chdir(joined.folder)
+    return joined

@@ -118,6 +118,11 @@ def test_the_same_inputs_give_the_same_bytes(copied, finished):
         assert (copied.results / path).read_bytes() == (finished.results / path).read_bytes(), path
 
 
+@pytest.mark.fault(
+    "what is printed of a damaged store is done",
+    "a features store of a finished run is cut; the run fails and names it; it is deleted; the same command",
+    "every store is again what it was, to the last byte",
+)
 def test_what_is_said_of_a_damaged_store_mends_it(copied, finished):
     damaged = copied.results / "features" / "history" / "good-1.zarr.zip"
     whole = damaged.read_bytes()
@@ -133,6 +138,11 @@ def test_what_is_said_of_a_damaged_store_mends_it(copied, finished):
         assert (copied.results / path.relative_to(finished.results)).read_bytes() == path.read_bytes(), path
 
 
+@pytest.mark.fault(
+    "the folder of recordings is moved or renamed",
+    "moved after a run",
+    "at most the report runs again, and later stages find the files",
+)
 def test_moved_recordings_are_the_same_recordings(copied, recordings, tmp_path):
     moved = tmp_path / "elsewhere" / "data"
     shutil.copytree(recordings, moved, copy_function=shutil.copy2)
@@ -144,6 +154,11 @@ def test_moved_recordings_are_the_same_recordings(copied, recordings, tmp_path):
     assert (copied.folder / target).read_bytes() == before
 
 
+@pytest.mark.fault(
+    "a recording is replaced by an older one",
+    "content changes, its time goes back",
+    "audit, binning and all behind them run again",
+)
 def test_a_recording_that_was_replaced_by_an_older_one_is_analysed_again(copied, recordings, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(recordings, data, copy_function=shutil.copy2)
@@ -155,6 +170,7 @@ def test_a_recording_that_was_replaced_by_an_older_one_is_analysed_again(copied,
     assert plan["fit_model"] == 3 and plan["build_report"] == 1
 
 
+@pytest.mark.fault("a recording is not there", "its name in the study", "said before any job")
 def test_a_recording_that_is_not_there_is_said_before_any_job(copied, recordings):
     copied.write(recordings=sources(recordings, "good-1", "gone"))
     printed = copied.run("--dry-run", status=1)
@@ -197,6 +213,11 @@ def test_a_bad_session_stops_the_run_where_the_study_says_so(workflow, recording
     assert store.read(workflow.results / "binned" / "good-1.zarr.zip").sizes["unit"] == 4
 
 
+@pytest.mark.fault(
+    "the same, in a whole run",
+    "a file that is cut off and an empty one",
+    "Snakemake's exit status is 1, and every reason is named",
+)
 def test_a_run_that_leaves_no_session_fails_and_names_every_reason(workflow, recordings):
     (workflow.folder / "empty.nwb").write_bytes(b"")
     workflow.write(recordings=sources(recordings, "broken") | {"empty": {"nwb": "empty.nwb"}}, inference={})

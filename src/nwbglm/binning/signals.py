@@ -128,6 +128,7 @@ def _bin_samples(recording: Recording, signal: Signal, grid: Grid, name: str) ->
             max_gap=source.max_gap,
         )
         values = np.where(grid.clock == clock, found, values)
+    values[np.isinf(values)] = np.nan  # a sum of numbers that no float holds
     return values, {"units": source.units, "source": source.path}
 
 

@@ -239,8 +239,13 @@ def csv_text(table: pd.DataFrame) -> str:
 
 
 def _harmless(cell: Any) -> Any:
-    """Put an apostrophe before a text that a spreadsheet takes for a formula; a number written as text stays one."""
-    if not isinstance(cell, str) or not cell.startswith(FORMULA):
+    """Put an apostrophe before a text that a spreadsheet takes for a formula; a number written as text stays one.
+
+    A carriage return would end the row, and what follows would begin one: it becomes a line break inside of the cell.
+    """
+    if isinstance(cell, str):
+        cell = cell.replace("\r\n", "\n").replace("\r", "\n")
+    if not isinstance(cell, str) or not cell.lstrip("\n").startswith(FORMULA):
         return cell
     try:
         float(cell)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import IOBase
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Guard:
 
     where: str = ""
     external: bool = True
+    _opening: set[Hashable] = field(default_factory=set, compare=False)
 
     def link(self, place: str, target: str) -> None:
         """Refuse a link into another file."""
@@ -56,18 +57,32 @@ class Guard:
             raise outside(place, f"is a link into another file ({target})", self.where)
 
     def dataset(self, dataset: h5py.Dataset, place: str, group: Hdf5Group) -> None:
-        """Refuse a dataset whose values stand in another file: raw storage elsewhere, or put together from others."""
-        if self.external:
-            return
+        """Refuse a dataset whose values stand in another file: raw storage elsewhere, or put together from others.
+
+        One that is put together from itself, in however many steps, is refused in any case: it has no end.
+        """
         created = dataset.id.get_create_plist()
-        if created.get_external_count():
+        if created.get_external_count() and not self.external:
             name = as_text(created.get_external(0)[0])
             raise outside(place, f"keeps its values in another file ({name})", self.where)
         if created.get_layout() == h5py.h5d.VIRTUAL:
+            self._sources(dataset, place, group)
+
+    def _sources(self, dataset: h5py.Dataset, place: str, group: Hdf5Group) -> None:
+        info = h5py.h5o.get_info(dataset.id)
+        identity = info.fileno, info.addr
+        if identity in self._opening:
+            mend = "the file is damaged, or made to do harm"
+            raise RecordingError("it is put together from itself", where=f"{self.where}: {place}", mend=mend)
+        self._opening.add(identity)
+        try:
             for source in dataset.virtual_sources():
-                if source.file_name != ".":
+                if source.file_name == ".":
+                    group.top.get(source.dset_name)  # which refuses a source that is a link out of the file
+                elif not self.external:
                     raise outside(place, f"is put together from another file ({source.file_name})", self.where)
-                group.top.get(source.dset_name)  # which refuses a source that is a link out of the file
+        finally:
+            self._opening.discard(identity)
 
 
 class Hdf5Array(Array):

@@ -53,7 +53,7 @@ class RangeFile(io.RawIOBase):
     def __init__(self, url: str, *, wait: float = 0.5):
         super().__init__()
         self.url, self.wait = url, wait
-        self.failure: RecordingError | None = None
+        self._failed: tuple[str, str] | None = None
         self.fetched = 0
         self._session = requests.Session()
         self._position, self._next, self._run = 0, -1, 1
@@ -66,6 +66,18 @@ class RangeFile(io.RawIOBase):
             raise
         self.etag = answer.headers.get("ETag", "").strip('"')
         self._keep(0, answer.content)
+
+    @property
+    def failure(self) -> RecordingError | None:
+        """What went wrong last, as a new error: one that is kept would keep its frames, and with them HDF5's handles.
+
+        HDF5 frees such handles when the process ends, and crashes.
+        """
+        return RecordingError(self._failed[0], where=self.url, mend=self._failed[1]) if self._failed else None
+
+    def _fail(self, what: str, mend: str) -> RecordingError:
+        self._failed = what, mend
+        return RecordingError(what, where=self.url, mend=mend)
 
     def _total(self, answer: requests.Response) -> int:
         total = answer.headers.get("Content-Range", "").rpartition("/")[2]
@@ -100,12 +112,10 @@ class RangeFile(io.RawIOBase):
                 reason = f"no bytes came for {TIMEOUT[1]} s"
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
                 reason = f"the connection broke ({type(error).__name__})"
-        self.failure = RecordingError(
+        raise self._fail(
             f"bytes {start} to {start + length} cannot be read: {reason}",
-            where=self.url,
-            mend="check the address and the network, or download the file and give its path",
+            "check the address and the network, or download the file and give its path",
         )
-        raise self.failure
 
     def _keep(self, first: int, content: bytes) -> None:
         for index in range(0, len(content), BLOCK):
@@ -125,8 +135,7 @@ class RangeFile(io.RawIOBase):
         content = self._request(start, length).content
         if len(content) != length:
             what = f"{len(content)} bytes came instead of {length} (from byte {start})"
-            self.failure = RecordingError(what, where=self.url, mend="the server cuts the file off: download it again")
-            raise self.failure
+            raise self._fail(what, "the server cuts the file off: download it again")
         self._keep(index, content)
         self._next = index + count
         return self._blocks[index]

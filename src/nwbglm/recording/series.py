@@ -202,13 +202,18 @@ class Series(Named):
         rows = slice(start, self.samples if stop is None else min(stop, self.samples))
         if column is None and self.columns > 1:
             raw = self.data.read(rows).astype(np.float64).reshape(rows.stop - rows.start, -1)
-            return raw * self._factor(slice(None)) + self.offset
+            return self._converted(raw, slice(None))
         column = column or 0
         if not 0 <= column < self.columns:
             where, mend = f"{self.where}: {self.path}", f"columns are 0 to {self.columns - 1}"
             raise RecordingError(f"there is no column {column}", where=where, mend=mend)
         place = np.unravel_index(column, self.data.shape[1:]) if len(self.data.shape) > 1 else ()
-        return self.data.read((rows, *map(int, place))).astype(np.float64) * self._factor(column) + self.offset
+        return self._converted(self.data.read((rows, *map(int, place))).astype(np.float64), column)
+
+    def _converted(self, raw: np.ndarray, column: int | slice) -> np.ndarray:
+        """Return values in the series' unit; those that no float holds become infinite, and are missing."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return raw * self._factor(column) + self.offset
 
     def _factor(self, column: int | slice) -> float | np.ndarray:
         return self.conversion * (1.0 if self.channel_conversion is None else self.channel_conversion[column])

@@ -27,6 +27,14 @@ from nwbglm.recording.texts import as_text
 METADATA = "zarr.json"
 
 
+CODECS = {
+    "bytes", "transpose", "sharding_indexed", "crc32c", "gzip", "zstd", "blosc", "vlen-utf8", "vlen-bytes",
+    "zlib", "bz2", "lzma", "lz4", "shuffle", "delta", "fixedscaleoffset", "bitround", "quantize", "packbits", "astype",
+    "crc32", "adler32", "fletcher32", "pcodec", "zfpy",
+}  # fmt: skip
+"""How values may be stored: numbers and texts, compressed; none that runs what it reads, as pickles do."""
+
+
 def is_zarr(path: str | Path) -> bool:
     """Tell whether a path is a Zarr store (a folder with its metadata)."""
     place = Path(path)
@@ -73,13 +81,22 @@ def _followed(value: Any) -> Any:
 class ZarrArray(Array):
     """An array of a Zarr store."""
 
-    def __init__(self, place: Path, path: str, where: str, metadata: dict[str, Any]):
-        self._place, self.path, self._where, self._metadata = place, path, where, metadata
+    def __init__(self, place: Path, path: str, where: str, metadata: dict[str, Any], inside: Path | None = None):
+        self._place, self.path, self._where, self._metadata, self._inside = place, path, where, metadata, inside
         self.shape: tuple[int, ...] = tuple(metadata["shape"])
         self._attributes = metadata.get("attributes", {})
 
     @cached_property
     def _array(self) -> zarr.Array:
+        for name in _codecs(self._metadata.get("codecs", [])):
+            if name.removeprefix("numcodecs.") not in CODECS:
+                mend = "rewrite it with hdmf-zarr, with its usual compressors"
+                where = f"{self._where}: {self.path}"
+                raise RecordingError(f"it is stored by the codec '{name}', which is not read", where=where, mend=mend)
+        if self._inside is not None:
+            for file in self._place.rglob("*"):
+                if file.is_symlink() and not file.resolve().is_relative_to(self._inside):
+                    raise outside(self.path, f"keeps values outside this store ({file.name})", self._where)
         return zarr.open_array(self._place, mode="r")
 
     def _values(self, selection: Any) -> np.ndarray:
@@ -162,6 +179,16 @@ class ZarrArray(Array):
         return table
 
 
+def _codecs(listed: Any) -> Iterator[str]:
+    """Name the codecs that an array's metadata lists, those inside of others, too."""
+    for one in listed if isinstance(listed, list) else []:
+        known = one if isinstance(one, dict) else {"name": one}
+        yield str(known.get("name", ""))
+        settings = known.get("configuration")
+        for inner in ("codecs", "index_codecs"):
+            yield from _codecs(settings.get(inner, [])) if isinstance(settings, dict) else ()
+
+
 def _size(kind: str | dict[str, Any]) -> int:
     return np.dtype(kind).itemsize if isinstance(kind, str) else int(kind["configuration"]["length_bytes"])
 
@@ -206,14 +233,19 @@ class ZarrGroup(Group):
         if head in self._links:
             return self._follow(self._links[head], rest)
         place, here = self._place / head, f"{self.path}/{head}".lstrip("/")
-        if not self._external and (head == ".." or not place.resolve().is_relative_to(self._top.resolve())):
+        if not self._external and (head == ".." or not self._inside_store(place)):
             raise outside(here, "stands outside this store", self._where)
         if not (place / METADATA).is_file():
             return None
         metadata = _metadata(place, self._where)
         if metadata["node_type"] == "array":
-            return None if rest else ZarrArray(place, here, self._where, metadata)
+            inside = None if self._external else self._top.resolve()
+            return None if rest else ZarrArray(place, here, self._where, metadata, inside)
         return ZarrGroup(place, here, self._where, self._external).get(rest)
+
+    def _inside_store(self, place: Path) -> bool:
+        top = self._top.resolve()
+        return place.resolve().is_relative_to(top) and (place / METADATA).resolve().is_relative_to(top)
 
     @property
     def _top(self) -> Path:

@@ -8,10 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .files import Texts, read_figures, remove_others, write_files
+from .files import CHECKSUMS, Texts, checksums, read_checksums, read_figures, remove_others, write_files
 from .paths import report_files
 
-__all__ = ["Texts", "build_report", "read_figures", "remove_others", "report_files", "report_parts", "write_files"]
+__all__ = [
+    "CHECKSUMS",
+    "Texts",
+    "build_report",
+    "checksums",
+    "read_checksums",
+    "read_figures",
+    "remove_others",
+    "report_files",
+    "report_parts",
+    "write_files",
+]
 
 
 def build_report(*arguments: Any, **settings: Any) -> dict[str, str | bytes]:

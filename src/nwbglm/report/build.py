@@ -17,6 +17,7 @@ from nwbglm.study import Study, read_study
 from . import paths
 from .answer import single_terms
 from .archive import TABLES_BYTES, pack
+from .benchmarks_page import benchmarks_page
 from .contributions import contribution_table
 from .index_page import index_page, mend_page, sessions_page, units_page
 from .overview import study_text
@@ -104,6 +105,7 @@ def report_parts(
     yield paths.FIGURE_TABLES, pack(overall, TABLES_BYTES)[0]
     yield paths.STUDY, study_text(study)
     yield paths.LOCK, (run or {}).get("lock") or "# not known\n"
+    yield paths.BENCHMARKS, benchmarks_page(renderer, known)
     for name in paths.COMPARISON_TABLES:
         yield paths.comparison_table(name), csv_text(tables[name])
     for name in paths.PACKED_TABLES:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from nwbglm.content import sha256_of
 from nwbglm.whole import write_together
 
 TOGETHER = 100
@@ -67,6 +68,22 @@ def _read_text(path: Path, end: str = "") -> str:
     if not (text.endswith(f"{end}\n") or (end and text.endswith(end))):
         raise damaged(path, "its end is missing")
     return text
+
+
+CHECKSUMS = "checksums.txt"
+"""The file in a report's folder that holds the sha256 of every other, and of the figures: `sha256sum --check`."""
+
+
+def checksums(files: Iterable[str | os.PathLike[str]], folder: str | os.PathLike[str]) -> str:
+    """Return the sha256 of files, a line each, by their paths from a folder on, as sha256sum writes them."""
+    lines = {Path(os.path.relpath(path, folder)).as_posix(): sha256_of(path)[0] for path in files}
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(lines.items()))
+
+
+def read_checksums(path: Path) -> dict[Path, str]:
+    """Return the sha256 of files by their paths."""
+    lines = (line.partition("  ") for line in _read_text(path).splitlines())
+    return {path.parent / name: digest for digest, _, name in lines}
 
 
 def write_files(

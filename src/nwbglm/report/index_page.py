@@ -55,7 +55,6 @@ def index_page(renderer: Renderer, known: Sources, figures: Mapping[str, Mapping
         paths=strength_paths(study.models, [found.get("paths", {}) for found in known.small.values()], label),
         calibration=calibration(study.models, [found.get("calibration", {}) for found in known.small.values()], rate),
         run=known.run,
-        costs=html_table(pd.DataFrame(known.run.get("costs", [])), caption="What each stage cost"),
         lock_digest=digest(known.run["lock"]) if known.run.get("lock") else "",
         sessions=_sessions(sessions),
         every=len(sessions) <= FEW,

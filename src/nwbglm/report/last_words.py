@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +63,25 @@ def _lost_rows(session: str, path: Path) -> Iterator[str]:
 
 
 def failed_figures(study: Study, results: Path) -> list[str]:
-    """Say, a line each, which figures could not be drawn, and why."""
+    """Say, a line each, which figures could not be drawn, and why.
+
+    The report shows why, too. The files themselves go: the same command draws them again, and fails while they do.
+    """
     folder = results / "figures"
     found = sorted(
         [*folder.glob("*.csv"), *(path for name in study.sessions for path in (folder / name).glob("*.csv"))]
     )
-    return [f"figure {path.relative_to(folder)}: {reason}" for path in found if (reason := reason_of(path))]
+    failed = {path: reason for path in found if (reason := reason_of(path))}
+    for path in failed:
+        path.unlink()
+        path.with_suffix(".svg").unlink(missing_ok=True)
+    return [f"figure {path.relative_to(folder)}: {reason}" for path, reason in failed.items()]
 
 
-def why_it_ended(log: str) -> str:
-    """Say what can be known from Snakemake's log of why jobs were killed; '' where nothing is."""
-    if not KILLED.search(log):
+def why_it_ended(logs: str | Iterable[str]) -> str:
+    """Say what can be known from Snakemake's log (a path, or several) of why jobs were killed; '' where nothing is."""
+    paths = [Path(path) for path in ([logs] if isinstance(logs, str) else logs)]
+    if not any(KILLED.search(path.read_text(errors="replace")) for path in paths if path.exists()):
         return ""
     return (
         "a job was killed from outside (SIGKILL): mostly because the machine ran out of memory. Run fewer jobs at once "

@@ -20,10 +20,13 @@ def lock_words(folder: Path, command: str) -> str:
 
 
 def refuse_place(executable: str) -> None:
-    """Raise `StudyError` where the interpreter's path is one that Snakemake cannot call: it does not quote it."""
+    """Raise `StudyError` where the interpreter's path is one by which Snakemake cannot call jobs on other machines.
+
+    It does not quote it. Jobs on this machine are no matter: `nwbglm.forking` runs their scripts.
+    """
     if found := re.search(r"[\s'\"$`&;()<>|*?\\]", executable):
         raise StudyError(
-            f"the path of the environment holds '{found[0]}', and Snakemake runs scripts by it without quotes",
+            f"the path of the environment holds '{found[0]}', and Snakemake calls a cluster's jobs by it unquoted",
             where=executable,
             mend="clone the project to a path without such characters; recordings may lie anywhere",
         )

@@ -22,6 +22,8 @@ PACKED_TABLES = ("scores", "pairs", "worth")
 INDEX, UNITS, SESSIONS, MEND = "index.html", "units.html", "sessions.html", "mend.html"
 STUDY, LOCK = "study.yaml", "environment.txt"
 """The validated study, and the packages that a run installs, by their hashes."""
+BENCHMARKS = "benchmarks.html"
+"""When and where the report was built, and what each stage cost: all that differs between two runs of a study."""
 FIGURE_TABLES = "tables/figures.zip"
 """The tables behind the figures over all sessions."""
 
@@ -55,6 +57,7 @@ def report_files(study: Study) -> list[str]:
         MEND,
         STUDY,
         LOCK,
+        BENCHMARKS,
         *(session_page(session) for session in study.sessions),
         *(audit_page(recording) for recording in study.recordings),
         *(session_tables(session) for session in study.sessions),

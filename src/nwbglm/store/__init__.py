@@ -4,11 +4,12 @@ A store is an xarray dataset of a known kind. Its contract (every variable, with
 `CONTRACTS` and is checked on the way in and on the way out, so that a stage may trust what it opens.
 """
 
+from .archive import SUFFIX, seal_of, seals
 from .contracts import Contract
 from .kinds import CONTRACTS, check
 from .reading import Excluded, provenance, read, read_blocks, read_included, read_named
-from .tables import read_tables, write_tables
-from .writing import SUFFIX, versions, write, write_derived, write_excluded
+from .tables import read_tables, table_provenance, write_tables
+from .writing import versions, write, write_derived, write_excluded
 
 __all__ = [
     "CONTRACTS",
@@ -22,6 +23,9 @@ __all__ = [
     "read_included",
     "read_named",
     "read_tables",
+    "seal_of",
+    "seals",
+    "table_provenance",
     "versions",
     "write",
     "write_derived",

@@ -9,6 +9,7 @@ equal content gives equal bytes.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import zipfile
 from collections.abc import AsyncIterator, Iterable
@@ -20,6 +21,7 @@ from zarr.storage import ZipStore
 
 from ..errors import StoreError
 
+SUFFIX = ".zarr.zip"
 MAKE_AGAIN = "delete it and run the same command again: it is made anew"
 DAMAGE = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 """What `zipfile` raises on damaged files; a flipped flag passes for encryption or a compression it does not know."""
@@ -68,6 +70,37 @@ class Archive(ZipStore):
             self.close()
         if broken is not None:
             raise damaged(self.path, f"{broken}: its checksum is wrong")
+
+
+def seal_of(path: str | os.PathLike[str]) -> str:
+    """Return a store's seal, a digest of all that is in it, without reading it; '' where the file has none.
+
+    Raises
+    ------
+    StoreError
+        The file is no zip file, or cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment.decode("ascii", "replace").partition(" ")[2]
+    except DAMAGE as error:
+        raise damaged(Path(path), str(error)) from error
+    except OSError as error:
+        raise unreadable(Path(path), error) from error
+
+
+def seals(paths: Iterable[str | os.PathLike[str]], beside: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the seals of the stores among some files, by their paths below the folder that holds `beside`, too.
+
+    The same for results that were moved or renamed: nothing above the folder of results is in it.
+    """
+    stores = [Path(path) for path in paths if str(path).endswith(SUFFIX)]
+    if not stores:
+        return {}
+    results = os.path.commonpath([os.path.abspath(path) for path in (*stores, beside)])
+    if results == os.path.dirname(os.path.abspath(beside)):  # made from others of its kind
+        results = os.path.dirname(results)
+    return {Path(os.path.relpath(path, results)).as_posix(): seal_of(path) for path in stores}
 
 
 def damaged(path: Path, seen: str) -> StoreError:

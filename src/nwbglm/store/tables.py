@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -15,13 +17,21 @@ from ..whole import written_whole
 from .archive import damaged, unreadable
 
 SEAL = b"nwbglm"
+PROVENANCE = b"nwbglm_provenance"
 
 
-def write_tables(tables: Mapping[str, pd.DataFrame], paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Write tables as parquet files, whole and together; a table's name is its file's stem."""
+def write_tables(
+    tables: Mapping[str, pd.DataFrame], paths: Iterable[str | os.PathLike[str]], **provenance: Any
+) -> None:
+    """Write tables as parquet files, whole and together; a table's name is its file's stem.
+
+    `provenance` are JSON-able facts about where the numbers come from.
+    """
+    facts = {PROVENANCE: json.dumps(provenance, sort_keys=True).encode()} if provenance else {}
     with written_whole(*paths) as partial:
         for path in partial:
             table = pa.Table.from_pandas(tables[path.stem], preserve_index=False)
+            table = table.replace_schema_metadata((table.schema.metadata or {}) | facts)
             table = table.replace_schema_metadata((table.schema.metadata or {}) | {SEAL: _seal(table.schema)})
             with path.open("wb") as stream:
                 pq.write_table(table, stream, write_page_checksum=True)
@@ -30,6 +40,11 @@ def write_tables(tables: Mapping[str, pd.DataFrame], paths: Iterable[str | os.Pa
 def read_tables(paths: Iterable[str | os.PathLike[str]]) -> dict[str, pd.DataFrame]:
     """Read parquet files as tables by their stems, and check that they are as they were written."""
     return {Path(path).stem: _read_table(Path(path)) for path in paths}
+
+
+def table_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a parquet file that `write_tables` wrote says about where its numbers come from."""
+    return json.loads((pq.read_schema(path).metadata or {}).get(PROVENANCE, b"{}"))
 
 
 def _read_table(path: Path) -> pd.DataFrame:

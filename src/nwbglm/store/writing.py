@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,10 @@ import zarr
 
 from .. import limits
 from ..whole import written_whole
-from .archive import zip_whole
+from .archive import seals, zip_whole
 from .kinds import check
 from .reading import provenance as provenance_of
 
-SUFFIX = ".zarr.zip"
 VERSIONED = ("nwbglm", "numpy", "scipy", "jax", "xarray", "zarr", "pynwb")
 
 
@@ -50,11 +49,22 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, **proven
 
 
 def write_derived(
-    dataset: xr.Dataset, path: str | os.PathLike[str], kind: str, *, of: xr.Dataset, **facts: Any
+    dataset: xr.Dataset,
+    path: str | os.PathLike[str],
+    kind: str,
+    *,
+    of: xr.Dataset,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    **facts: Any,
 ) -> None:
-    """Write a store that was computed from another: the session and the recording are carried along."""
+    """Write a store that was computed from another: the session and the recording are carried along.
+
+    `inputs` are the files that it was made from; of the stores among them the seals are kept (see `seals`).
+    """
     known = provenance_of(of)
     carried = {name: known[name] for name in ("recording",) if name in known}
+    if inputs := list(inputs):
+        carried["inputs"] = seals(inputs, path)
     write(dataset.assign_attrs(session=of.attrs.get("session", "")), path, kind, **carried, **facts)
 
 
