@@ -36,5 +36,6 @@ with log.stage(snakemake):
     drawn = figures | {str(Path(name).with_suffix(".csv")) for name in figures}
     remove_others(report.parent / "figures", drawn, ("*/*.svg", "*/*.csv"))
     kept = [report / name for name in report_files(study) if name != BENCHMARKS]
-    kept += [name for group in ("svg", "csv", "overall_svg", "overall_csv") for name in snakemake.input[group]]
+    shown = ("svg", "csv", "overall_svg", "overall_csv", "audit_pages", "tables")
+    kept += [name for group in shown for name in snakemake.input[group]]
     write_text(snakemake.output.checksums, checksums(kept, report))

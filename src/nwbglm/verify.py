@@ -195,7 +195,7 @@ def _texts(results: Path, found: Verified) -> None:
         found.texts += 1
         if not file.exists():
             mend = "run the same command again: it is made anew"
-            found.wrong.append(StoreError("is not there", where=str(file.resolve()), mend=mend))
+            found.wrong.append(StoreError("is not there", where=os.path.normpath(file), mend=mend))
         elif sha256_of(file)[0] != digest:
             found.wrong.append(damaged(Path(os.path.normpath(file)), "its content is not what was written"))
 

@@ -115,14 +115,12 @@ def test_verify_names_each_kind_of_damaged_file(restored, damage, capsys):
     capsys.readouterr()
     report = "report/sessions/mouse.html"
     for name in [*MADE, report]:
+        if damage is Path.unlink and name.startswith(("predictions", "audit/a.json")):
+            continue  # nothing but figures was made from these: the next run makes them again
         file = Path(small(inside, name))
         damage(file)
         assert main(["verify", "results/small"]) == 1, name
-        said = capsys.readouterr().out
-        if damage is not Path.unlink or name.endswith(TEXTS):
-            assert str(file) in said, said
-        elif "audit" not in name:  # named by what was made from it
-            assert "is not there" in said or name == "comparison/scores.parquet", (name, said)
+        assert str(file) in capsys.readouterr().out, name
         file.write_bytes(inside.good[str(file)])
     assert main(["verify", "results/small"]) == 0
 
