@@ -26,5 +26,11 @@ with log.stage(snakemake):
         seed=snakemake.params.seed,
     )
     store.write_derived(
-        found, snakemake.output.ceiling, "ceiling", of=binned, settings=settings, code=snakemake.params.code
+        found,
+        snakemake.output.ceiling,
+        "ceiling",
+        of=binned,
+        inputs=snakemake.input,
+        settings=settings,
+        code=snakemake.params.code,
     )

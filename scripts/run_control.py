@@ -29,5 +29,11 @@ with log.stage(snakemake):
         seed=snakemake.params.seed,
     )
     store.write_derived(
-        found, snakemake.output.control, "controls", of=binned, settings=settings, code=snakemake.params.code
+        found,
+        snakemake.output.control,
+        "controls",
+        of=binned,
+        inputs=snakemake.input,
+        settings=settings,
+        code=snakemake.params.code,
     )

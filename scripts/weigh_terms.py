@@ -26,5 +26,11 @@ with log.stage(snakemake):
         block=snakemake.wildcards.block,
     )
     store.write_derived(
-        found, snakemake.output.worth, "worth", of=binned, settings=settings, code=snakemake.params.code
+        found,
+        snakemake.output.worth,
+        "worth",
+        of=binned,
+        inputs=snakemake.input,
+        settings=settings,
+        code=snakemake.params.code,
     )

@@ -26,6 +26,9 @@ SCRIPTS = {
     "tests": ("test_term",),
     "intervals": ("infer_filters",),
     "checks": ("check_fit",),
+    "worth": ("weigh_terms",),
+    "controls": ("run_control",),
+    "ceiling": ("measure_ceiling",),
     "comparison": ("compare_models",),
 }
 """The scripts that make what lies in each folder of results."""
