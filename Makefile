@@ -3,7 +3,7 @@
 #   make test   set up, then run the checks and the tests
 # PYTHON=python3.12 chooses another interpreter; CORES=8 more cores; COVER=1 measures what the tests cover.
 #   make gallery   the pages of figures in docs/, from the two built-in studies
-#   make torture   long campaigns: expressions, studies and files that nobody would write
+#   make torture   long campaigns: expressions, studies and files that nobody would write, runs that are killed
 #   make versions   the library's tests on the other Pythons, and on the oldest dependencies
 
 PYTHON ?= python3
@@ -30,6 +30,8 @@ gallery: run
 torture: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzzed_studies.py
 	$(BIN)/python tests/fuzzed_files.py 10000
+	$(BIN)/python tests/killed_runs.py 20
+	TORTURE=1 $(BIN)/pytest tests/workflow/test_disk.py
 
 versions:
 	.ci/versions

@@ -68,7 +68,7 @@ def faulty(disk: Disk, monkeypatch) -> Iterator[Disk]:
     names: dict[int, str] = {}
 
     def fake_open(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *rest, **named):
-        if isinstance(file, int) or not set(mode) & set("wxa+") or not disk.holds(file):
+        if isinstance(file, int) or not set(mode) & set("wxa+") or not disk.holds(file) or named.get("opener"):
             return true_open(file, mode, buffering, encoding, errors, newline, *rest, **named)
         disk.step("open", file)
         raw = _Raw(os.fspath(file), mode.replace("b", "").replace("t", ""))
