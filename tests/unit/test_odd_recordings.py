@@ -238,7 +238,7 @@ def test_a_series_with_a_filter_that_is_missing_names_the_package(tmp_path):
     [
         ([0, 1, 0, 1], "2 ids name two units each: 0, 1"),
         ([7, 7, 7, 7], "1 ids name several units each: 7"),
-        ([[1], [2], [3], [4]], "no numbers, one a unit"),
+        ([[1, 1], [2, 2], [3, 3], [4, 4]], "no numbers, one a unit"),
         ([0.5, 1.0, np.nan, 3.0], "no whole numbers"),
     ],
 )

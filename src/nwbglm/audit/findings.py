@@ -12,18 +12,16 @@ import numpy as np
 from nwbglm import epochs
 from nwbglm.audit.guard import failure, guarded
 from nwbglm.audit.plausible import GUESSES
+from nwbglm.audit.values import doubtful_unit, stand_in
 from nwbglm.epochs import Epochs
 from nwbglm.recording.choose import REFRACTORY, recording_span, series_instead
 from nwbglm.recording.events import pair_marks
 from nwbglm.recording.model import Recording
 from nwbglm.recording.series import Series
-from nwbglm.recording.si import parse
 from nwbglm.recording.sweeps import Sweeps
 from nwbglm.recording.tables import Table, labels_of
 from nwbglm.verdict import Finding, Level
 
-LARGEST = {"current": 1e-5, "voltage": 1e3, "length": 1e4, "angle": 1e4}
-"""SI values beyond which a signal's unit is doubtful: nobody injects 10 microamperes into a neuron."""
 MANY_VIOLATIONS = 0.01
 """Share of short intervals between spikes above which a unit is hardly one neuron."""
 LONG_GAP = 10
@@ -76,7 +74,8 @@ def _series(series: Series) -> Iterator[Finding]:
     yield from _times(series)
     yield from _marks(series)
     if not marks:
-        yield from _unit(series)
+        yield from doubtful_unit(series)
+        yield from stand_in(series)
 
 
 def _marks(series: Series) -> Iterator[Finding]:
@@ -123,24 +122,6 @@ def _times(series: Series) -> Iterator[Finding]:
 
 def _times_are(count: int) -> str:
     return "1 time is" if count == 1 else f"{count} times are"
-
-
-def _unit(series: Series) -> Iterator[Finding]:
-    known = parse(series.unit)
-    if known is None:
-        if series.unit.lower() not in ("na", "n/a", "unknown", "none", "", "a.u.", "bit", "no unit", "index"):
-            mend = "leave `units` out for this signal, or write the file's unit"
-            yield Finding("unit-unknown", "pass", series.path, f"its unit {series.unit!r} is not one we convert", mend)
-        return
-    largest = LARGEST.get(known.dimensions[0][0]) if known.dimensions and len(known.dimensions) == 1 else None
-    if largest is None or series.columns > 64:
-        return
-    values = np.abs(series.values(0, 10_000)) * known.factor
-    middle = float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0
-    if middle > largest:
-        seen = f"half of its first values exceed {middle / known.factor:.3g} {series.unit}"
-        mend = "the file's `unit` or `conversion` is probably wrong: ask its authors before trusting amplitudes"
-        yield Finding("unit-doubtful", "warn", series.path, seen, mend)
 
 
 def _intervals(recording: Recording, table: Table | Sweeps) -> Iterator[Finding]:

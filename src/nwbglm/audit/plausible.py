@@ -27,6 +27,8 @@ MANY_TRIALS = 5
 """Tables with fewer rows than this say nothing about times that count from each row's start."""
 SHORT = 0.2
 """Times that cover less than this share of the trials' time may count from each trial's start."""
+SINCE_1970 = 3e8
+"""Times (s) above this count from 1970, where all else is below."""
 COARSE = 1e-3
 """Steps (s) between stored times that are worth a word where no bin is known."""
 
@@ -59,6 +61,16 @@ def unit_of_time(one: Extent, others: Sequence[Extent]) -> str:
         if len(agree) and 2 * sum(agree) > len(agree):
             return name
     return ""
+
+
+def apart(one: Extent, others: Sequence[Extent]) -> tuple[float, float] | None:
+    """Return when all else begins and ends, where something lies far before or after; None where it does not."""
+    rest = [other for other in others if other.kind != one.kind]
+    if not rest:
+        return None
+    low, high = min(other.first for other in rest), max(other.last for other in rest)
+    between = max(one.first - high, low - one.last)
+    return (low, high) if between > max(one.last - one.first, high - low) else None
 
 
 def _whole(extents: Sequence[Extent], kind: str) -> float:
@@ -130,19 +142,33 @@ def find_implausible(recording: Recording, use: Epochs | None = None, bin: float
     known = list(_extents(recording))
     if use is not None and len(use):
         known.append(Extent("epochs.use", "study", float(use.start.min()), float(use.stop.max())))
+    doubted = set()
     for one in known:
-        unit = unit_of_time(one, known) if one.kind in ("series", "table") else ""
+        # A table that the study takes its epochs from is no other than they are.
+        others = [other for other in known if other.kind != "study" or one.kind != "table" or other.last < one.last]
+        unit = unit_of_time(one, others) if one.kind in ("series", "table") else ""
+        lasts = f"it lasts from {one.first:.10g} to {one.last:.10g} s"
         if unit:
-            seen = f"it lasts from {one.first:.6g} to {one.last:.6g} s, as if its times were {unit}: the rest of the "
-            seen += f"recording ends at {max(other.last for other in known if other.kind != one.kind):.6g} s"
+            seen = f"{lasts}, as if its times were {unit}: the rest of the "
+            seen += f"recording ends at {max(other.last for other in others if other.kind != one.kind):.6g} s"
             yield Finding("times-not-in-seconds", "warn", one.path, seen, "NWB wants seconds: correct the file")
-    yield from _from_rows(recording, known)
+        elif one.kind != "study" and (rest := apart(one, others)):
+            clock = "its times counted from 1970" if one.first > SINCE_1970 > rest[1] else "by another clock"
+            seen = f"{lasts}, as if {clock}: all else lies between {rest[0]:.6g} and {rest[1]:.6g} s"
+            mend = "NWB wants seconds since the session's start: correct the file"
+            yield Finding("times-apart", "warn", one.path, seen, mend)
+        else:
+            continue
+        doubted.add(one.path)
+    yield from _from_rows(recording, [one for one in known if one.path not in doubted], doubted)
     yield from _axes(recording, known)
     yield from _coarse(recording, known, bin)
 
 
-def _from_rows(recording: Recording, known: Sequence[Extent]) -> Iterator[Finding]:
+def _from_rows(recording: Recording, known: Sequence[Extent], doubted: set[str]) -> Iterator[Finding]:
     for path, table in recording.tables.items():
+        if path in doubted:
+            continue
         with contextlib.suppress(NwbGlmError):
             rows, _ = recording.intervals(table)
             if len(np.unique(rows.clock)) > 1 or path == "sweeps" or path.endswith("invalid_times"):

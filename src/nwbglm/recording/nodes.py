@@ -125,6 +125,52 @@ class Array(ABC):
         """Read what a numpy selection names; text as `str`, references as paths, compounds field by field."""
 
 
+class Flat(Array):
+    """A list that was written with a second axis of one entry, as MATLAB writes them: read as a list."""
+
+    def __init__(self, inner: Array):
+        self._inner, self.path = inner, inner.path
+        self._row = inner.shape[0] == 1
+        self.shape = (max(inner.shape),)
+
+    @property
+    def stored(self) -> int:
+        """Bytes that the file holds of the values."""
+        return self._inner.stored
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+        return self._inner.dtype
+
+    @property
+    def attrs(self) -> Attributes:
+        """Attributes, as plain Python values; references as the path of what they name."""
+        return self._inner.attrs
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the values are text."""
+        return self._inner.is_text
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the values name other objects of the file."""
+        return self._inner.is_reference
+
+    def read(self, selection: Any = ()) -> np.ndarray:
+        """Read what a selection of the list names."""
+        which = selection if selection != () else slice(None)
+        which = which[0] if isinstance(which, tuple) else which
+        return self._inner.read((0, which) if self._row else (which, 0))
+
+
+def as_list(array: Array | None) -> Array | None:
+    """Take an array of one row or one column as the list that it is; others as they are."""
+    flat = array is not None and len(array.shape) == 2 and 1 in array.shape and 0 not in array.shape
+    return Flat(array) if array is not None and flat else array
+
+
 class Group(ABC):
     """A group of the file, known by its `path`."""
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from nwbglm.epochs import rounded
 from nwbglm.errors import RecordingError
-from nwbglm.recording.nodes import Array, Group, Named, OutsideError
+from nwbglm.recording.nodes import Array, Group, Named, OutsideError, as_list
 from nwbglm.recording.texts import as_number, as_texts
 from nwbglm.recording.timing import Timing, ordered_times, regular_timing, timing_of, timing_of_blocks
 
@@ -40,12 +40,15 @@ class Series(Named):
     @cached_property
     def data(self) -> Array | None:
         """Stored values, before conversion."""
-        return self.group.array("data")
+        data = self.group.array("data")
+        row = data is not None and len(data.shape) == 2 and data.shape[0] == 1
+        # One row is a list, unless it is said that its entries are channels or ROIs.
+        return as_list(data) if row and "rois" not in self.group and "electrodes" not in self.group else data
 
     @cached_property
     def timestamps(self) -> Array | None:
         """Stored times, s; None where the series has a rate."""
-        return self.group.array("timestamps")
+        return as_list(self.group.array("timestamps"))
 
     @cached_property
     def rate(self) -> float | None:

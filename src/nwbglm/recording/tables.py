@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from nwbglm.errors import RecordingError
-from nwbglm.recording.nodes import Array, Group, Named
+from nwbglm.recording.nodes import Array, Group, Named, as_list
 from nwbglm.recording.texts import as_text
 from nwbglm.study.base import nearest
 
@@ -66,7 +66,7 @@ class Table(Named):
     @cached_property
     def ids(self) -> np.ndarray:
         """(rows,) identifiers of the rows; 0, 1, ... where the file gives none."""
-        ids = self.group.array("id")
+        ids = as_list(self.group.array("id"))
         return np.arange(self._rows_of_first_column()) if ids is None else np.atleast_1d(ids.read())
 
     def _rows_of_first_column(self) -> int:
@@ -103,12 +103,25 @@ class Table(Named):
 
     def array(self, name: str) -> Array:
         """Open a column's values as they are stored."""
-        found = self.group.array(name)
+        found = self._list(name)
         if found is None:
             raise RecordingError(
                 f"there is no column {name!r}", where=f"{self.where}: {self.path}", mend=nearest(name, self.columns)
             )
         return found
+
+    def _list(self, name: str) -> Array | None:
+        """Open a column; one that was written with a second axis of one entry is the list that it is."""
+        found = self.group.array(name)
+        flat = as_list(found)
+        if flat is None or flat is found:
+            return found
+        if name.endswith("_index"):
+            return flat
+        # One row may well hold several values: what counts is how many there are to be.
+        index = as_list(self.group.array(f"{name}_index"))
+        wanted = len(self) if index is None else _last(index.read())
+        return flat if flat.shape == (wanted,) else found
 
     def is_ragged(self, name: str) -> bool:
         """Tell whether each row of a column holds a list."""
@@ -212,12 +225,18 @@ class Table(Named):
         return plain
 
     def _plain(self, name: str) -> np.ndarray | None:
-        array = self.group.array(name)
+        array = self._list(name)
         if array is None or self.is_ragged(name) or array.shape != (len(self),):
             return None
         if array.is_reference:
             return np.array([str(path).rpartition("/")[2] for path in self.values(name)], dtype=object)
         return self.values(name) if array.is_text or array.dtype.kind in "iufb" else None
+
+
+def _last(index: np.ndarray) -> int:
+    """Give where an index ends; -1 where it is none."""
+    numbers = index.dtype.kind in "iu" and index.ndim == 1 and index.size
+    return int(index[-1]) if numbers else -1
 
 
 def _pick(values: np.ndarray | list[np.ndarray], rows: np.ndarray) -> np.ndarray:

@@ -15,12 +15,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def as_text(value: Any) -> str:
-    """Write any value as text: bytes as UTF-8, what is no character replaced, a list of one as its entry."""
+    """Write any value as text: bytes as UTF-8 without padding, no character replaced, a list of one as its entry."""
     value = only(value)
     if value is None:
         return ""
     if isinstance(value, bytes | np.void):
-        value = (value if isinstance(value, bytes) else value.tobytes()).rstrip(b"\0").decode("utf-8", "replace")
+        value = (value if isinstance(value, bytes) else value.tobytes()).rstrip(b"\0 ").decode("utf-8", "replace")
     # HDF5 hands on bytes that are no UTF-8 as lone surrogates, which no page can be written with.
     whole = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", whole)

@@ -59,8 +59,10 @@ def taken_lines(audit: Mapping[str, Any]) -> list[str]:
     """Say in sentences what the study takes of a recording, and which units it leaves."""
     lines = []
     for purpose, epochs in audit.get("takes", {}).get("epochs", {}).items():
-        labels = f" ({', '.join(map(str, epochs['labels']))})" if epochs.get("labels") else ""
-        lines.append(f"Epochs '{purpose}': {epochs['intervals']} intervals, {number(epochs['seconds'])} s{labels}.")
+        named = [str(label) for label in epochs.get("labels") or () if str(label)]
+        labels = f" ({', '.join(named)})" if named else ""
+        count = f"{epochs['intervals']} interval{'s' * (epochs['intervals'] != 1)}"
+        lines.append(f"Epochs '{purpose}': {count}, {number(epochs['seconds'])} s{labels}.")
     response = audit.get("takes", {}).get("response")
     if response:
         units = f" ({response['units']})" if response["units"] else ""

@@ -244,7 +244,7 @@ def _past(draft: Draft, *, drift: bool, several: bool) -> None:
         folds["pieces"] = 50
     draft.fit = {
         **({} if spikes else {"observations": "gaussian"}),
-        "penalty": {"ridge": {"strength": {"log": [1e-4, 1, 4]}}},
+        "penalty": {"ridge": {"strength": {"log": [1e-4, 1, 4] if spikes else [1e-7, 1e-1, 4]}}},
         "folds": folds,
     }
     draft.choose_models()

@@ -58,8 +58,8 @@ class Draft:
         Name of the drift term; empty where there is none.
     fit
         The entry `fit`.
-    window
-        Length of what figures show, s.
+    start, window
+        Where what figures show begins, after the start of the epochs, and its length, s.
     """
 
     head: list[str] = field(default_factory=list)
@@ -76,6 +76,7 @@ class Draft:
     history: str = ""
     drift: str = ""
     fit: dict[str, Any] = field(default_factory=dict)
+    start: float = 0.0
     window: float = 60.0
 
     def name(self, text: str, whose: str = "of") -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from nwbglm import epochs
 from nwbglm.epochs import Epochs
 from nwbglm.labels import EMPTY, NONE
@@ -37,7 +39,7 @@ def take_tables(draft: Draft, tables: list[SeenTable], use: Epochs) -> None:
             columns = [SeenColumn("start_time", "event", len(table.start)), *columns]
         for column in columns:
             enough = column.count >= LEAST
-            _event(draft, table, column, stem, off=not enough or events >= MOST_EVENTS)
+            _event(draft, table, column, stem, use, off=not enough or events >= MOST_EVENTS)
             events += enough and events < MOST_EVENTS
         for column in table.columns:
             if column.kind == "text" and len(column.levels) >= 2:
@@ -87,7 +89,7 @@ def _kernel(draft: Draft) -> dict[str, object]:
     return {"bspline": {"n": functions, "window": draft.lags(WINDOW), "begin": "0 s"}}
 
 
-def _event(draft: Draft, table: SeenTable, column: SeenColumn, stem: str, *, off: bool) -> None:
+def _event(draft: Draft, table: SeenTable, column: SeenColumn, stem: str, use: Epochs, *, off: bool) -> None:
     since = {"since": "start_time"} if column.kind == "since" else {}
     why = f"{table.path}: {column.count} times" + (", counted from each row's start" if since else "")
     value = {"from": table.name, "resample": "events", "time": column.name, **since}
@@ -97,6 +99,8 @@ def _event(draft: Draft, table: SeenTable, column: SeenColumn, stem: str, *, off
         draft.signals[name].why += " (few)" if column.count < LEAST else " (enough for a first study)"
         return
     draft.term(name, {"of": name, "basis": _kernel(draft)})
+    if not draft.start and np.isfinite(column.first):
+        draft.start = float(np.floor(max(column.first - float(use.start.min()) - 1.0, 0.0)))
 
 
 def _category(draft: Draft, table: SeenTable, column: SeenColumn, stem: str, use: Epochs, *, off: bool) -> None:

@@ -32,7 +32,10 @@ def page(draft: Draft, *, session: str, path: str) -> str:
         lines += _section(key, getattr(draft, key))
     lines += _section("models", draft.models)
     lines += ["fit:", *(f"  {key}: {flow(value)}" for key, value in draft.fit.items()), ""]
-    lines += ["figures:", f"  window: {{start: 0 s, length: {duration(draft.window)}}}"]
+    lines += [
+        "figures:",
+        f"  window: {{start: {duration(draft.start)}, length: {duration(draft.window)}}}",
+    ]
     return "\n".join(lines) + "\n"
 
 

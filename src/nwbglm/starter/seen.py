@@ -110,12 +110,15 @@ class SeenColumn:
         Rows that have a value.
     levels
         How often each value occurs, most often first, where there are few.
+    first
+        The first of its times of the session, s.
     """
 
     name: str
     kind: str
     count: int
     levels: tuple[tuple[str, int], ...] = ()
+    first: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,7 @@ def _of_values(name: str, values: np.ndarray, start: np.ndarray, stop: np.ndarra
     if values.dtype.kind == "f":
         inside = (numbers >= start - NEAR) & (numbers <= stop + NEAR)
         if inside[good].mean() > 0.9 and len(np.unique(numbers[good])) > 0.5 * good.sum():
-            return SeenColumn(name, "event", int(good.sum()))
+            return SeenColumn(name, "event", int(good.sum()), first=float(numbers[good].min()))
         if "time" in name.lower() and counts_from_rows(numbers, start, stop):
             return SeenColumn(name, "since", int(good.sum()))
     return SeenColumn(name, "number", int(good.sum()), _most([f"{number:g}" for number in numbers[good]]))
