@@ -1,8 +1,8 @@
 """What inference costs, in CPU seconds: ``OMP_NUM_THREADS=1 python benchmarks/inference.py``.
 
 999 draws, 20 units, 20 000 rows: Rao's statistic of a term of 20 functions beside 13 others by shifts, the same where
-nothing but a constant is in the rest; refits of 7 functions beside 13, in sample and with 5 folds and the final fit; and
-intervals beside the fit that they are of (5 folds and the final fit, 8 strengths), of 66 shared features.
+nothing but a constant is in the rest; refits of 7 functions beside 13, in sample and with 5 folds and the final fit;
+and intervals beside the fit that they are of (5 folds and the final fit, 8 strengths), of 66 shared features.
 """
 
 from __future__ import annotations

@@ -369,6 +369,10 @@ def test_shifts_of_any_length_and_of_several_circles(rows):
     found, _ = shifted_statistics(term, prepared, shifts, penalty=penalty)
     expected = [score_statistic(np.roll(term, shift, axis=0), prepared, penalty)[0] for shift in shifts]
     np.testing.assert_allclose(found, expected)
+    alone = prepare_rest(rest[:, :0], residual, np.full(rows, 0.3))
+    found, _ = shifted_statistics(term, alone, shifts, penalty=penalty)
+    each = [score_statistic(np.roll(term, shift, axis=0), alone, penalty)[0] for shift in shifts]
+    np.testing.assert_allclose(found, each)
     circle = np.repeat([0, 1], [250, rows - 250])
     pairs = random.integers(0, 250, (9, 2))
     found, _ = shifted_statistics(term, prepared, pairs, circle=circle)

@@ -147,6 +147,8 @@ def shifted_statistics(
     rank : (n,) int
     """
     term = np.asarray(term, float)
+    if circle is None and spaced <= 1 and rest.weighted.shape[1] == 1 and np.ptp(rest.weight) == 0:
+        return _beside_a_constant(term, rest, np.asarray(shifts), penalty)
     total = None
     for number, each in enumerate(np.atleast_2d(np.asarray(shifts).T)):
         mine = slice(None) if circle is None else circle == number
@@ -154,6 +156,23 @@ def shifted_statistics(
         total = part if total is None else Moments(*(a + b for a, b in zip(total, part, strict=True)))
     assert total is not None  # there is one circle at least
     return statistics_of(total, rest, penalty)
+
+
+def _beside_a_constant(
+    term: np.ndarray, rest: Rest, shifts: np.ndarray, penalty: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same where all rows weigh alike: only the gradient moves, and V is that of the data."""
+    here = moments(term, rest)
+    gradient = _correlate(rest.residual[None], term.T, shifts, 0)[:, 0]
+    information = here.gram - here.cross.T @ rest.inverse @ here.cross
+    if penalty is not None:
+        information = information + penalty
+    size = np.sqrt(np.diagonal(here.gram))
+    size = np.where(size > 0, size, 1.0)
+    values, vectors = np.linalg.eigh(information / np.outer(size, size))
+    kept = values > 1e-9 * max(len(values), 1)
+    projected = (gradient / size) @ vectors[:, kept] / np.sqrt(values[kept])
+    return (projected**2).sum(axis=1), np.full(len(shifts), int(kept.sum()))
 
 
 def _of_rows(rest: Rest, rows: slice | np.ndarray) -> Rest:
