@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 __all__ = [
     "bin_recording",
     "compute_filters",
+    "compute_intervals",
     "cross_validate",
     "fit",
     "inspect_recording",

@@ -1,5 +1,6 @@
 from .api import bin_recording as bin_recording
 from .api import compute_filters as compute_filters
+from .api import compute_intervals as compute_intervals
 from .api import cross_validate as cross_validate
 from .api import fit as fit
 from .api import inspect_recording as inspect_recording

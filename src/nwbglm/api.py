@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bin_recording",
     "compute_filters",
+    "compute_intervals",
     "cross_validate",
     "fit",
     "inspect_recording",
@@ -380,6 +381,65 @@ def compute_filters(fits: xr.Dataset, term: str, *, of: str = "coef") -> xr.Data
     from nwbglm.filters import filters
 
     return filters(fits, term, of=of)
+
+
+def compute_intervals(
+    fits: xr.Dataset,
+    features: Mapping[str, xr.Dataset],
+    binned: xr.Dataset,
+    *,
+    level: float = 0.95,
+    blocks: int = 50,
+    method: str = "block",
+) -> xr.Dataset:
+    """Say how sure the filters of a fit are, over lags and over values.
+
+    Parameters
+    ----------
+    fits
+        Fits of a recording's features, by `fit`, `cross_validate` or the workflow.
+    features, binned
+        What they were fitted to.
+    level, blocks, method
+        As in a study's ``inference.intervals``: ``block`` (from the scores of blocks of rows, Student's t) or
+        ``laplace`` (the curvature alone).
+
+    Returns
+    -------
+    xarray.Dataset
+        A store of kind ``intervals``: ``value``, ``low``, ``high`` (at each point by itself), ``low_all``, ``high_all``
+        (the whole filter) ``(unit, point)``; a point has a ``term``, an ``input``, an ``axis`` and a place ``at`` on
+        it. ``reason (unit)`` says why a unit has none; warnings are in the attribute ``warnings`` (JSON).
+
+    Examples
+    --------
+    >>> bands = nwbglm.compute_intervals(fits, features, binned)
+    >>> bands.value.dims, bool((bands.low <= bands.high).all())
+    (('unit', 'point'), True)
+    """
+    import json
+
+    import numpy as np
+
+    from nwbglm.crossval import split_rows
+    from nwbglm.inference.intervals import infer_filters
+    from nwbglm.study import Fit, Folds, Model
+    from nwbglm.study.base import validate
+    from nwbglm.study.inference import Intervals
+
+    terms = tuple(json.loads(fits.attrs["terms"]))
+    chosen = validate(Intervals, {"level": level, "blocks": blocks, "method": method}, "intervals")
+    stores = [features[term] for term in terms]
+    scheme = Folds.model_validate(json.loads(fits.attrs["scheme"]))
+    folds = split_rows(binned, stores, scheme, seed=int(fits.attrs["seed"]))
+    trained = fits["row"].values[fits["trained"].sel(fit="final").values]
+    folds["final"] = folds["final"] & np.isin(folds["row"].values, trained)  # other models may have narrowed them
+    inputs = {name for store in stores for name in str(store.attrs["of"]).split(" x ")}
+    drift = any(binned[name].attrs.get("source") == "time" for name in inputs if name in binned)
+    return infer_filters(
+        binned, folds, stores, fits, intervals=chosen, model=Model(terms=terms),
+        fit=Fit.model_validate(json.loads(fits.attrs["settings"])), drift=drift,
+    )  # fmt: skip
 
 
 def predict_rates(

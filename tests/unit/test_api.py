@@ -3,6 +3,7 @@
 import ast
 import doctest
 import inspect
+import json
 import subprocess
 import sys
 
@@ -153,6 +154,27 @@ def test_a_fit_is_that_of_the_stages(features, binned, study, fits):
     rows = split_rows(binned, stores, settings.folds, seed=0)
     theirs = fit_model(binned, rows, stores, model=Model(terms=("history",)), fit=settings, name="model")
     xr.testing.assert_identical(fits[list(theirs.data_vars)], theirs)
+
+
+def test_intervals_are_those_of_the_stage(features, binned, fits):
+    from nwbglm.crossval import split_rows
+    from nwbglm.inference.intervals import infer_filters
+    from nwbglm.study import Fit, Folds, Model
+    from nwbglm.study.inference import Intervals
+
+    stores = [features[name] for name in json.loads(fits.attrs["terms"])]
+    folds = split_rows(binned, stores, Folds.model_validate(json.loads(fits.attrs["scheme"])), seed=0)
+    expected = infer_filters(
+        binned, folds, stores, fits, intervals=Intervals(blocks=20), model=Model(terms=json.loads(fits.attrs["terms"])),
+        fit=Fit.model_validate(json.loads(fits.attrs["settings"])), drift=False,
+    )  # fmt: skip
+    bands = nwbglm.compute_intervals(fits, features, binned, blocks=20)
+    xr.testing.assert_identical(bands, expected)
+    term = json.loads(fits.attrs["terms"])[0]
+    kernel = nwbglm.compute_filters(fits, term).isel(unit=0)
+    np.testing.assert_allclose(bands.value.values[0][bands.term.values == term], kernel.values.ravel())
+    with pytest.raises(StudyError, match="level"):
+        nwbglm.compute_intervals(fits, features, binned, level=2)
 
 
 def test_fits_can_be_written_and_opened_again(fits, binned, tmp_path):
