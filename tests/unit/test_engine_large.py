@@ -60,7 +60,7 @@ def test_however_much_memory_there_is_the_fits_are_the_same(monkeypatch, name, r
     X, y = population(rows=5000, features=40, units=3)
     X, y = (X + 20).astype(np.float32), y.astype(np.uint8)
     train, test = blocks(len(X), 3)
-    options = {"strengths": (1e-3, 1e-2), "gap": 1e-15} | PROBLEMS[name]
+    options = {"strengths": (1e-3, 1e-2), "gap": 1e-17, "summed_gap": 1e-14} | PROBLEMS[name]
     if name in ("ridge", "softplus"):
         exposure = np.ones(y.shape, np.float32)
         exposure[400:900, 1], exposure[2000:2600, 2] = 0.0, 0.5

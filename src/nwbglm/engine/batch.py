@@ -6,6 +6,7 @@ import numpy as np
 
 from .certify import find_rank_deficient, find_separable
 from .data.problem import Problem
+from .evidence import Evidence
 from .objective import Fits, Solution
 from .result import SplitFits
 from .scoring import (
@@ -26,7 +27,15 @@ __all__ = ["Batch"]
 class Batch:
     """The fits of one call in the order (unit, split, strength), and the way back from solutions to arrays."""
 
-    def __init__(self, problem: Problem, train: np.ndarray, test: np.ndarray, strengths: np.ndarray):
+    def __init__(
+        self,
+        problem: Problem,
+        train: np.ndarray,
+        test: np.ndarray,
+        strengths: np.ndarray,
+        terms: np.ndarray | None = None,
+        relative: np.ndarray | None = None,
+    ):
         self.problem, self.train, self.test = problem, train, test
         units, splits, path = problem.rows.shape[0], len(train), len(strengths)
         self.shape = (units, splits, path)
@@ -38,7 +47,15 @@ class Batch:
             self.always = fitted & (problem.spikes == problem.rows * problem.observations.ceiling)
         self.alive = np.flatnonzero((fitted & ~self.always)[unit, mask])
         self.test_mask = test[split][self.alive]
-        self.fits = Fits(unit[self.alive], mask[self.alive], strengths[strength[self.alive]], np.ones(len(self.alive)))
+        level = strength[self.alive]
+        self.fits = Fits(unit[self.alive], mask[self.alive], strengths[level], np.ones(len(self.alive)))
+        self.evidence = Evidence(*np.zeros((2, len(level), 0)))
+        if terms is not None and relative is not None:
+            weight = np.ones((len(strengths), problem.width))
+            weight[:, : len(terms)] = np.sqrt(relative)[:, terms]
+            self.fits = self.fits._replace(weight=weight[level])
+            strengths = strengths[:, None] * relative
+            self.evidence = Evidence(strengths[level], np.full((len(level), relative.shape[1]), np.nan))
 
     def collect(self, fits: Fits, solution: Solution) -> SplitFits:
         """Score, certify and arrange the solutions."""
@@ -68,6 +85,8 @@ class Batch:
             gradient_norm=fill(solution.gradient_norm, 0.0),
             iterations=fill(solution.iterations, 0),
             status=fill(status, np.where(always, Status.separable, Status.no_spikes)[:, :, None]),
+            term_strength=fill(self.evidence.strengths, np.nan),
+            term_parameters=fill(self.evidence.parameters, np.nan),
         )
 
     def _scores(self, fits: Fits, solution: Solution) -> dict[str, np.ndarray]:

@@ -22,13 +22,7 @@ FAR_FROM_MEAN = 8.0
 
 def free_coefficients(problem: Problem, strength: np.ndarray) -> np.ndarray:
     """Return (n,) whether some direction of the usable coefficients carries no penalty at each strength."""
-    inside = slice(0, problem.features)
-    penalty = problem.holding[inside, inside]
-    size = np.sqrt(np.diagonal(penalty))
-    held = (size > 0).all()
-    if held and np.count_nonzero(penalty - np.diag(size**2)):
-        held = np.linalg.matrix_rank(penalty / np.outer(size, size), hermitian=True) == len(size)
-    return (strength <= 0) | (not held)
+    return (strength <= 0) | (not problem.holds_all)
 
 
 def find_rank_deficient(problem: Problem, fits: Fits) -> np.ndarray:

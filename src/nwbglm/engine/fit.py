@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import ProblemError
 from .batch import Batch
 from .data.build import build_problem
+from .evidence import maximise_evidence
 from .observations import POISSON, Observations
 from .penalties import NO_PENALTY, Penalty
 from .result import SplitFits
@@ -44,6 +45,8 @@ def fit_splits(
     summed_gap: float = SUMMED,
     max_iterations: int = 500,
     memory: float | None = None,
+    terms: np.ndarray | None = None,
+    relative: np.ndarray | None = None,
 ) -> SplitFits:
     """Fit every unit on every split at every strength.
 
@@ -76,6 +79,13 @@ def fit_splits(
     memory
         Bytes that the standardised features may take. Beyond, they are read again for each pass over the data, so
         that ``X`` may be an array on disk (a memory map, a zarr array) larger than memory.
+    terms : (p,) int or None
+        The term of each feature, numbered from 0: each has a strength of its own. The penalty is quadratic and couples
+        no two terms.
+    relative : (S, G) or None
+        With ``terms``: what each strength is multiplied by in each term. None: each unit and split gets the strengths
+        of the largest evidence of its training rows (see `evidence`), and ``strengths`` is one number that says
+        nothing.
 
     Returns
     -------
@@ -88,6 +98,8 @@ def fit_splits(
         If the shapes do not agree, or a response on a row in use is none that the observation model knows.
     """
     X, y, train, test, path = _checked(X, y, train, test, strengths, exposure, mask)
+    if terms is not None:
+        _check_terms(X, path, penalty, observations, np.asarray(terms), relative)
     with jax.enable_x64(True):
         union = np.any(train, axis=0)
         masks, index = _distinct([*train, *test, union])
@@ -97,10 +109,14 @@ def fit_splits(
             dtype=dtype, fits=y.shape[1] * max(splits, 1) * len(path), mixed=works_mixed(X.shape[1], dtype),
             memory=memory,
         )  # fmt: skip
-        batch = Batch(problem, index[:splits], index[splits : 2 * splits], path)
-        solution, fits = solve(
-            problem, batch.fits, int(index[-1]), gap=Tolerance(gap, summed_gap), max_iterations=max_iterations
-        )
+        batch = Batch(problem, index[:splits], index[splits : 2 * splits], path, terms, relative)
+        union, tolerance = int(index[-1]), Tolerance(gap, summed_gap)
+        if terms is not None and relative is None:
+            solution, batch.evidence = maximise_evidence(
+                problem, batch.fits, union, np.asarray(terms), gap=tolerance, max_iterations=max_iterations
+            )
+            return batch.collect(batch.fits, solution)
+        solution, fits = solve(problem, batch.fits, union, gap=tolerance, max_iterations=max_iterations)
         return batch.collect(fits, solution)
 
 
@@ -137,6 +153,25 @@ def _distinct(sets: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     seen: dict[bytes, int] = {}
     index = [seen.setdefault(np.packbits(members).tobytes(), len(seen)) for members in sets]
     return np.stack([sets[index.index(number)] for number in range(len(seen))]), np.asarray(index)
+
+
+def _check_terms(
+    X: Any, path: np.ndarray, penalty: Penalty, observations: Observations, terms: np.ndarray, relative: Any
+) -> None:
+    """Say what is wrong with strengths of terms."""
+    if terms.shape != (X.shape[1],) or not penalty.is_smooth:
+        raise ProblemError("terms need one number a feature, and a quadratic penalty", where="fit_splits")
+    if relative is None and (observations.has_dispersion or len(path) != 1):
+        raise ProblemError(
+            "the evidence takes one strength, and no dispersion that is found beside it",
+            where="fit_splits",
+            mend="give relative strengths, or another observation model",
+        )
+    wanted = len(path), int(terms.max(initial=-1)) + 1
+    if relative is not None and (np.shape(relative) != wanted or len(np.unique(path)) != len(path)):
+        raise ProblemError(
+            f"relative has shape {np.shape(relative)} instead of {wanted}, or strengths repeat", where="fit_splits"
+        )
 
 
 def _checked(

@@ -14,3 +14,6 @@ HESSIAN_BYTES = 2**27
 
 MODEL_BYTES = 2**28
 """Hessians of the fits that are worked on at once where a penalty has corners."""
+
+METRIC_BYTES = 2**28
+"""Factorised Hessians of single fits that are kept at once."""

@@ -18,6 +18,7 @@ __all__ = [
     "mean_response",
     "null_point",
     "penalty_values",
+    "quadratic_of",
     "unpack_hessians",
 ]
 
@@ -35,16 +36,20 @@ class Fits(NamedTuple):
         Unit, and set of training rows.
     strength, alpha : (n,)
         Strength of the penalty, dispersion.
+    weight : (n, P) or None
+        What coefficients are multiplied by in the quadratic penalty, where fits differ in that; None: 1.
     """
 
     unit: np.ndarray
     mask: np.ndarray
     strength: np.ndarray
     alpha: np.ndarray
+    weight: np.ndarray | None = None
 
     def take(self, index) -> Fits:
         """Return some of the fits."""
-        return Fits(*(array[index] for array in self))
+        weight = None if self.weight is None else self.weight[index]
+        return Fits(self.unit[index], self.mask[index], self.strength[index], self.alpha[index], weight)
 
 
 class Point(NamedTuple):
@@ -140,19 +145,33 @@ def _assembled(problem: Problem, fits: Fits, theta: np.ndarray, sums: list[np.nd
         moments = problem.moments[unit, mask]
         loss = loss - np.einsum("np,np->n", moments, theta)
         slope = slope - moments
-    penalty_slope = theta @ problem.quadratic * fits.strength[:, None]
+    penalty_slope = _quadratic_slope(problem, fits, theta) * fits.strength[:, None]
     if problem.observations.offset:
         loss = loss - problem.log_exposure[unit, mask]
     objective = loss / rows + 0.5 * np.einsum("np,np->n", theta, penalty_slope)
     gradient = (slope / rows[:, None] + penalty_slope) * problem.usable[unit]
     if hessian:
-        curvature = curvature / rows[:, None, None] + fits.strength[:, None, None] * problem.quadratic
+        curvature = curvature / rows[:, None, None] + fits.strength[:, None, None] * quadratic_of(problem, fits)
     return Point(theta, objective, gradient, curvature)
+
+
+def _quadratic_slope(problem: Problem, fits: Fits, theta: np.ndarray) -> np.ndarray:
+    """Return the gradient of the quadratic penalty at a strength of 1 (n, P)."""
+    if fits.weight is None:
+        return theta @ problem.quadratic
+    return (theta * fits.weight) @ problem.quadratic * fits.weight
+
+
+def quadratic_of(problem: Problem, fits: Fits) -> np.ndarray:
+    """Return the matrix of the quadratic penalty at a strength of 1: (P, P), or (n, P, P) where fits differ in it."""
+    if fits.weight is None:
+        return problem.quadratic
+    return problem.quadratic * fits.weight[:, :, None] * fits.weight[:, None, :]
 
 
 def penalty_values(problem: Problem, fits: Fits, theta: np.ndarray) -> np.ndarray:
     """Return the penalty of each fit (n,), its absolute part included."""
-    value = 0.5 * np.einsum("np,np->n", theta @ problem.quadratic, theta)
+    value = 0.5 * np.einsum("np,np->n", _quadratic_slope(problem, fits, theta), theta)
     if problem.absolute is not None:
         value = value + problem.absolute_sum(theta)
     return fits.strength * value

@@ -57,6 +57,9 @@ class SplitFits(NamedTuple):
         Steps taken.
     status : (U, K, S) uint8
         Of `Status`.
+    term_strength, term_parameters : (U, K, S, G)
+        Where each term has a strength of its own: that, and, where it comes from the evidence, how many coefficients of
+        the term the training rows were free to choose (else NaN). G is 0 where there are none.
     """
 
     coef: np.ndarray
@@ -85,3 +88,5 @@ class SplitFits(NamedTuple):
     gradient_norm: np.ndarray
     iterations: np.ndarray
     status: np.ndarray
+    term_strength: np.ndarray
+    term_parameters: np.ndarray

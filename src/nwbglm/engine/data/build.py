@@ -144,7 +144,7 @@ def _panels(maker: PanelMaker, used: np.ndarray, form: _Form, sums: RowSums) -> 
         here = used[start : start + step]
         count = bucket(-(-len(here) // maker.rows) or 1, PANEL_SIZES)
         panel = maker.make(here, count, sums)
-        yield panel if number < form.room else StoredPanel(maker, here, count, panel.occupied)
+        yield panel if number < form.room else StoredPanel(maker, here, count, panel.members)
 
 
 def _standard(mean: np.ndarray, sd: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:

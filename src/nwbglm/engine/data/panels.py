@@ -157,7 +157,7 @@ class PanelMaker:
         arrays = x, sets, by_row["exposure"], by_row["y"]
         on_device: Iterator[Any] = (None if a is None else jax.device_put(a, may_alias=True) for a in arrays)
         features, masks, exposure, responses = on_device
-        return Panel(features, masks, exposure, responses, np.any(sets, axis=2).T)
+        return Panel(features, masks, exposure, responses, np.count_nonzero(sets, axis=2).T)
 
     def _standardise(self, raw: np.ndarray, into: np.ndarray) -> None:
         """Write features (n, p) standardised into (n, P), the intercept last; refuse what is not finite."""
@@ -186,7 +186,7 @@ class StoredPanel:
     maker: PanelMaker
     rows: np.ndarray
     count: int
-    occupied: np.ndarray
+    members: np.ndarray
 
     def load(self) -> Panel:
         """Build it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -122,6 +123,17 @@ class Problem:
         """A matrix (P, P) whose null space are the coefficients that no penalty holds."""
         return self.quadratic if self.absolute is None else self.quadratic + np.diag(self.absolute)
 
+    @cached_property
+    def holds_all(self) -> bool:
+        """Whether the penalty holds every combination of coefficients."""
+        inside = slice(0, self.features)
+        penalty = self.holding[inside, inside]
+        size = np.sqrt(np.diagonal(penalty))
+        held = bool((size > 0).all())
+        if held and np.count_nonzero(penalty - np.diag(size**2)):
+            held = np.linalg.matrix_rank(penalty / np.outer(size, size), hermitian=True) == len(size)
+        return held
+
     def hessians_at_once(self, otherwise: int) -> int:
         """Return how many Hessians to ask of one pass: many where it is dear."""
         return max(otherwise, limits.GRAM_BYTES // (8 * self.width**2)) if self.stored else otherwise
@@ -137,12 +149,18 @@ class Problem:
             loss_sums, theta, unit, mask, alpha, stride, observations=self.observations, order=order
         )
 
-    def grams(self, theta, unit, mask, alpha, *, stride: int = 1) -> np.ndarray:
-        """Sum the Hessians of fits over their rows (every ``stride``-th block), scaled up to all of them."""
+    def grams(self, theta, unit, mask, alpha, *, stride: int = 1, without: int = -1) -> np.ndarray:
+        """Sum the Hessians of fits over their rows (every ``stride``-th block), without those of a subset of them."""
         (total,) = self._over_panels(
-            weighted_grams, theta, unit, mask, alpha, stride, chunk=GRAM_FITS, observations=self.observations
-        )
+            weighted_grams, theta, unit, mask, alpha, stride, chunk=GRAM_FITS, without=np.int32(without),
+            observations=self.observations,
+        )  # fmt: skip
         return total
+
+    def blocks_without(self, mask: int, without: int) -> list[np.ndarray]:
+        """Return, for each panel, the blocks with rows of a set that are not in a subset of it (-1: the empty one)."""
+        kept = [panel.members[without] if without >= 0 else 0 for panel in self.panels]
+        return [np.flatnonzero(panel.members[mask] > part) for panel, part in zip(self.panels, kept, strict=True)]
 
     def compact_grams(self, theta, unit, mask, alpha, index) -> np.ndarray:
         """Sum the Hessians of fits on their own coefficients ``index`` (n, k) over their rows: (n, k, k)."""
@@ -201,11 +219,14 @@ class Problem:
         padded = [_padded(theta[some], unit[some], mask[some], alpha[some], self.dtype) for some in chunks]
         wanted = np.unique(mask)
         before = None
-        for panel in self.panels:
-            blocks = np.flatnonzero(panel.occupied[wanted].any(axis=0))[::stride]
+        without = options.get("without", -1)
+        chosen = self.blocks_without(int(wanted[0]), int(without)) if without >= 0 else None
+        for number, panel in enumerate(self.panels):
+            blocks = np.flatnonzero(panel.members[wanted].any(axis=0)) if chosen is None else chosen[number]
+            blocks = blocks[::stride]
             if not len(blocks) and panel is not self.panels[0]:
                 continue  # the first is run all the same: sums over no row are zero
-            listed = np.zeros(panel.occupied.shape[1], np.int32)
+            listed = np.zeros(panel.members.shape[1], np.int32)
             listed[: len(blocks)] = blocks
             loaded = panel.load()
             if isinstance(panel, StoredPanel):

@@ -8,9 +8,13 @@ import numpy as np
 
 from ..data.problem import Problem
 from ..objective import Fits, Point
-from .metric import Metric
+from .metric import Metrics
 
-__all__ = ["QuasiNewtonDirections"]
+__all__ = ["Memory", "QuasiNewtonDirections"]
+
+
+MEMORY = 8
+"""Steps that are remembered."""
 
 
 class Memory(NamedTuple):
@@ -27,6 +31,11 @@ class Memory(NamedTuple):
         shape = n, memory, width
         return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape[:2]), np.zeros(n, int))
 
+    def put(self, index, part: Memory) -> None:
+        """Write other fits' into places of these."""
+        for into, values in zip(self, part, strict=True):
+            into[index] = values
+
 
 class QuasiNewtonDirections:
     """L-BFGS in the coordinates of a metric: of the null model, or of each unit's own curvature.
@@ -36,11 +45,7 @@ class QuasiNewtonDirections:
     problem
         What is fitted.
     metrics
-        Metrics to choose from.
-    metric_of : (U,) int
-        The metric of each unit.
-    scale_of : (U,)
-        What each unit's metric is multiplied by.
+        The metric of each unit and strength.
     memory
         Steps remembered.
     keep
@@ -55,16 +60,13 @@ class QuasiNewtonDirections:
     def __init__(
         self,
         problem: Problem,
-        metrics: list[Metric],
-        metric_of,
-        scale_of,
+        metrics: Metrics,
         *,
-        memory: int = 8,
+        memory: int = MEMORY,
         keep: int = 0,
         inherited=None,
     ):
-        self.metrics, self.metric_of, self.scale_of = metrics, np.asarray(metric_of), np.asarray(scale_of, float)
-        self.usable = problem.usable
+        self.metrics, self.usable = metrics, problem.usable
         self.free_intercept = problem.observations.intercept_in_closed_form
         self.memory = memory
         shape = (problem.slots, memory, problem.width)
@@ -117,17 +119,8 @@ class QuasiNewtonDirections:
             share = weight * np.einsum("np,np->n", step, direction)
             direction -= share[:, None] * change
             remembered.append((step, change, weight, share))
-        direction = self._apply(fits, direction)
+        direction = self.metrics.solve(fits, direction) * self.usable[fits.unit]
         for step, change, weight, share in reversed(remembered):
             back = weight * np.einsum("np,np->n", change, direction)
             direction += (share - back)[:, None] * step
         return -direction
-
-    def _apply(self, fits: Fits, right: np.ndarray) -> np.ndarray:
-        result = np.empty_like(right)
-        which = self.metric_of[fits.unit]
-        for number in np.unique(which):
-            rows = np.flatnonzero(which == number)
-            scale = self.scale_of[fits.unit[rows]]
-            result[rows] = self.metrics[number].solve(right[rows], fits.strength[rows], scale)
-        return result * self.usable[fits.unit]

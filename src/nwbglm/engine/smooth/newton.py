@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.problem import Problem
-from ..objective import Fits, Point
+from ..objective import Fits, Point, quadratic_of
 
 __all__ = ["NewtonDirections", "exact_hessians", "newton_step"]
 
@@ -54,7 +54,7 @@ def exact_hessians(problem: Problem, fits: Fits, theta: np.ndarray) -> np.ndarra
         some = fits.take(slice(i, i + chunk))
         parts.append(problem.grams(theta[i : i + chunk], some.unit, some.mask, some.alpha))
     hessian = np.concatenate(parts) / problem.rows[fits.unit, fits.mask][:, None, None]
-    return hessian + fits.strength[:, None, None] * problem.quadratic
+    return hessian + fits.strength[:, None, None] * quadratic_of(problem, fits)
 
 
 def newton_step(hessian: np.ndarray, gradient: np.ndarray, usable: np.ndarray) -> np.ndarray:
