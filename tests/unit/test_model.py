@@ -11,6 +11,7 @@ from sklearn.linear_model import PoissonRegressor
 from small_sessions import RIDGE, TERMS, Stages, binned_session, head_direction_session
 
 from nwbglm import limits, store
+from nwbglm.comparison.scored import score_fit
 from nwbglm.engine import limits as engine_limits
 from nwbglm.errors import ProblemError
 from nwbglm.fits import rows
@@ -485,3 +486,29 @@ def test_impossible_problems_are_said_with_session_and_model(stages):
     )
     with pytest.raises(ProblemError, match="3 strengths cannot be chosen"):
         lone.fit("drive")
+
+
+# ---------------------------------------------------------------- a strength for each term
+
+
+@pytest.mark.parametrize("by", ["evidence", "search"])
+def test_each_term_has_a_strength_from_the_study_to_the_table(stages, tmp_path, by):
+    candidates = {} if by == "evidence" else {"candidates": 6}
+    fits = stages.fit("drive", "coupling", penalty={"ridge": {"strength": {"per": "term", "by": by, **candidates}}})
+    units, folds = fits.sizes["unit"], fits.sizes["fold"]
+    assert fits["penalised_term"].values.tolist() == ["drive", "coupling"]
+    assert fits["fold_term_strength"].shape == (units, folds, 2)
+    assert fits.sizes["strength"] == (1 if by == "evidence" else 6)
+    for u, unit in enumerate(fits["unit"].values[:2]):
+        x = np.concatenate([stages.design(term, unit) for term in ("drive", "coupling")], axis=1)
+        rows = stages.folds["shared"].values
+        strength = fits["term_strength"].values[u]
+        scale = x[rows].std(axis=0) * np.sqrt(strength)[(fits["term"] == "coupling").values.astype(int)]
+        coef, _ = sklearn_fit(x[rows], stages.counts[rows, u], 1.0, scale)
+        np.testing.assert_allclose(fits["coef"].values[u] * scale, coef * scale, rtol=1e-4, atol=1e-6)
+    store.write(fits, tmp_path / "fits.zarr.zip", "fits")
+    table = score_fit(store.read(tmp_path / "fits.zarr.zip", "fits"))
+    shown = table[table.kind == "in-sample"]
+    np.testing.assert_allclose(shown["strength_coupling"], fits["term_strength"].values[:, 1])
+    told = shown["effective_parameters_coupling"].notna()
+    assert told.all() if by == "evidence" else not told.any()

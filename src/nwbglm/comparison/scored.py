@@ -70,8 +70,18 @@ def _in_sample(fit: xr.Dataset) -> pd.DataFrame:
             "at_edge": fit.at_edge.values.astype(bool),
             "at_bound": fit.dispersion_at_bound.values.astype(bool),
             "status": final.values,
+            **_of_terms(fit),
         }
     )
+
+
+def _of_terms(fit: xr.Dataset) -> dict[str, np.ndarray]:
+    """Return strengths and effective parameters of terms, where each has a strength of its own."""
+    if "term_strength" not in fit:
+        return {}
+    names = fit.penalised_term.values.astype(str)
+    columns = {"strength": fit.term_strength, "effective_parameters": fit.term_parameters}
+    return {f"{key}_{name}": values.values[:, i] for key, values in columns.items() for i, name in enumerate(names)}
 
 
 def _per_fold(fit: xr.Dataset) -> pd.DataFrame:

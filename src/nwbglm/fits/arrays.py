@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -22,6 +23,7 @@ from .model import Group, Responses, fit_groups, resolve_penalty, tell_fits
 from .predict import label_rates
 from .record import assemble
 from .splits import plan_splits
+from .strengths import strengths_of_terms
 
 WHERE = "arrays"
 
@@ -121,12 +123,12 @@ def fit_arrays(
     group = Group(
         units,
         lambda: matrix,
-        resolve_penalty(settings.penalty, scale.sd, columns),
+        partial(resolve_penalty, settings.penalty, scale.sd, columns),
         np.repeat(scale.varies[:, None], len(units), axis=1),
         None,
         settings.memory,
     )
-    fits = fit_groups([group], responses, splits, settings)
+    fits = fit_groups([group], responses, splits, settings, strengths_of_terms(settings, columns, seed))
     dataset = assemble(fits, splits, settings, columns)
     dataset = dataset.assign(tell_fits(dataset, [group], responses, splits, settings))
     counts = OBSERVATION_MODELS[settings.observations].counts

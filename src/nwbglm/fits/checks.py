@@ -57,6 +57,13 @@ def refuse_impossible(
             where=where,
             mend=mend,
         )
+    per_term = settings.penalty.per_term
+    if per_term and per_term.by == "evidence" and MODELS[settings.observations].has_dispersion:
+        raise ProblemError(
+            f"{settings.observations} observations have a dispersion, which the evidence of strengths does not know",
+            where=where,
+            mend="use strength: {per: term, by: search}, or a path",
+        )
     if settings.nested and len(splits.folds) < 3 and len(strengths) > 1:
         raise ProblemError(
             f"a nested choice of strength needs 3 folds or more, not {len(splits.folds)}",

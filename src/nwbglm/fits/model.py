@@ -8,7 +8,7 @@ would take more than the study's ``fit.memory`` are never in memory whole.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from .checks import refuse_impossible, report_constant_features, report_silent_u
 from .design import Design, pick_terms
 from .record import assemble, describe
 from .splits import Splits, block_of_units, kept_rows, plan_splits
+from .strengths import relative_strengths, strengths_of_terms
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,9 @@ def fit_model(
     if of_counts(binned):
         report_silent_units(responses.counts[:, : len(units)], responses.ids[: len(units)], splits, where)
     groups = list(_groups(design, binned, responses, splits, settings, where))
-    fits = fit_groups(groups, responses, splits, settings)
+    fits = fit_groups(
+        groups, responses, splits, settings, strengths_of_terms(settings, design, int(folds.attrs["seed"]))
+    )
     dataset = assemble(fits, splits, settings, design)
     dataset = dataset.assign(tell_fits(dataset, groups, responses, splits, settings))
     dataset = describe(dataset, binned, folds, design, model, settings, units or [0])
@@ -154,7 +157,8 @@ class Group(NamedTuple):
     """Positions among the responses."""
     features: Callable[[], np.ndarray]
     """Makes the features (rows, features), in memory or by rows."""
-    penalty: Penalty
+    penalty_of: Callable[[Mapping[str, float]], Penalty]
+    """Makes the penalty from relative strengths of terms; without any, that which is fitted."""
     usable: np.ndarray
     """Which features each unit may use and vary, shape (features, units)."""
     mask: np.ndarray | None
@@ -182,12 +186,14 @@ def _groups(
         report_constant_features(scale, design, ids[0], where)
         mask = design.mask(ids)
         usable = np.repeat(scale.varies[:, None], len(ids), axis=1)
-        penalty = resolve_penalty(settings.penalty, scale.sd, design)
+        penalty = partial(resolve_penalty, settings.penalty, scale.sd, design)
         yield Group(group, make, penalty, usable if mask is None else usable & mask, mask, memory)
 
 
-def fit_groups(groups: Sequence[Group], responses: Responses, splits: Splits, settings: Fit) -> SplitFits:
-    """Fit every group."""
+def fit_groups(
+    groups: Sequence[Group], responses: Responses, splits: Splits, settings: Fit, of_terms: Mapping[str, Any]
+) -> SplitFits:
+    """Fit every group; `of_terms` is what `strengths_of_terms` returns."""
     parts = [
         fit_splits(
             group.features(),
@@ -195,7 +201,7 @@ def fit_groups(groups: Sequence[Group], responses: Responses, splits: Splits, se
             splits.train,
             splits.test,
             strengths=settings.penalty.strengths,
-            penalty=group.penalty,
+            penalty=group.penalty_of({}),
             observations=MODELS[settings.observations],
             exposure=responses.exposure_of(group.units),
             mask=group.mask,
@@ -203,6 +209,7 @@ def fit_groups(groups: Sequence[Group], responses: Responses, splits: Splits, se
             gap=settings.tolerance,
             summed_gap=settings.summed_tolerance,
             memory=group.memory,
+            **of_terms,
         )
         for group in groups
     ]
@@ -226,11 +233,14 @@ def tell_fits(
         fitted = np.isfinite(intercept[mine, 0])
         parameters[mine] = np.where(fitted, group.usable.sum(axis=0) + 1 + nuisance, 0)
         predicted[mine] = predicted_sums(x, coef[mine], intercept[mine], scored, exposure, observations)
-        effective[mine] = nuisance + effective_parameters(
-            x, responses.counts[:, mine], np.flatnonzero(scored[0]), coef[mine, 0], intercept[mine, 0], strength[mine],
-            observations=observations, penalty=group.penalty, exposure=exposure,
-            dispersion=dataset["dispersion"].values[mine], usable=group.usable,
-        )  # fmt: skip
+        for some in [[i] for i in range(len(mine))] if "term_strength" in dataset else [list(range(len(mine)))]:
+            of = [mine[i] for i in some]
+            effective[of] = nuisance + effective_parameters(
+                x, responses.counts[:, of], np.flatnonzero(scored[0]), coef[of, 0], intercept[of, 0], strength[of],
+                observations=observations, penalty=group.penalty_of(relative_strengths(dataset, of[0])),
+                exposure=None if exposure is None else exposure[:, some],
+                dispersion=dataset["dispersion"].values[of], usable=group.usable[:, some],
+            )  # fmt: skip
     return {
         "parameters": (("unit",), parameters.astype(np.int32)),
         "effective_parameters": (("unit",), effective),
@@ -239,12 +249,16 @@ def tell_fits(
     }
 
 
-def resolve_penalty(settings: PenaltySettings, deviation: np.ndarray, columns: ColumnsOfX) -> Penalty:
-    """Resolve scale, groups and relative strengths into the engine's penalty.
+def resolve_penalty(
+    settings: PenaltySettings, deviation: np.ndarray, columns: ColumnsOfX, relative: Mapping[str, float] | None = None
+) -> Penalty:
+    """Resolve scale, groups and relative strengths (those of the study, times ``relative``) into the engine's penalty.
 
     The scale is the features' standard deviation over the rows of the final fit, 1 where a feature does not vary: with
     0 the coefficient of a constant feature would be free, and undetermined.
     """
     chosen = settings.settings
     options = {name: getattr(chosen, name) for name in type(chosen).model_fields if name != "strength"}
+    if relative:
+        options["relative"] = {term: value * chosen.relative.get(term, 1.0) for term, value in relative.items()}
     return PENALTIES[settings.kind].of(columns, deviation, **options)

@@ -18,6 +18,7 @@ from nwbglm.study import Fit, Model
 from .choice import choose_nested, choose_strength, choose_without_each_fold
 from .design import Design, term_name
 from .splits import Splits
+from .strengths import what_terms_got
 
 FINAL = "final"
 
@@ -84,6 +85,7 @@ def assemble(fits: SplitFits, splits: Splits, settings: Fit, design: ColumnsOfX)
         "trained": (("fit", "row"), splits.train[each]),
         "scored": (("fold", "row"), splits.test[fold]),
     }
+    data |= what_terms_got(fits, at_final, at_folds, design)
     coordinates = {
         "strength": np.array(strengths),
         "fold": np.array(names, dtype=str),

@@ -23,6 +23,7 @@ from nwbglm.fits.design import Design, pick_terms
 from nwbglm.fits.model import resolve_penalty
 from nwbglm.fits.record import FINAL
 from nwbglm.fits.splits import block_of_units
+from nwbglm.fits.strengths import relative_strengths
 from nwbglm.study import Fit, Model
 from nwbglm.study.inference import Intervals
 
@@ -169,7 +170,6 @@ def _covariances(
         x = design.by_rows(binned)(unit) if lazy else design.matrix(unit)
         scale = scale_of_features(x, np.arange(len(blocks)))
         mask = design.mask(ids[group])
-        penalty = resolve_penalty(settings.penalty, scale.sd, design)
         usable = np.repeat(scale.varies[None], len(group), axis=0)
         usable = usable if mask is None else usable & mask.T
         sums = _Sums(fits.isel(unit=group), *rows.of_units(group), blocks, settings)
@@ -181,6 +181,7 @@ def _covariances(
             standard[:, :-1] /= scale.sd
             sums.add(here, part, standard)
         for k, position in enumerate(group):
+            penalty = resolve_penalty(settings.penalty, scale.sd, design, relative_strengths(fits, position))
             yield position, sums.covariance(k, usable[k], scale, penalty, intervals.method)
 
 

@@ -217,6 +217,11 @@ CONTRACTS: dict[str, Contract] = {
             must("parameters", "unit", INTEGER, "coefficients and intercept"),
             must("effective_parameters", "unit", FLOAT, "degrees of freedom at the chosen strength"),
             must("strength", "strength", FLOAT, "strengths of the penalty"),
+            maybe("penalised_term", "penalised_term", TEXT, "terms, where each has a strength of its own"),
+            maybe("term_strength", "unit penalised_term", FLOAT, "of the final fit; NaN: the penalty leaves it free"),
+            maybe("fold_term_strength", "unit fold penalised_term", FLOAT, "the same of a fold's fit"),
+            maybe("term_parameters", "unit penalised_term", FLOAT, "coefficients of a term that the data of the final "
+                  "fit were free to choose, where its strength is of the evidence"),
             must("chosen", "unit", INTEGER, "index into `strength`, of the final fit"),
             must("fold_chosen", "unit fold", INTEGER, "index into `strength`, of a fold"),
             must("at_edge", "unit", BOOL, "the chosen strength is the first or last"),

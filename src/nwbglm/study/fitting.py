@@ -10,7 +10,15 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 
 from .base import Name, OneOf, Part
 from .observations import OBSERVATION_MODELS
@@ -25,6 +33,10 @@ STRONGEST = 1e12
 def parse_strengths(value: Any) -> Any:
     """Read one strength, a list, or ``{log: [first, last, count]}`` as a tuple."""
     if isinstance(value, dict):
+        if "per" in value:
+            raise ValueError(
+                "a strength for each term is for ridge and smoothness: write a number, a list, or {log: ...}"
+            )
         if set(value) != {"log"} or not isinstance(value["log"], (list, tuple)) or len(value["log"]) != 3:
             raise ValueError("write a number, a list, or {log: [first, last, count]}")
         first, last = (parse_number(end) for end in value["log"][:2])
@@ -39,23 +51,87 @@ def parse_strengths(value: Any) -> Any:
     return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
+_NUMBER = {"type": "number", "minimum": 0, "maximum": STRONGEST}
+_LOG = {"log": {"type": "array", "minItems": 3, "maxItems": 3}}
+_WAYS: list[dict[str, Any]] = [
+    _NUMBER,
+    {"type": "array", "items": _NUMBER, "minItems": 1},
+    {"type": "object", "properties": _LOG, "required": ["log"]},
+]
+"""The ways to write strengths, for the schema."""
+
 Strengths = Annotated[
     tuple[Annotated[float, Field(ge=0, le=STRONGEST)], ...],
     BeforeValidator(parse_strengths),
     Field(min_length=1, max_length=MOST_STRENGTHS),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": STRONGEST},
-                {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": STRONGEST}, "minItems": 1},
-                {
-                    "type": "object",
-                    "properties": {"log": {"type": "array", "minItems": 3, "maxItems": 3}},
-                    "required": ["log"],
-                },
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": _WAYS}),
+]
+
+
+class PerTerm(Part):
+    """A strength for each term, chosen from the data."""
+
+    per: Literal["term"] = Field(description="What has a strength of its own.")
+    by: Literal["evidence", "search"] = Field(
+        "evidence",
+        description="evidence: each unit's strengths are those of the largest marginal likelihood (Laplace, restricted "
+        "maximum likelihood) of the rows that it is trained on, each fold's of its own training rows; no held-out row "
+        "is asked. search: random candidates, chosen by held-out likelihoods as a path is.",
+    )
+    candidates: Annotated[int, Field(ge=2, le=MOST_STRENGTHS)] = Field(
+        40,
+        description="by: search. How many are tried: overall strengths evenly spaced on a log axis, each with random "
+        "shares of the terms; every fifth treats all terms alike.",
+    )
+    between: tuple[Annotated[float, Field(gt=0, le=STRONGEST)], Annotated[float, Field(gt=0, le=STRONGEST)]] = Field(
+        (1e-6, 10.0), description="by: search. Least and largest overall strength."
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> PerTerm:
+        if self.between[0] >= self.between[1]:
+            raise ValueError("between: write the least strength first, such as [1e-6, 10]")
+        if self.by == "evidence" and self.changed & {"candidates", "between"}:
+            raise ValueError("candidates and between go with by: search")
+        return self
+
+    @property
+    def path(self) -> tuple[float, ...]:
+        """Overall strengths, ascending; a single 1 for the evidence, where each unit and fold has its own."""
+        if self.by == "evidence":
+            return (1.0,)
+        low, high = (math.log10(end) for end in self.between)
+        last = self.candidates - 1
+        return tuple(10 ** (low + (high - low) * i / last) for i in range(self.candidates))
+
+    def describe(self) -> str:
+        """Say it in words, for the methods text."""
+        if self.by == "evidence":
+            return (
+                "a strength for each term by the evidence (Laplace, restricted maximum likelihood) of the training rows"
+            )
+        low, high = self.between
+        return f"a strength for each term, of {self.candidates} random candidates from {low:g} to {high:g} overall"
+
+
+def _path_or_terms(value: Any, read: Any) -> Any:
+    """Read strengths of terms, or a path."""
+    if isinstance(value, PerTerm) or not (isinstance(value, dict) and "per" in value):
+        return value if isinstance(value, PerTerm) else read(value)
+    try:
+        return PerTerm.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(key) for key in first["loc"])
+        known = ", ".join(PerTerm.model_fields)
+        raise ValueError(f"{where}: {first['msg']} (a strength for each term has: {known})".lstrip(": ")) from None
+
+
+PathOrTerms = Annotated[
+    Strengths,
+    WrapValidator(_path_or_terms),
+    PlainSerializer(lambda value: value.dump() if isinstance(value, PerTerm) else list(value)),
+    WithJsonSchema({"anyOf": [*_WAYS, PerTerm.model_json_schema()]}),
 ]
 
 
@@ -80,6 +156,9 @@ class Penalised(Part):
 
     def describe(self) -> str:
         """Say it in words, for the methods text."""
+        if isinstance(self.strength, PerTerm):
+            on = "per standard deviation of each feature" if self.scale == "sd" else "on the features' own scale"
+            return f"{self.words}, {self.strength.describe()}, {on}"
         strengths = sorted(set(self.strength))
         many = f"{len(strengths)} strengths from {strengths[0]:g} to {strengths[-1]:g}"
         steps = [high / low for low, high in pairwise(strengths)] if strengths[0] > 0 else [0.0, 1.0]
@@ -88,6 +167,13 @@ class Penalised(Part):
         of = many if len(strengths) > 1 else f"strength {strengths[0]:g}"
         on = "per standard deviation of each feature" if self.scale == "sd" else "on the features' own scale"
         return f"{self.words}, {of} {on}"
+
+
+STRENGTHS_OF_TERMS = (
+    "One strength, a list, {log: [first, last, count]}, or a strength for each term, chosen from the data: {per: term} "
+    "by the evidence (each unit's largest marginal likelihood, of the training rows alone), {per: term, by: search, "
+    "candidates: 40, between: [1e-6, 10]} by held-out likelihoods of random candidates."
+)
 
 
 class Relative(Penalised):
@@ -108,6 +194,8 @@ class Ridge(Relative):
 
     words = "ridge"
 
+    strength: PathOrTerms = Field(description=STRENGTHS_OF_TERMS)
+
 
 class Smoothness(Relative):
     """Half the strength times the sum of squared differences between a term's neighbouring coefficients.
@@ -117,6 +205,8 @@ class Smoothness(Relative):
     """
 
     words = "smoothness"
+
+    strength: PathOrTerms = Field(description=STRENGTHS_OF_TERMS)
 
     order: Annotated[int, Field(ge=1, le=4)] = Field(2, description="1: differences; 2: second differences.")
     scale: Literal["sd", "raw"] = Field(
@@ -161,7 +251,15 @@ class Penalty(OneOf):
     @property
     def strengths(self) -> tuple[float, ...]:
         """The path of strengths, ascending; a single 0 without a penalty."""
+        if self.per_term:
+            return self.per_term.path
         return tuple(sorted(set(getattr(self.settings, "strength", (0.0,)))))
+
+    @property
+    def per_term(self) -> PerTerm | None:
+        """How strengths of terms are chosen, where each has its own."""
+        strength = getattr(self.settings, "strength", None)
+        return strength if isinstance(strength, PerTerm) else None
 
 
 class Folds(Part):

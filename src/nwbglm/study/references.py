@@ -166,6 +166,17 @@ def _tests(config: dict[str, Any]) -> Iterator[str]:
                 yield f"inference.tests.{name}.term: model '{model}' has no term '{term}'; {listed}"
             else:
                 yield from _null(_mapping(test), f"inference.tests.{name}", config)
+            if _each_term_its_own(entry, config):
+                yield (
+                    f"inference.tests.{name}.model: '{model}' has a strength for each term, which draws cannot be "
+                    "fitted with; test a model with one strength or a path, such as {ridge: {strength: 0.01}}"
+                )
+
+
+def _each_term_its_own(model: Any, config: dict[str, Any]) -> bool:
+    """Whether a model's penalty has a strength for each term."""
+    penalty = _mapping(model).get("penalty") or _mapping(config.get("fit")).get("penalty")
+    return any("per" in _mapping(_mapping(kind).get("strength")) for kind in _mapping(penalty).values())
 
 
 def _null(test: dict[str, Any], here: str, config: dict[str, Any]) -> Iterator[str]:
@@ -261,7 +272,8 @@ def _unchosen(config: dict[str, Any]) -> Iterator[str]:
         has_terms = bool(_mapping(model).get("terms") if isinstance(model, dict) else model)
         for kind, settings in _mapping(default if own is None else own).items():
             strength = _mapping(settings).get("strength")
-            many = isinstance(strength, dict) or len(_list(strength)) > 1
+            evidence = _mapping(strength).get("per") and _mapping(strength).get("by", "evidence") == "evidence"
+            many = (isinstance(strength, dict) and not evidence) or len(_list(strength)) > 1
             if has_terms and many:
                 yield (
                     f"{path}.{kind}.strength: with folds: none nothing is held out to choose a strength by (model "
