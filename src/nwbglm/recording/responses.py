@@ -17,9 +17,11 @@ import numpy as np
 
 from nwbglm.errors import RecordingError
 from nwbglm.recording.model import Recording
+from nwbglm.recording.nodes import Group
 from nwbglm.recording.series import Series
 from nwbglm.recording.sweeps import SIDES
 from nwbglm.recording.tables import Table
+from nwbglm.recording.texts import as_text
 from nwbglm.response import plain_unit
 from nwbglm.study.responses import Response
 
@@ -111,6 +113,8 @@ class Responders:
         if self.region is not None:
             _, table, rows = self.region
             known |= {name: values[rows] for name, values in table.metadata().items()}
+        if len(self.series) == 1 and (bands := bands_of(self.series[0])) is not None:
+            known["band"] = bands
         return known
 
     def __len__(self) -> int:
@@ -183,6 +187,10 @@ def described_by(recording: Recording, series: Series) -> tuple[str, Table, np.n
     RecordingError
         If the reference does not fit the columns: the data may be transposed.
     """
+    return _by_own_region(recording, series) or _by_source(recording, series)
+
+
+def _by_own_region(recording: Recording, series: Series) -> tuple[str, Table, np.ndarray] | None:
     for name in series.group.names():
         array = series.group.array(name)
         if array is None or array.attrs.text("neurodata_type") != "DynamicTableRegion":
@@ -190,8 +198,10 @@ def described_by(recording: Recording, series: Series) -> tuple[str, Table, np.n
         path = array.attrs.text("table")
         table = recording.all_tables.get(str(path).strip("/")) if path else None
         rows = np.ravel(array.read()).astype(np.int64)
+        shape = () if series.data is None else series.data.shape
+        if len(shape) == 3 and len(rows) == shape[1]:  # channels x bands, the bands running fastest
+            rows = np.repeat(rows, shape[2])
         if len(rows) != series.columns:
-            shape = () if series.data is None else series.data.shape
             turned = len(shape) == 2 and shape[0] == len(rows)
             raise RecordingError(
                 f"`{name}` describes {len(rows)} columns, and the data have the shape {shape}"
@@ -210,3 +220,26 @@ def described_by(recording: Recording, series: Series) -> tuple[str, Table, np.n
             )
         return name, table, rows
     return None
+
+
+def _by_source(recording: Recording, series: Series) -> tuple[str, Table, np.ndarray] | None:
+    """Find the table of the channels of the series that bands were made of."""
+    source, shape = series.group.get("source_timeseries"), () if series.data is None else series.data.shape
+    if not isinstance(source, Group) or len(shape) != 3:
+        return None
+    found = _by_own_region(recording, Series(source, series.where))
+    if found is None or len(found[2]) != shape[1]:
+        return None
+    name, table, rows = found
+    return name, table, np.repeat(rows, shape[2])
+
+
+def bands_of(series: Series) -> np.ndarray | None:
+    """Name the band of each column of a decomposition, (columns,) texts; None where it is none."""
+    group, shape = series.group.get("bands"), () if series.data is None else series.data.shape
+    if not isinstance(group, Group) or len(shape) != 3:
+        return None
+    names = group.array("band_name")
+    if names is None or names.shape != shape[2:]:
+        return None
+    return np.array([as_text(name) for name in np.tile(names.read(), shape[1])], dtype=object)

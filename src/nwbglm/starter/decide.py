@@ -78,7 +78,7 @@ def _response(recording: Recording, draft: Draft, series: list[SeenSeries]) -> s
         )
         return {one.series.path for one in series if one.series.kind.endswith("ClampSeries")}
     rois = [one for one in series if one.series.columns > 1 and _described(recording, one)]
-    rois.sort(key=lambda one: ("DfOverF" not in one.series.path, "europil" in one.series.path, one.series.path))
+    rois.sort(key=_likely)
     if rois:
         return _one_response(recording, draft, rois[0], rois)
     for pattern, members in _patterns(series):
@@ -96,6 +96,12 @@ def _response(recording: Recording, draft: Draft, series: list[SeenSeries]) -> s
             mend="write `response: {from: <series>}` by hand; `nwbglm inspect` lists the series",
         )
     return _one_response(recording, draft, found[0], found)
+
+
+def _likely(one: SeenSeries) -> tuple[bool, ...]:
+    """Order series by how likely they are what is to be explained: cells, then power of bands, then raw channels."""
+    kind, path = one.series.kind, one.series.path
+    return "Roi" not in kind, "Decomposition" not in kind, "DfOverF" not in path, "europil" in path
 
 
 def _one_response(recording: Recording, draft: Draft, one: SeenSeries, others: list[SeenSeries]) -> set[str]:
