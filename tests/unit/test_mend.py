@@ -66,13 +66,14 @@ def test_a_gain_without_a_test_is_no_evidence(tables):
     assert evidence(study(), tables, line()) == UNTESTED
     told = sentences(study(), pd.DataFrame([line()]), tables)
     assert len(told) == 1 and told[0].endswith(f"; {UNTESTED}.") and "better in 12 of 24" in told[0]
+    assert "units; one session: no interval; its 5 folds spread from" in told[0]
 
 
 def test_the_test_of_the_term_stands_behind_the_sentence(tables):
     asked = study(drift=True, tests={"t": {"term": "arousal", "model": "full"}})
     said = evidence(asked, outcome(tables), line())
-    assert said.startswith("significant in 0 of 24 units") and "3.4 independent stretches" in said
-    assert "can hardly decide" in said
+    assert said.startswith("undecided: its 3.4 independent stretches are too few")
+    assert "significant in 0 of 24 units" in said
     assert (
         evidence(asked, outcome(tables, 7, 40.0), line()) == "significant in 7 of 24 units (circular null, corrected)"
     )

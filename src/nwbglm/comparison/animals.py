@@ -35,7 +35,7 @@ def animals_of(
 
 def with_animals(table: pd.DataFrame, animals: Mapping[str, str]) -> pd.DataFrame:
     """Put each row's animal beside its session."""
-    if table.empty or "session" not in table:
+    if "session" not in table:
         return table
     table = table.copy()
     table.insert(list(table).index("session") + 1, "animal", [animals.get(session, "") for session in table["session"]])

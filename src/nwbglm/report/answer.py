@@ -11,7 +11,7 @@ from nwbglm.comparison import POOLED, ROUNDING, headline, primary
 from nwbglm.scores import by_name
 from nwbglm.study import Study
 
-from .compared import interval_words
+from .compared import interval_of
 from .evidence import evidence
 from .markup import number
 from .sources import Sources
@@ -49,7 +49,7 @@ def _sentence(study: Study, line: Any) -> str:
     amount = "" if verb == "adds nothing" else f" {number(abs(line.estimate), 2)} {score.label}"
     where = to if verb != "takes" else f"from '{line.other}'"
     units = f"better in {line.units_better} of {line.units} unit{'s' if line.units != 1 else ''}"
-    return f"'{line.adds}' {verb}{amount} {where}{held}: {units}; 95 % interval {interval_words(line)}"
+    return f"'{line.adds}' {verb}{amount} {where}{held}: {units}; {interval_of(line)}"
 
 
 def badges(known: Sources) -> list[Badge]:

@@ -110,6 +110,12 @@ def pair_rows(study: Study, pairs: pd.DataFrame, summary: pd.DataFrame | None = 
     return pd.DataFrame(rows)
 
 
+def interval_of(line: Any) -> str:
+    """Write what a sentence says of an interval, or of its absence."""
+    words = interval_words(line)
+    return words.strip("()") if line.method == "none" else f"95 % interval {words}"
+
+
 def interval_words(line: Any) -> str:
     """Write an interval with its method and what it speaks of, or the spread of the folds of a single session."""
     if line.method == "none":

@@ -43,7 +43,7 @@ def _one(study: Study, name: str, tests: pd.DataFrame, population: pd.DataFrame)
     said = f"significant in {int(mine.significant.sum())} of {len(mine)} units ({mine.null.iloc[0]} null, corrected)"
     stretches = population[population.test == name].stretches.min()
     if stretches < TOO_FEW_STRETCHES:
-        said += f", with {number(stretches, 2)} independent stretches, in which such a null can hardly decide"
+        said = f"undecided: its {number(stretches, 2)} independent stretches are too few for such a null ({said})"
     if mine.null.iloc[0] == "circular" and not study.rest_has_drift(name):
         said += ", without a term of time beside it: a drift can pass for an effect"
     return said

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from nwbglm.inference.nulls import TOO_FEW_STRETCHES
 from nwbglm.study import Study
 
 from .markup import number
@@ -28,7 +29,7 @@ def population_rows(study: Study, population: pd.DataFrame, tests: pd.DataFrame)
                 "session": line.session,
                 "null": mine.null.iloc[0],
                 "units": line.units,
-                f"significant ({study.inference.fdr.method.upper()} {study.inference.fdr.level:g})": line.significant,
+                f"significant ({study.inference.fdr.method.upper()} {study.inference.fdr.level:g})": _significant(line),
                 "p ≤ 0.05 alone": line.alone,
                 "of these by chance": chance if pd.notna(line.null_median) else "",
                 "population p": number(line.p, 2),
@@ -41,6 +42,12 @@ def population_rows(study: Study, population: pd.DataFrame, tests: pd.DataFrame)
         )
     table = pd.DataFrame(rows)
     return table if population.p_sessions.notna().any() else table.drop(columns=TOGETHER, errors="ignore")
+
+
+def _significant(line: Any) -> str:
+    """Write how many units are significant, and that it means little where the term is too slow for the recording."""
+    undecided = line.stretches < TOO_FEW_STRETCHES
+    return f"{line.significant} (undecided: too few stretches)" if undecided else f"{line.significant}"
 
 
 def _said_of(line: Any, tests: pd.DataFrame) -> str:
