@@ -14,6 +14,8 @@ from nwbglm import __version__
 from nwbglm.errors import NwbGlmError, StudyError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nwbglm.study import Study
 
 
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--rate", type=float, default=0.3, help="spikes a bin, for shifts (default 0.3)")
     calibrate.add_argument("--draws", type=int, default=99, help="draws of each null (default 99)")
     calibrate.add_argument("--seed", type=int, default=0)
+    calibrate.add_argument("--figure", help="draw shifts or intervals into this file (.png, .svg or .pdf), too")
     calibrate.set_defaults(run=_calibrate)
 
     schema = commands.add_parser("schema", help="print the study file's JSON Schema, for completion in editors")
@@ -185,6 +188,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
         )  # fmt: skip
         print(calibration_text(table))
+        _draw_calibration(arguments.figure, "shifts", table)
         return 0
     from nwbglm.inference.coverage import check_sizes, coverage
     from nwbglm.inference.exchanges import exchanges
@@ -200,7 +204,22 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         print("Share of right models that are rejected at 0.05\n")
         table = check_sizes(repeats=repeats, seed=seed)
     print(table.round(3).to_string(index=False))
+    _draw_calibration(arguments.figure, arguments.what, table)
     return 0
+
+
+def _draw_calibration(path: str | None, what: str, table: pd.DataFrame) -> None:
+    """Write the figure of what was found, where one is asked for."""
+    if path is None:
+        return
+    from nwbglm.figures.calibration import draw_coverage, draw_rejections
+    from nwbglm.figures.style import styled
+
+    drawn = {"shifts": draw_rejections, "intervals": draw_coverage}
+    if what not in drawn:
+        raise NwbGlmError(f"there is no figure of {what}", where="--figure", mend="leave it out")
+    with styled():
+        drawn[what](table).savefig(path, dpi=130)
 
 
 def _resolve(arguments: argparse.Namespace) -> int:

@@ -1,10 +1,12 @@
 """Sizes and powers of the nulls at a small budget (docs/inference.md has the whole table)."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nwbglm import cli
 from nwbglm.inference.calibrate import rejections
+from nwbglm.inference.coverage import COVERAGE
 from nwbglm.inference.simulated import SCENARIOS, Scenario, draw_covariate, path
 
 
@@ -49,3 +51,23 @@ def test_the_command_prints_a_table(capsys):
     printed = capsys.readouterr().out
     assert "circular + drift term" in printed and "memory 10 s" in printed and "1 repeats" in printed
     assert cli.main(["calibrate", "--rows", "10"]) == 1
+
+
+def test_what_was_found_is_drawn(table, tmp_path):
+    from nwbglm.figures.calibration import draw_coverage, draw_rejections
+
+    figure = draw_rejections(table)
+    sizes, powers = figure.axes
+    shown = [container.get_children()[0].get_xdata() for container in sizes.containers]
+    nulls = list(dict.fromkeys(zip(table.null, table.drift, strict=True)))
+    first = table[table.scenario == "memory 10 s"].set_index(["null", "drift"]).rejected.loc[nulls]
+    np.testing.assert_array_equal(shown[0], first)
+    assert len(powers.containers) == 1 and len(sizes.get_yticklabels()) == len(nulls)
+    held = pd.DataFrame([
+        (drift, timed, penalty, "block + prior", "all", 8, 0.9, 0.01)
+        for drift, timed in ((False, False), (True, False), (True, True)) for penalty in ("none", "ridge")
+    ], columns=list(COVERAGE))  # fmt: skip
+    panels = draw_coverage(held).axes
+    assert [axes.get_title() for axes in panels] == ["The true model", "A missed drift", "… with a term of time"]
+    assert all(len(axes.containers) == 2 for axes in panels)
+    assert cli.main(["calibrate", "--what", "checks", "--repeats", "0"]) == 1
