@@ -33,7 +33,12 @@ localrules:
 
 onstart:
     refuse_far_jobs()
-    say([f"study '{study.study}', {sessions_of(study)}", f"it asks for {cost_of(study).text()}"])
+    say(
+        [
+            f"study '{study.study}', {sessions_of(study)}",
+            f"it asks for {cost_of(study).text()}",
+        ]
+    )
     say(f"warning: {line}" for line in advice(study))
 
 
