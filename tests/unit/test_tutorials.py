@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nwbglm.figures import figures_of
+from nwbglm.figures import figures_of, overall_figures_of
 from nwbglm.study import load_study
 
 PARTS = {"Fit injected current": "injected_current", "Fit head-direction population": "head_direction"}
@@ -54,3 +54,16 @@ def test_no_figure_of_the_seed_studies_is_missing_in_the_table(part, study, repo
         "window-own-history",
         "rates",
     }
+
+
+def test_the_gallery_shows_every_figure_of_the_demonstrations(repository):
+    """Made again by: make gallery."""
+    page = (repository / "docs" / "gallery.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\(images/gallery/([\w+.-]+\.png)\)", page))
+    assert linked == {path.name for path in (repository / "docs" / "images" / "gallery").glob("*.png")}
+    shown = {name.partition("-")[0] for name in re.findall(r"^`([\w+-]+)`\. ", page, flags=re.MULTILINE)}
+    made = set()
+    for part in PARTS.values():
+        study = load_study(repository / "config" / f"demo_{part}.yaml")
+        made |= {name.partition("-")[0] for name in (*figures_of(study), *overall_figures_of(study))}
+    assert made <= shown

@@ -98,4 +98,4 @@ def _draw_alone(axes: Axes, stores: Stores, table: pd.DataFrame, models: list[st
     )
     axes.margins(x=0.35)
     if stores.response.counts:
-        axes.set_xlim(0, None)
+        axes.set_xlim(0, 1.3 * axes.dataLim.x1)  # room for the numbers

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from nwbglm.filters import Table, tables_of_features
 
-from .session import Stores, name_levels, signal_label
+from .session import Stores, epoch_start, name_levels, signal_label
 from .style import COLORS, FAINT, INK, NothingToDraw, canvas, grid
 
 FEW = 12  # up to so many features are drawn as lines, more as an image
@@ -80,10 +80,10 @@ def draw_features(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         part = slice(first, last)
         values = store.features.isel(feature=columns, time=part).values.astype(float)
         values[~store.valid.values[part]] = np.nan
-        time = store.time.values[part]
+        time = store.time.values[part] - epoch_start(stores.binned.isel(time=store.row.values[part]), stores.bin)
         _draw_input(axes[0, column], time, source[store.row.values[part]], (past, ahead), title)
         _draw_matrix(axes[1, column], time, values, store, stores.bin)
-        parts.append(_feature_table(title, time, source[store.row.values[part]], values))
+        parts.append(_feature_table(title, store.time.values[part], source[store.row.values[part]], values))
     axes[0, 0].set_ylabel(label)
     if not spikes:
         for one in axes[0]:
@@ -191,7 +191,8 @@ def _draw_matrix(axes: Axes, time: np.ndarray, values: np.ndarray, store: xr.Dat
     low = np.nanmin(values, axis=0, initial=np.inf, where=np.isfinite(values))
     high = np.nanmax(values, axis=0, initial=-np.inf, where=np.isfinite(values))
     scaled = (values - low) / np.where(high > low, high - low, 1.0)
-    axes.set_xlabel("Time (s)")
+    axes.set_xlabel("Time in the epoch (s)")
+    axes.locator_params(axis="x", nbins=5)
     if values.shape[1] <= FEW:
         for k, feature in enumerate(scaled.T):
             axes.plot(time, feature + k * 1.15, color=COLORS[k % len(COLORS)])

@@ -20,6 +20,7 @@ from .session import Stores, name_levels, signal_label
 from .style import FAINT, INK, QUIET, UNVISITED, NothingToDraw, grid, letters, mark_clipped
 from .texts import shown
 
+HARDLY = 0.02  # of the longest time at a value: less does not set the axis
 OCCUPANCY = 0.14  # share of a panel's height that the longest time at a value takes
 
 
@@ -159,6 +160,7 @@ def _shade(axes: Axes, stores: Stores, subject: str, unit: int, curve: pd.DataFr
 
 def _highest(curve: pd.DataFrame) -> float:
     """Return the upper limit of the axis: a value that was hardly visited must not flatten the rest."""
+    curve = curve[curve.occupancy >= HARDLY * curve.occupancy.max()]
     rate, high = curve.rate.max(), curve.high.max()
     top = min(high, 1.8 * rate) if rate > 0 else high
     return float(top) if np.isfinite(top) and top > 0 else 1.0
