@@ -288,3 +288,12 @@ def test_means_of_a_continuous_response_are_its_own(slow):
     expected = fit.spikes.values / fit.exposure.values
     assert table["observed, in sample"].to_numpy() == pytest.approx(expected)
     assert table["predicted, in sample"].to_numpy() == pytest.approx(expected, abs=1e-6)  # a Gaussian with intercept
+
+
+@pytest.mark.parametrize("name", ["tuning-heading", "filters-history", "rates"])
+def test_a_legend_stays_on_a_narrow_page(name, ring):
+    with style.styled(style.page_of(85)):
+        figure, _ = draw(name, ring)
+        figure.draw_without_rendering()
+        box, page = figure.legends[0].get_window_extent(), figure.bbox
+    assert box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1

@@ -17,7 +17,7 @@ from nwbglm.filters import filters
 from .filters import filter_table
 from .inference_bands import DOUBT, columns_of, decided, fill_cells, found_bands
 from .session import Stores, signal_label
-from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, canvas, letters
+from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, abreast, canvas, letters
 from .subjects import coupling_terms
 from .texts import shown
 
@@ -78,7 +78,7 @@ def _draw_key(axes: Axes, lags: np.ndarray, values: np.ndarray, scales: tuple[fl
         axes.plot(x, np.clip(others[np.argmax(sizes)], -1.1 * scales[0], 1.1 * scales[0]), color=INK)
     marks = [lag for lag in LAGS if lags[0] * 0.999 <= lag <= lags[-1] * 1.001] or [lags[0], lags[-1]]
     places = np.interp(marks, lags, x)
-    apart = np.concatenate([[True], np.diff(places) > 0.17])
+    apart = np.concatenate([[True], np.diff(places) > 0.17 * 6 / abreast(6)])
     axes.set_xticks(places[apart], [f"{lag:g}" for lag, far in zip(marks, apart, strict=True) if far])
     axes.set(
         xlim=(0, 1),

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from nwbglm.filters import filters, tabulate
 
 from .session import Stores, signal_label
-from .style import FAINT, INK, QUIET, NothingToDraw, canvas, grid, letters, mark_clipped, shared_limits
+from .style import FAINT, INK, QUIET, NothingToDraw, abreast, canvas, grid, letters, mark_clipped, shared_limits
 from .subjects import history_terms
 from .texts import shown
 
@@ -57,7 +57,7 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     if single:
         panels[0].legend()
     else:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=abreast(6))
     return figure, filter_table(found, bands)
 
 

@@ -15,7 +15,20 @@ from nwbglm.study import Study
 
 from .catalogue import OVERALL, split_name
 from .scores import draw_score_panels
-from .style import COLORS, INK, QUIET, NothingToDraw, canvas, letters, line_styles, robust_limits, say, settled, styled
+from .style import (
+    COLORS,
+    INK,
+    QUIET,
+    NothingToDraw,
+    abreast,
+    canvas,
+    letters,
+    line_styles,
+    robust_limits,
+    say,
+    settled,
+    styled,
+)
 
 
 def draw_overall(name: str, *, study: Study, **tables: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -78,7 +91,7 @@ def draw_differences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=f"Difference in {score.label} ({_seen(rows)})")
     if 1 < len(sessions) <= len(COLORS):
         handles = [axes.plot([], [], "o", color=color, markersize=4, label=name)[0] for name, color in sessions.items()]
-        figure.legend(handles=handles, loc="outside upper center", ncols=6)
+        figure.legend(handles=handles, loc="outside upper center", ncols=abreast(6))
     return figure, rows
 
 

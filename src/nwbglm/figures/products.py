@@ -20,7 +20,7 @@ from nwbglm.study import Factor
 from .filters import filter_table
 from .inference_bands import columns_of, found_bands, veil
 from .session import Stores
-from .style import COLORS, DASHES, FAINT, NothingToDraw, grid, letters, mark_clipped
+from .style import COLORS, DASHES, FAINT, NothingToDraw, abreast, grid, letters, mark_clipped
 from .texts import shown
 
 FINE = 41  # values at which a map is drawn and tabulated, at most
@@ -64,7 +64,7 @@ def draw_product(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     if conditions:
         figure.supylabel(gain, fontsize=letters(9))
         lines = panels[0].get_legend_handles_labels()
-        figure.legend(*lines, loc="outside upper center", ncols=6, title=names[1 - across])
+        figure.legend(*lines, loc="outside upper center", ncols=abreast(6), title=names[1 - across])
     else:
         figure.supylabel(names[1 - across], fontsize=letters(9))
         bar = figure.colorbar(ScalarMappable(Normalize(-size, size), colormaps["RdBu_r"]), ax=panels, aspect=40)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from nwbglm.labels import in_texts
 
 from .session import Stores, interrupt, name_levels, segment_breaks, signal_label, smooth, time_axis
-from .style import FAINT, INK, QUIET, NothingToDraw, canvas, mark_clipped
+from .style import FAINT, INK, QUIET, NothingToDraw, abreast, canvas, mark_clipped
 
 ZOOMS = 3
 ENVELOPE = 1500  # pieces; a line with more samples is drawn by the smallest and largest value of each
@@ -49,7 +49,7 @@ def draw_rates(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     for axes in (*top, main):
         axes.vlines(traces.x[traces.breaks], 0, 1, transform=axes.get_xaxis_transform(), color=FAINT, linewidth=0.8)
     main.set_ylabel(stores.response.label)
-    figure.legend(*main.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(*main.get_legend_handles_labels(), loc="outside upper center", ncols=abreast(4))
     for position, (first, last) in enumerate(zooms):
         axes = figure.add_subplot(layout[-1, position])
         _draw_lines(axes, stores, traces, slice(first, last))

@@ -130,6 +130,11 @@ def canvas(width: float, height: float) -> Figure:
     return Figure(figsize=(width * share, height * max(share, page.tall)))
 
 
+def abreast(most: int) -> int:
+    """Return how many entries of a legend stand beside each other, of so many on the screen."""
+    return most if _PAGE.get().columns == SCREEN.columns else max(2, most // 2)
+
+
 def page_of_lines(lines: int) -> tuple[Figure, Axes]:
     """Return a figure for so many lines of text, and its axes: from 0 to 1 across, a line high one, the first at -1."""
     figure = canvas(9, 0.205 * lines + 0.1)

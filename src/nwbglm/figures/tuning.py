@@ -17,7 +17,7 @@ from .inference_bands import tuning_band
 from .rates import data_limits
 from .recorded import runs
 from .session import Stores, name_levels, signal_label
-from .style import FAINT, INK, QUIET, UNVISITED, NothingToDraw, grid, letters, mark_clipped
+from .style import FAINT, INK, QUIET, UNVISITED, NothingToDraw, abreast, grid, letters, mark_clipped
 from .texts import shown
 
 HARDLY = 0.02  # of the longest time at a value: less does not set the axis
@@ -196,7 +196,7 @@ def _label_outside(figure: Figure, panels: list[Axes], stores: Stores, subject: 
     if len(panels) == 1:
         panels[0].legend(handles, labels, loc="upper left")
     else:
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(7, len(labels)))
+        figure.legend(handles, labels, loc="outside upper center", ncols=abreast(min(7, len(labels))))
 
 
 def draw_map(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
