@@ -87,7 +87,7 @@ def stages(path: Path) -> dict[str, Callable[[], Any]]:
         return [build_features(data, Term.model_validate(term), name=name).load() for name, term in TERMS.items()]
 
     def folds(cut: str = "within_epochs") -> xr.Dataset:
-        return split_rows(data, made, Folds.model_validate({"blocks": 5, "cut": cut}), seed=0)
+        return split_rows(data, made, Folds.model_validate({"blocks": 5, "cut": cut, "gap": "0 s"}), seed=0)
 
     def fitted() -> xr.Dataset:
         model, fit = (

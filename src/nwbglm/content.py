@@ -12,14 +12,30 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nwbglm.errors import RecordingError
 from nwbglm.whole import write_text
 
 HASHED_BYTES = 100 * 2**20  # up to here a fingerprint is the hash of all bytes
 
 
-def sha256_of(place: str | os.PathLike[str]) -> tuple[str, int]:
-    """Return the sha256 and the size of a file, or of all files of a folder with their names, in order of name."""
+def endless(place: str | os.PathLike[str]) -> bool:
+    """Tell whether something is neither a file nor a folder: a device, a pipe, whose reading may never end."""
     place = Path(place)
+    return place.exists() and not place.is_file() and not place.is_dir()
+
+
+def sha256_of(place: str | os.PathLike[str]) -> tuple[str, int]:
+    """Return the sha256 and the size of a file, or of all files of a folder with their names, in order of name.
+
+    Raises
+    ------
+    RecordingError
+        It is neither a file nor a folder.
+    """
+    place = Path(place)
+    if endless(place):
+        mend = "name the recording's file"
+        raise RecordingError("it is neither a file nor a folder, and has no end", where=str(place), mend=mend)
     digest, size = hashlib.sha256(), 0
     for file in _files(place):
         if place.is_dir():

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,10 +16,10 @@ from built_files import add_units, built, series
 from nwbglm import log
 from nwbglm.audit import audit_recording
 from nwbglm.binning import bin_recording
-from nwbglm.errors import RecordingError
+from nwbglm.errors import RecordingError, StudyError
 from nwbglm.figures.style import csv_text
 from nwbglm.recording import open_recording
-from nwbglm.study import DataSettings
+from nwbglm.study import DataSettings, read_study
 
 TAKEN = {"epochs": {"use": {"table": "epochs"}}, "bin": "100 ms", "signals": {"x": {"from": "x"}}}
 
@@ -191,3 +193,24 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path, text):
     assert not any(cell.strip("\n").startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for cell in row)
     log.write_excluded([tmp_path / "a.csv"], text)
     assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith('"left out: ')
+
+
+@pytest.mark.fault(
+    "a recording is a device or a pipe, whose reading never ends",
+    "/dev/zero and a named pipe, as the study's file, audited alone, and as a chunk of a Zarr store",
+    "refused in words, without being read",
+)
+def test_what_has_no_end_is_not_read(tmp_path):
+    pipe = tmp_path / "pipe.nwb"
+    os.mkfifo(pipe)
+    for place in (pipe, Path("/dev/zero")):
+        study = {"study": "s", "recordings": {"a": {"nwb": str(place)}}, "models": {"m": []}} | TAKEN
+        with pytest.raises(StudyError, match=r"recordings\.a\.nwb: .* is neither a file nor a folder"):
+            read_study(study).refuse_missing()
+        done = audited(place)
+        assert done.verdict == "fail" and "neither a file nor a folder" in done.findings[0].seen
+    store = zarr_store(tmp_path / "a.nwb.zarr")
+    (store / "acquisition/x/data/c/0").unlink()
+    os.mkfifo(store / "acquisition/x/data/c/0")
+    with pytest.raises(RecordingError, match="neither a file nor a folder"):
+        read(store, "allow")

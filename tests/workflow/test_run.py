@@ -110,34 +110,6 @@ def test_a_second_run_does_nothing(copied):
     assert copied.plan() == {}
 
 
-def test_the_same_inputs_give_the_same_bytes(copied, finished):
-    copied.run("--forcerun", "bin_recording", "--until", "fit_model", "predict_rates")
-    paths = sorted(path.relative_to(copied.results) for path in copied.results.glob("f*/**/*.zarr.zip"))
-    assert len(paths) > 10
-    for path in paths:
-        assert (copied.results / path).read_bytes() == (finished.results / path).read_bytes(), path
-
-
-@pytest.mark.fault(
-    "what is printed of a damaged store is done",
-    "a features store of a finished run is cut; the run fails and names it; it is deleted; the same command",
-    "every store is again what it was, to the last byte",
-)
-def test_what_is_said_of_a_damaged_store_mends_it(copied, finished):
-    damaged = copied.results / "features" / "history" / "good-1.zarr.zip"
-    whole = damaged.read_bytes()
-    damaged.write_bytes(whole[: len(whole) // 2])
-    said = " ".join(copied.run(status=1).split())
-    said += " ".join(path.read_text() for path in copied.results.glob("logs/**/*.log"))
-    assert "features/history/good-1.zarr.zip: is damaged" in said
-    assert "delete it and run the same command again" in said
-    damaged.unlink()
-    copied.run()
-    assert damaged.read_bytes() == whole
-    for path in finished.results.glob("f*/**/*.zarr.zip"):
-        assert (copied.results / path.relative_to(finished.results)).read_bytes() == path.read_bytes(), path
-
-
 @pytest.mark.fault(
     "the folder of recordings is moved or renamed",
     "moved after a run",
@@ -211,21 +183,6 @@ def test_a_bad_session_stops_the_run_where_the_study_says_so(workflow, recording
     log = (workflow.results / "logs" / "audit_recording" / "broken.log").read_text()
     assert "broken.nwb" in log and "->" in log
     assert store.read(workflow.results / "binned" / "good-1.zarr.zip").sizes["unit"] == 4
-
-
-@pytest.mark.fault(
-    "the same, in a whole run",
-    "a file that is cut off and an empty one",
-    "Snakemake's exit status is 1, and every reason is named",
-)
-def test_a_run_that_leaves_no_session_fails_and_names_every_reason(workflow, recordings):
-    (workflow.folder / "empty.nwb").write_bytes(b"")
-    workflow.write(recordings=sources(recordings, "broken") | {"empty": {"nwb": "empty.nwb"}}, inference={})
-    printed = workflow.run(status=1)
-    said = printed + (workflow.results / "logs" / "compare_models.log").read_text()
-    assert "no session is left to analyse" in said
-    assert re.search(r"broken: .*the file is cut off", said) and re.search(r"empty: .*the file is empty", said)
-    assert not (workflow.results / "report" / "index.html").exists()
 
 
 def test_joined_recordings_are_fitted_as_one_session_that_leaves_each_out(workflow, recordings):

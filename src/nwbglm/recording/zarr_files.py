@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from nwbglm.content import endless
 from nwbglm.errors import RecordingError
 from nwbglm.recording.nodes import Array, Attributes, Group, UnreadableError, outside
 from nwbglm.recording.texts import as_text
@@ -93,10 +94,13 @@ class ZarrArray(Array):
                 mend = "rewrite it with hdmf-zarr, with its usual compressors"
                 where = f"{self._where}: {self.path}"
                 raise RecordingError(f"it is stored by the codec '{name}', which is not read", where=where, mend=mend)
-        if self._inside is not None:
-            for file in self._place.rglob("*"):
-                if file.is_symlink() and not file.resolve().is_relative_to(self._inside):
-                    raise outside(self.path, f"keeps values outside this store ({file.name})", self._where)
+        for file in self._place.rglob("*"):
+            if endless(file):
+                mend = "the store is damaged, or made to do harm"
+                where = f"{self._where}: {self.path}"
+                raise RecordingError(f"'{file.name}' is neither a file nor a folder", where=where, mend=mend)
+            if self._inside and file.is_symlink() and not file.resolve().is_relative_to(self._inside):
+                raise outside(self.path, f"keeps values outside this store ({file.name})", self._where)
         return zarr.open_array(self._place, mode="r")
 
     def _values(self, selection: Any) -> np.ndarray:

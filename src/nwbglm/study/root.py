@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from nwbglm.content import endless
 from nwbglm.errors import StudyError
 
 from .base import Name, Part, mistakes_error, nearest, validate
@@ -203,6 +204,11 @@ class Study(DataSettings):
             if recording.nwb.path and not Path(recording.nwb.path).exists()
         }
         missing = [f"recordings.{name}.nwb: there is no file '{path}'" for name, path in gone.items()]
+        missing += [
+            f"recordings.{name}.nwb: '{recording.nwb.path}' is neither a file nor a folder, and has no end"
+            for name, recording in self.recordings.items()
+            if recording.nwb.path and name not in gone and endless(recording.nwb.path)
+        ]
         missing += [
             f"inference.tests.{test}.null.draws.of: there is no file '{path}'"
             for test in self.inference.tests
