@@ -29,17 +29,7 @@ wildcard_constraints:
 localrules:
     all,
     figures,
-
-
-onstart:
-    refuse_far_jobs()
-    say(
-        [
-            f"study '{study.study}', {sessions_of(study)}",
-            f"it asks for {cost_of(study).text()}",
-        ]
-    )
-    say(f"warning: {line}" for line in advice(study))
+    download_recording,  # compute nodes need no internet
 
 
 include: "rules/recordings.smk"

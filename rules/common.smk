@@ -39,8 +39,8 @@ def say(lines):
         print(f"nwb-glm: {line}", file=sys.stderr)
 
 
+forking.install()
 if planning:
-    forking.install()
     say([planning_words(study)])
     if not workflow.dryrun:
         say([lock_words(Path.cwd(), "snakemake")])
@@ -91,7 +91,6 @@ def sessions(made):
     ]
 
 
-def planned_here(rule):
-    """Whether this start may plan a rule: one for a single job names the rules that it needs."""
-    settings = workflow.dag_settings
-    return not (settings and settings.allowed_rules) or rule in settings.allowed_rules
+def planned_here(stage):
+    """Whether this start may plan a rule: one for some jobs only names the rules that it needs on its command line."""
+    return planning or "--allowed-rules" not in sys.argv or stage in sys.argv

@@ -8,7 +8,7 @@ rule compare_models:
             rules.bin_recording.output.binned,
             session=every_binned,
         ),
-        tuning=expand(rules.tune_units.output.tuning, session=study.sessions),
+        tuning=expand(rules.tune_units.output.tuning, session=every_session),
         fits=expand(
             rules.predict_rates.input.fits,
             session=every_session,
@@ -41,13 +41,13 @@ rule compare_models:
         ceiling=expand(
             rules.measure_ceiling.output.ceiling,
             model=study.inference.ceiling.models,
-            session=study.sessions,
+            session=every_session,
             block=unit_blocks,
         ),
         controls=expand(
             rules.run_control.output.control,
             control=study.inference.controls,
-            session=study.sessions,
+            session=every_session,
             block=unit_blocks,
         ),
     output:
@@ -73,8 +73,8 @@ rule compare_models:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000, 5),
-        runtime=minutes(60),
+        mem_mb=memory("compare_models"),
+        runtime=minutes("compare_models"),
     params:
         fdr=study.inference.fdr.dump(),
         animals=study.inference.animals,

@@ -28,8 +28,8 @@ rule run_control:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_beside_features(3000, 1.1e-6 * study.fit.memory),
-        runtime=minutes(240),
+        mem_mb=memory("run_control"),
+        runtime=minutes("run_control"),
     params:
         control=lambda wildcards: study.inference.controls[wildcards.control].dump(),
         model=lambda wildcards: study.model_settings(controlled(wildcards)).dump(),

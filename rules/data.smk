@@ -17,8 +17,8 @@ rule bin_recording:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for_recordings(2500, 2),
-        runtime=minutes(60),
+        mem_mb=memory("bin_recording"),
+        runtime=minutes("bin_recording"),
     params:
         contents=contents,
         data=study.data.dump(),
@@ -43,8 +43,8 @@ rule join_recordings:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 4),
-        runtime=minutes(60),
+        mem_mb=memory("join_recordings"),
+        runtime=minutes("join_recordings"),
     params:
         match=lambda wildcards: study.join[wildcards.session].match,
         code=digest("join_recordings"),
@@ -67,8 +67,8 @@ rule tune_units:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for_recordings(1500, 4),
-        runtime=minutes(60),
+        mem_mb=memory("tune_units"),
+        runtime=minutes("tune_units"),
     params:
         contents=contents,
         data=study.data.dump(),

@@ -1,4 +1,4 @@
-# What a run is to leave behind, and what is said at its end.
+# What a run is to leave behind, and what is said at its start and its end.
 
 
 stores = [
@@ -22,6 +22,17 @@ stores = [
     rules.draw_comparison.output,
     expand(rules.draw_session.output, session=every_session),
 ]
+
+
+onstart:
+    refuse_far_jobs()
+    say(
+        [
+            f"study '{study.study}', {sessions_of(study)}",
+            f"it asks for {cost_of(study).text()}",
+        ]
+    )
+    say(f"warning: {line}" for line in advice(study))
 
 
 onsuccess:

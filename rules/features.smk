@@ -14,8 +14,8 @@ rule build_features:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000, 40),
-        runtime=minutes(60),
+        mem_mb=memory("build_features"),
+        runtime=minutes("build_features"),
     params:
         term=term_settings,
         code=digest("build_features"),
@@ -41,8 +41,8 @@ rule split_rows:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 1),
-        runtime=minutes(30),
+        mem_mb=memory("split_rows"),
+        runtime=minutes("split_rows"),
     params:
         folds=study.fit.folds.dump(),
         seed=study.seed,

@@ -56,8 +56,8 @@ rule draw_session:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_beside_features(2000, 500),
-        runtime=minutes(60),
+        mem_mb=memory("draw_session"),
+        runtime=minutes("draw_session"),
     params:
         study=shown_of_session,
         figures=catalogue.figures_of(study),
@@ -92,8 +92,8 @@ rule draw_comparison:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 5),
-        runtime=minutes(30),
+        mem_mb=memory("draw_comparison"),
+        runtime=minutes("draw_comparison"),
     params:
         study=shown_dump,
         figures=catalogue.overall_figures_of(study),

@@ -15,12 +15,12 @@ rule fit_model:
     benchmark:
         "<results>/benchmarks/fit_model/{model}/{session}.{block}.tsv"
     conda:
-        "../envs/cpu.yaml"
+        "../envs/gpu.yaml" if study.fit.gpus else "../envs/cpu.yaml"
     threads: 1
     resources:
         gpu=study.fit.gpus,
-        mem_mb=memory_beside_features(2500, 1.1e-6 * study.fit.memory),
-        runtime=minutes(240),
+        mem_mb=memory("fit_model"),
+        runtime=minutes("fit_model"),
     params:
         model=model_settings,
         fit=study.fit.model_dump(
@@ -57,8 +57,8 @@ rule predict_rates:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_beside_features(2000, 500),
-        runtime=minutes(60),
+        mem_mb=memory("predict_rates"),
+        runtime=minutes("predict_rates"),
     params:
         window=study.figures.window.dump(),
         code=digest("predict_rates"),

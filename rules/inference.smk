@@ -31,8 +31,8 @@ rule test_term:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_beside_features(3000, 1.1e-6 * study.fit.memory),
-        runtime=minutes(240),
+        mem_mb=memory("test_term"),
+        runtime=minutes("test_term"),
     params:
         test=lambda wildcards: study.inference.tests[wildcards.test].dump(),
         model=lambda wildcards: study.model_settings(tested(wildcards)).dump(),
@@ -67,8 +67,8 @@ rule infer_filters:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_beside_features(2500, 1.1e-6 * study.fit.memory),
-        runtime=minutes(240),
+        mem_mb=memory("infer_filters"),
+        runtime=minutes("infer_filters"),
     params:
         intervals=study.inference.intervals.model_dump(mode="json", exclude={"models"}),
         model=model_settings,
@@ -97,8 +97,8 @@ rule check_fit:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_beside_features(2000, 1000),
-        runtime=minutes(120),
+        mem_mb=memory("check_fit"),
+        runtime=minutes("check_fit"),
     params:
         model=model_settings,
         fit=rules.fit_model.params.fit,

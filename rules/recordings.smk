@@ -15,8 +15,8 @@ rule simulate_recording:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 0),
-        runtime=minutes(20),
+        mem_mb=memory("simulate_recording"),
+        runtime=minutes("simulate_recording"),
     params:
         source=lambda wildcards: study.recordings[wildcards.session].nwb.simulate.dump(),
         code=digest("simulate_recording"),
@@ -37,8 +37,8 @@ rule download_recording:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500, 0),
-        runtime=minutes(240),
+        mem_mb=memory("download_recording"),
+        runtime=minutes("download_recording"),
     params:
         source=lambda wildcards: study.recordings[wildcards.session].nwb.dump(),
     script:
@@ -61,8 +61,8 @@ rule audit_recording:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for_recordings(1500, 1),
-        runtime=minutes(30),
+        mem_mb=memory("audit_recording"),
+        runtime=minutes("audit_recording"),
     params:
         contents=contents,
         data=study.data.dump(),

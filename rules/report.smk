@@ -32,8 +32,8 @@ rule build_report:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500, 5),
-        runtime=minutes(30),
+        mem_mb=memory("build_report"),
+        runtime=minutes("build_report"),
     params:
         study=study_dump,
         code=digest("build_report"),

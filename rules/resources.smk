@@ -1,38 +1,58 @@
-# What jobs ask for: memory by the size of what they read, and time.
+# What jobs ask for: memory and time by the sizes that are known when they are submitted, and by what such work has taken
+# (benchmarks/cost.py). Never by files that do not exist yet: a group is submitted before its members' inputs are there.
 
-from os.path import getsize, isfile
+from functools import cache
 
-
-def memory_for_recordings(base, factor):
-    """Megabytes for a job that reads recordings, which are not all among its inputs."""
-
-    def megabytes(wildcards, input, attempt):
-        paths = [study.recordings[name].nwb.path for name in members(wildcards)]
-        bytes_ = sum(getsize(path) for path in paths if path and isfile(path))
-        return int(attempt * (base + factor * (input.size_mb + bytes_ / 2**20)))
-
-    return megabytes
+from nwbglm.planning.model import asked_megabytes, asked_minutes
+from nwbglm.planning.sizes import joined, size_of
+from nwbglm.planning.work import Job
 
 
-def memory(base, factor):
-    """Megabytes for a job: a base, and a multiple of its inputs' size; more at each attempt."""
-    return lambda wildcards, input, attempt: int(
-        attempt * (base + factor * input.size_mb)
+@cache
+def size_now(session, audited):
+    """What is known of a session; asked again once its audit has counted it."""
+    return size_of(study, session, RESULTS)
+
+
+def size_for(session):
+    names = [session] if session else study.sessions
+    audits = [
+        (RESULTS / "audit" / f"{study.members(name)[-1]}.json").is_file()
+        for name in names
+    ]
+    return joined(map(size_now, names, audits)) if session else largest(names, audits)
+
+
+def largest(names, audits):
+    return max(map(size_now, names, audits), key=lambda size: size.rows * size.units)
+
+
+def planned(stage, wildcards):
+    """A rule's job as the plan knows it."""
+    names = dict(wildcards.items())
+    subjects = [
+        names[kind] for kind in ("term", "model", "test", "control") if kind in names
+    ]
+    return Job(
+        stage, names.get("session", ""), "".join(subjects), names.get("block", "")
     )
 
 
-def memory_beside_features(base, held):
-    """Megabytes for a job that holds at most so many of its features, however large their stores are."""
+def memory(stage):
+    """Megabytes for a job of a rule; more at each attempt."""
 
-    def megabytes(wildcards, input, attempt):
-        features = sum(map(getsize, input.features)) / 2**20
-        apart = sum(map(getsize, input.get("others", []))) / 2**20  # opened, not held
-        others = input.size_mb - features - apart
-        return int(attempt * (base + 60 * others + min(60 * features, held)))
+    def megabytes(wildcards, attempt):
+        job = planned(stage, wildcards)
+        return attempt * asked_megabytes(study, job, size_for(job.session))
 
     return megabytes
 
 
-def minutes(base):
-    """Minutes for a job; more at each attempt."""
-    return lambda wildcards, attempt: base * attempt
+def minutes(stage):
+    """Minutes for a job of a rule; more at each attempt."""
+
+    def asked(wildcards, attempt):
+        job = planned(stage, wildcards)
+        return attempt * asked_minutes(study, job, size_for(job.session))
+
+    return asked

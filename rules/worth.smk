@@ -25,8 +25,8 @@ rule weigh_terms:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_beside_features(3000, 1.1e-6 * study.fit.memory),
-        runtime=minutes(240),
+        mem_mb=memory("weigh_terms"),
+        runtime=minutes("weigh_terms"),
     params:
         model=model_settings,
         fit=rules.fit_model.params.fit,
@@ -53,8 +53,8 @@ rule measure_ceiling:
         "../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=memory_beside_features(2000, 1000),
-        runtime=minutes(60),
+        mem_mb=memory("measure_ceiling"),
+        runtime=minutes("measure_ceiling"),
     params:
         ceiling=study.inference.ceiling.model_dump(mode="json", exclude={"models"}),
         model=model_settings,

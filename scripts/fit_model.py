@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with log.stage(snakemake):
+    from nwbglm.device import use_device
     from nwbglm.engine import cache  # after the threads are set
     from nwbglm.fits.model import fit_model
     from nwbglm.fits.words import fit_words
     from nwbglm.study import Fit, Model
 
     cache.enable(log.compile_cache())
+    use_device(snakemake.resources.get("gpu", 0))
     binned = store.read(snakemake.input.binned, "binned")
     with log.phase("fitting"):
         fits = fit_model(

@@ -56,6 +56,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--seconds", type=float, default=60.0, help="how long to look at recordings (default: 60)")
     check.set_defaults(run=_check)
 
+    plan = commands.add_parser("plan", help="say what a study will cost, before anything runs; and what it took")
+    plan.add_argument("study")
+    plan.add_argument("--seconds", type=float, default=60.0, help="how long to look at each recording (default: 60)")
+    plan.set_defaults(run=_plan)
+
+    recover = commands.add_parser("recover", help="after a run was killed: wait for its SLURM jobs, take its lock away")
+    recover.add_argument("--cancel", action="store_true", help="end the jobs instead of waiting for them")
+    recover.add_argument("--directory", default=".", help="where Snakemake was started (default: here)")
+    recover.set_defaults(run=_recover)
+
     calibrate = commands.add_parser(
         "calibrate", help="what the tests of a study can resolve; or hold nulls, intervals and checks to their word"
     )
@@ -171,6 +181,24 @@ def _check_data(study: Study, seconds: float, where: str) -> int:
         if lines := too_much(cost, study.limits):
             raise mistakes_error(lines, where)
     return int(looked.failed)
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from nwbglm.planning.look import look
+    from nwbglm.planning.plan import plan_of, text_of, took
+    from nwbglm.study import load_study
+
+    study = load_study(arguments.study)
+    results = Path("results") / study.study
+    plan = plan_of(study, look(study, results, seconds=arguments.seconds))
+    print(f"{arguments.study}: {len(study.sessions)} sessions, {len(study.models)} models\n")
+    print(text_of(plan, took(study, results)))
+
+
+def _recover(arguments: argparse.Namespace) -> None:
+    from nwbglm.recovery import recover
+
+    recover(arguments.directory, cancel=arguments.cancel)
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
+import platform
 import sys
 import time
 import traceback
@@ -109,9 +111,22 @@ def set_threads(threads: int) -> None:
 
 
 def compile_cache() -> Path:
-    """Return the folder where compiled programs are kept between jobs (``NWBGLM_CACHE``, or the user's cache)."""
-    home = os.environ.get("NWBGLM_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nwbglm"
-    return Path(home) / "jax"
+    """Return the folder where compiled programs are kept between jobs.
+
+    That of ``NWBGLM_CACHE``, or one of the user's cache for each kind of machine: programs that were compiled for one
+    processor may end on another with an illegal instruction, and nodes of a cluster share a home.
+    """
+    if home := os.environ.get("NWBGLM_CACHE"):
+        return Path(home) / "jax"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nwbglm" / machine_kind() / "jax"
+
+
+def machine_kind() -> str:
+    """Name the kind of processor: equal names have equal instructions."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else [platform.processor()]
+    features = next((line for line in lines if line.startswith(("flags", "Features"))), "".join(lines[:1]))
+    return f"{platform.machine()}-{hashlib.sha256(features.encode()).hexdigest()[:8]}"
 
 
 def write_excluded(outputs: Any, reason: str) -> None:

@@ -1,5 +1,6 @@
 """What the workflow would do, for several studies; no job runs."""
 
+import json
 import os
 import re
 import subprocess
@@ -128,18 +129,30 @@ def test_the_slurm_profile_plans_the_same_jobs(repository):
     assert "mem_mb=" in done.stdout + done.stderr
 
 
-def test_jobs_ask_for_memory_by_the_study_not_by_the_size_of_the_features(empty):
+def test_jobs_ask_for_what_they_need_before_any_file_of_the_run_exists(empty):
     empty.write(recordings=sources(empty.folder, "a"), fit={"memory": "8 GB"})
-    features = ["features/coupling", "features/heading"]
-    sizes = {"binned": 40, **dict.fromkeys(features, 20_000), "folds": 1, "tuning": 1}
-    for name, size in sizes.items():
-        path = empty.results / name / "a.zarr.zip"
-        path.parent.mkdir(parents=True)
-        path.touch()
-        os.truncate(path, size * 2**20)  # takes no room
-    printed = empty.run("--dry-run", "--allowed-rules=fit_model", "results/small/fits/full/a.0-of-1.zarr.zip")
-    asked = int(re.search(r"mem_mb=(\d+)", printed)[1])
-    assert asked == 2500 + 60 * 41 + 8800
+    printed = empty.run("--dry-run", "--forceall")
+    asked = {rule: _asked(printed, rule) for rule in ("audit_recording", "fit_model", "draw_session", "build_report")}
+    assert "<TBD>" not in "".join(line for line in printed.splitlines() if "mem_mb=" in line)
+    assert all(500 <= megabytes <= 16_000 and minutes >= 10 for megabytes, minutes in asked.values()), asked
+
+
+def test_jobs_ask_by_what_the_audit_has_counted(empty):
+    empty.write(recordings=sources(empty.folder, "a"))
+    fits = []
+    for rows in (10_000, 2_000_000):
+        audit = {"takes": {"bins": rows, "units": {"selected": 50}}, "contents": {"units": {"spikes": 10**6}}}
+        (empty.results / "audit").mkdir(parents=True, exist_ok=True)
+        (empty.results / "audit" / "a.json").write_text(json.dumps(audit))
+        fits.append(_asked(empty.run("--dry-run", "--forceall"), "fit_model"))
+    assert fits[1][0] > fits[0][0] and fits[1][1] > fits[0][1]
+    assert fits[1][0] <= 16_000, "features are held up to fit.memory"
+
+
+def _asked(printed, rule):
+    """Memory and minutes that the last printed job of a rule asks for."""
+    job = printed.split(f"rule {rule}:")[-1]
+    return int(re.search(r"mem_mb=(\d+)", job)[1]), int(re.search(r"runtime=(\d+)", job)[1])
 
 
 def test_mistakes_stop_before_any_job_without_a_traceback(empty):

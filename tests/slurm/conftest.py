@@ -1,0 +1,40 @@
+"""A SLURM cluster of its own on this machine, for the length of these tests: brought up, taken down, nothing left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from slurm_cluster import HOUR, Folder, installed, why_not
+
+HERE = Path(__file__).resolve().parent
+PACKAGES = ["munge", "slurmctld", "slurmd", "slurm-client"]
+LAB = Path("/var/lib/nwbglm-slurm")
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A cluster of two nodes and one with GPUs; skipped, in words, where it cannot be."""
+    if why := why_not():
+        pytest.skip(why)
+    there = [name for name in PACKAGES if installed(name)]
+    environment = os.environ | {"LAB": str(LAB), "ACCT": "none", "CPU_NODES": "2", "GPU_NODES": "1", "CGROUP": "auto"}
+    try:
+        subprocess.run([HERE / "slurm-up"], env=environment, check=True, timeout=HOUR)
+        yield environment
+    finally:
+        subprocess.run([HERE / "slurm-down", "--purge"], env=environment, check=False)
+        if added := [name for name in PACKAGES if name not in there and installed(name)]:
+            # SLURM's client without a controller costs every start of Snakemake 10 s
+            command = ["apt-get", "purge", "-y", "-qq", "--auto-remove", *added]
+            subprocess.run(
+                command, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, capture_output=True, check=False
+            )
+
+
+@pytest.fixture
+def faults(cluster, tmp_path, repository):
+    """A folder with small jobs that have faults."""
+    return Folder(tmp_path, HERE / "faults.smk", repository)
