@@ -73,6 +73,11 @@ class Units:
             )
         return ends
 
+    @cached_property
+    def _trains(self) -> Array | None:
+        """The spike times of all units, end to end; opened once, since opening costs more than reading one train."""
+        return None if self.table is None or "spike_times" not in self.table else self.table.array("spike_times")
+
     def spike_times(self, index: int) -> np.ndarray:
         """Read the times of one unit's spikes, s, rounded to the nanosecond, in the file's order.
 
@@ -86,9 +91,9 @@ class Units:
         low, high = self._ends[index], self._ends[index + 1]
         if high <= low:
             return np.empty(0)
-        assert self.table is not None  # without one no unit has spikes
+        assert self.table is not None and self._trains is not None  # without them no unit has spikes
         try:
-            times = self.table.array("spike_times").read(slice(int(low), int(high)))
+            times = self._trains.read(slice(int(low), int(high)))
         except UnreadableError as error:
             self.damaged[int(index)] = error
             return np.empty(0)
@@ -107,7 +112,7 @@ class Units:
 
     def ends_of_trains(self) -> np.ndarray:
         """(n,) the first and last stored spike time of each unit, s; finite ones."""
-        array = None if self.table is None or "spike_times" not in self.table else self.table.array("spike_times")
+        array = self._trains
         places = [(low, high - 1) for low, high in itertools.pairwise(self._ends.tolist()) if high > low]
         if array is None or array.dtype.kind not in "iuf" or len(array.shape) != 1 or not places:
             return np.empty(0)
