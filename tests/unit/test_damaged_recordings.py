@@ -36,6 +36,11 @@ def damaged_trains(path, chunks):
     return path
 
 
+@pytest.mark.fault(
+    "a piece of a recording's spike times is damaged",
+    "bytes of chunks overwritten",
+    "the units that it touches are left out and named, the others are analysed",
+)
 @pytest.mark.parametrize(("chunks", "lost"), [([2], [1, 2]), ([0], [0]), ([8], [5]), ([0, 8], [0, 5]), ([3], [2])])
 @pytest.mark.parametrize("where", [None, "rate > 0"])
 def test_a_damaged_chunk_of_spike_times_costs_the_units_that_it_touches(tmp_path, chunks, lost, where):
