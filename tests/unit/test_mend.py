@@ -78,7 +78,7 @@ def test_the_test_of_the_term_stands_behind_the_sentence(tables):
         evidence(asked, outcome(tables, 7, 40.0), line()) == "significant in 7 of 24 units (circular null, corrected)"
     )
     assert evidence(asked, outcome(tables), line(adds="speed")) == UNTESTED
-    assert "tested in another model (t)" in evidence(asked, outcome(tables), line(model="less"))
+    assert "beside other terms (t)" in evidence(asked, outcome(tables), line(model="less"))
     loose = study(tests={"t": {"term": "arousal", "model": "full", "null": "circular"}})
     assert "a drift can pass for an effect" in evidence(loose, outcome(tables, 7, 40.0), line())
 
@@ -122,7 +122,15 @@ def test_tests_intervals_terms_ceilings_and_controls_are_listed(tables):
     intervals = pd.DataFrame(units | {"reason": ["separable", "", ""], "warning": ""})
     ceiling = pd.DataFrame(units | {"reason": ["", "noise", "noise"]})
     controls = pd.DataFrame(
-        units | {"name": "turned", "control": "reversed_time", "score": 0.1, "controlled": 0.08, "difference": 0.02}
+        units
+        | {
+            "name": "turned",
+            "control": "reversed_time",
+            "term": "",
+            "score": 0.1,
+            "controlled": 0.08,
+            "difference": 0.02,
+        }
     )
     more = {"worth": worth, "intervals": intervals, "ceiling": ceiling, "controls": controls}
     said = mend_rows(asked, tables | more)

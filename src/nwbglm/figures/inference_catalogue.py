@@ -133,9 +133,10 @@ ACROSS: dict[str, FigureSpec] = {
         "Controls",
         "Each unit's held-out score as it is, and of the same model under a control (lines join a unit, bars are "
         "medians; what leaves the axis stands at its edge): another unit's response, time running backwards, or as "
-        "few spikes as the least active unit has. Good: under a shuffle or reversal at 0 or below; what is left above "
-        "0 there is not what the model was asked for. Rate matching asks another thing: whether units still differ "
-        "when they fire alike.",
+        "few spikes as the least active unit has. Good: under reversed time at 0 or below, where all terms run "
+        "backwards; what is left above 0 there is not what the model was asked for. Under a shuffle of units only own "
+        "history and couplings can be lost: features that all units share explain any of them. Rate matching asks "
+        "whether units still differ when they fire alike.",
         ("controls",),
         "inference_controls:draw_controls",
         lambda study: WHOLE if study.inference.controls else (),

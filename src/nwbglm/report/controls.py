@@ -10,7 +10,7 @@ from nwbglm.study import Study
 from .markup import number
 
 LEFT = {
-    "cell_shuffle": "what the features say of any unit's response",
+    "cell_shuffle": "what the features say of any unit's response (all of it, where units share them)",
     "reversed_time": "what slow signals of any course explain",
     "rate_matched": "what remains of the score when the unit fires as rarely as the others",
 }

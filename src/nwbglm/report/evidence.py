@@ -32,7 +32,7 @@ def evidence(study: Study, tables: Mapping[str, pd.DataFrame], line: Any) -> str
     names = [name for name in names if len(tests) and (tests.test == name).any()]
     if not names:
         elsewhere = [name for name, test in study.inference.tests.items() if test.term == line.adds]
-        return f"tested in another model ({', '.join(elsewhere)})" if elsewhere else UNTESTED
+        return f"not tested so, but beside other terms ({', '.join(elsewhere)})" if elsewhere else UNTESTED
     return "; ".join(_one(study, name, tests, population) for name in names)
 
 

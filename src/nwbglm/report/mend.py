@@ -21,6 +21,9 @@ DRIFT = (
 )
 """What takes a slow drift, as it is written in a study."""
 
+TOLD = ("drift", "grows")
+"""Keys of `WHAT_TO_DO` that the advice on drift tells already."""
+
 NAMED = 12
 """Units that are named; of more, the first."""
 
@@ -72,7 +75,8 @@ def _checks(checks: pd.DataFrame) -> Iterator[Bad]:
     """List, by model, what checks found in more units than by chance, the commonest first."""
     for (session, model), part in checks.groupby(["session", "model"], sort=False) if len(checks) else ():
         known = part[part.reason == ""]
-        of = {key: known[known.bad.str.split().map(lambda keys, key=key: key in keys)] for key in WHAT_TO_DO}
+        keys = [key for key in WHAT_TO_DO if key not in TOLD]
+        of = {key: known[known.bad.str.split().map(lambda keys, key=key: key in keys)] for key in keys}
         for key, hit in sorted(of.items(), key=lambda one: -len(one[1])):
             if beyond_chance(len(hit), len(known)):
                 what, _, mend = WHAT_TO_DO[key].partition(": ")
@@ -85,7 +89,13 @@ def _intervals(intervals: pd.DataFrame) -> Iterator[Bad]:
     units = intervals.drop_duplicates(["session", "model", "unit"]) if len(intervals) else intervals
     for (session, model), part in units.groupby(["session", "model"], sort=False) if len(units) else ():
         for reason, hit in part[part.reason != ""].groupby("reason", sort=False):
-            yield Bad(f"'{model}' has no intervals: {reason}", session, _named(hit, part), "a ridge, or another model")
+            longer = "a path of strengths that goes on beyond its largest"
+            mend = (
+                longer
+                if "largest of the path" in reason
+                else "a ridge that is not at its path's end, or fewer functions"
+            )
+            yield Bad(f"'{model}' has no intervals: {reason}", session, _named(hit, part), mend)
         for warning in dict.fromkeys(part.warning[part.warning != ""]):
             mend = DRIFT if "no term of time" in warning else "see docs/inference.md"
             yield Bad(f"intervals of '{model}': {warning}", session, f"{len(part)} of {len(part)}", mend)
@@ -125,13 +135,24 @@ def _ceiling(ceiling: pd.DataFrame) -> Iterator[Bad]:
 
 
 def _controls(controls: pd.DataFrame) -> Iterator[Bad]:
+    """List controls under which most units lose next to nothing; rate matching asks another thing."""
     lost = controls[controls.control != "rate_matched"] if len(controls) else controls
     for (session, name), part in lost.groupby(["session", "name"], sort=False) if len(lost) else ():
-        known = part[part.difference.notna()]
-        kept = known[(known.controlled > 0) & (known.controlled > known.score / 2) & (known.score > 0)]
+        known = part[part.difference.notna() & (part.score > 0)]
+        kind, term = part.control.iloc[0], part.term.iloc[0]
+        if kind == "reversed_time" and term:
+            kept = known[known.difference <= 0]
+            said, mend = f"turning '{term}' round costs most units nothing", "the term is not needed, or tells nothing"
+        else:
+            kept = known[known.controlled > known.score / 2]
+            said = "most units keep more than half of their score under it"
+            mend = (
+                "features that all units share explain any of them: only own history and couplings can be lost so"
+                if kind == "cell_shuffle"
+                else "the score is of slow signals of any course: a term of time, and a test of each term"
+            )
         if len(kept) > len(known) / 2:
-            said = f"control '{name}': most units keep more than half of their score under it"
-            yield Bad(said, session, _named(kept, known), "the score is not of what the model was asked for; see above")
+            yield Bad(f"control '{name}': {said}", session, _named(kept, known), mend)
 
 
 def _named(hit: pd.DataFrame, of: pd.DataFrame) -> str:
