@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,17 @@ def test_the_run_ends_in_a_report_and_a_comparison(finished):
     median = table.groupby("model")["bits_per_spike"].median()
     assert median["full"] > 0.1 > abs(median["constant"])
     assert (finished.results / "report" / "index.html").stat().st_size > 10_000
+
+
+def test_snakemakes_own_report_shows_the_study(finished):
+    """Index, figures over all sessions and those of each, with headings and captions."""
+    finished.run("--report", "shown.zip")
+    with zipfile.ZipFile(finished.folder / "shown.zip") as folder:
+        page = next(folder.read(name).decode() for name in folder.namelist() if name.endswith("report.html"))
+        names = {name.rpartition("/")[2] for name in folder.namelist()}
+    assert {"index.html", "differences.svg", "rates.svg", "coupling-full.svg"} <= names
+    for words in ("All sessions", "Sessions", "Rates of an example unit", "follows the black one", "good-2"):
+        assert words in page
 
 
 def test_what_tuning_says_of_a_unit_stands_in_the_table_of_units(finished):
