@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .session import Stores
-from .style import COLORS, FAINT, INK, QUIET, NothingToDraw
+from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, canvas
 
 MOST = 200
 """Windows that are drawn; all are in the table."""
@@ -26,7 +26,7 @@ def draw_ceiling(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         raise NothingToDraw(f"No unit has a ceiling: {reasons or 'there is none'}.")
     found = np.flatnonzero(told["unit"].values == stores.example)
     example = told.isel(unit=int(found[0]) if found.size else 0)
-    figure = Figure(figsize=(9, 2.8))
+    figure = canvas(9, 2.8)
     left, right = figure.subplots(1, 2, width_ratios=[2.6, 1])
     _draw_curves(left, example, stores, stores.styles[subject]["color"])
     _draw_units(right, told)

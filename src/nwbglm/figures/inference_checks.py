@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from .session import Stores
-from .style import FAINT, INK, QUIET, NothingToDraw
+from .style import FAINT, INK, QUIET, NothingToDraw, canvas
 
 WIDE = 1.96
 """Standard deviations of a 95 % band."""
@@ -44,7 +44,7 @@ def draw_ks(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     told, example = _checked(stores, subject)
     color = stores.styles[subject]["color"]
     timed = bool(np.isfinite(told["ks"].values).any())
-    figure = Figure(figsize=(9 if timed else 4, 2.7))
+    figure = canvas(9 if timed else 4, 2.7)
     panels = list(figure.subplots(1, 4 if timed else 1, squeeze=False)[0])
     residuals = panels[-1]
     if timed:
@@ -125,7 +125,7 @@ def draw_calibration(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame
     told, example = _checked(stores, subject)
     color = stores.styles[subject]["color"]
     counted = bool(np.isfinite(told["fano"].values).any())
-    figure = Figure(figsize=(9 if counted else 4.5, 3.4))
+    figure = canvas(9 if counted else 4.5, 3.4)
     panels = list(figure.subplots(1, 2 if counted else 1, squeeze=False)[0])
     _draw_tenths(panels[0], told, example, color, stores)
     table = _long(told, "expected").rename(columns={"at": "tenth", "value": "expected"}).drop(columns="quantity")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from nwbglm.study import Study
 
-from .style import COLORS, FAINT, INK, NothingToDraw, robust_limits
+from .style import COLORS, FAINT, INK, NothingToDraw, canvas, robust_limits
 
 
 def draw_controls(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -22,7 +22,7 @@ def draw_controls(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Fig
     if not names:
         reasons = "; ".join(dict.fromkeys(controls.reason)) if len(controls) else ""
         raise NothingToDraw(f"No control could be fitted{': ' + reasons if reasons else ''}.")
-    figure = Figure(figsize=(min(9, 2.4 * len(names) + 1), 3.2))
+    figure = canvas(min(9, 2.4 * len(names) + 1), 3.2)
     panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     limits = robust_limits(known[["score", "controlled"]].to_numpy(float).ravel())
     for axes, name in zip(panels, names, strict=True):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from nwbglm.study import Study
 
 from .session import Stores
-from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, grid
+from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, canvas, grid, letters
 
 MOST = 25
 """Units whose nulls are drawn; all are in the table."""
@@ -40,10 +40,10 @@ def draw_null(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     left_out = f"; the first {MOST} of {known.size} units" if known.size > MOST else ""
     figure.suptitle(
         f"{tests.attrs['null']} null, {tests.sizes['draw']} draws; {stretches:.1f} independent stretches{left_out}",
-        fontsize=9, x=0.01, ha="left", color=WARN if stretches < FEW else INK,
+        fontsize=letters(9), x=0.01, ha="left", color=WARN if stretches < FEW else INK,
     )  # fmt: skip
-    figure.supxlabel("Statistic", fontsize=9)
-    figure.supylabel("Draws", fontsize=9)
+    figure.supxlabel("Statistic", fontsize=letters(9))
+    figure.supylabel("Draws", fontsize=letters(9))
     return figure, _null_table(tests)
 
 
@@ -84,7 +84,7 @@ def draw_volcano(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figu
     names = [name for name in study.inference.tests if len(tests) and (tests.test == name).any()]
     if not names:
         raise NothingToDraw("No unit could be tested.")
-    figure = Figure(figsize=(9, 2.9 * len(names)))
+    figure = canvas(9, 2.9 * len(names))
     for row, name in zip(figure.subplots(len(names), 2, squeeze=False, width_ratios=[2, 1]), names, strict=True):
         part = tests[tests.test == name]
         _draw_effects(row[0], part, name)
@@ -121,7 +121,7 @@ def draw_counts(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figur
     known = population[np.isfinite(population.null_median)] if len(population) else population
     if not len(known):
         raise NothingToDraw("No unit could be tested.")
-    figure = Figure(figsize=(9, 0.32 * len(known) + 1.1))
+    figure = canvas(9, 0.32 * len(known) + 1.1)
     axes = figure.add_subplot()
     for place, line in enumerate(known.itertuples()):
         axes.plot([line.null_low, line.null_high], [place, place], color=FAINT, linewidth=7, solid_capstyle="butt")
@@ -130,7 +130,7 @@ def draw_counts(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figur
         axes.plot(line.alone, place, "o", color=COLORS[1] if beyond else COLORS[0], markersize=6)
         axes.annotate(
             f"p {line.p:.2g}", (max(line.alone, line.null_high), place), xytext=(8, 0), textcoords="offset points",
-            va="center", fontsize=7.5, color=QUIET,
+            va="center", fontsize=letters(7.5), color=QUIET,
         )  # fmt: skip
     axes.set_yticks(range(len(known)), [f"{line.test}, {line.session} ({line.units})" for line in known.itertuples()])
     axes.set(ylim=(len(known) - 0.4, -0.6), xlim=(-0.5, None), xlabel="Units with p ≤ 0.05 by themselves")

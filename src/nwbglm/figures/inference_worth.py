@@ -14,7 +14,7 @@ from nwbglm.comparison.animals import levels_of
 from nwbglm.comparison.weighed import INFLATED
 from nwbglm.study import Study
 
-from .style import COLORS, FAINT, INK, QUIET, NothingToDraw
+from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, canvas, letters
 
 MOST = 0.98
 """Share of the sessions' values that an axis holds at least."""
@@ -27,7 +27,7 @@ def draw_worth(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure
         raise NothingToDraw("No term was weighed: nothing was held out, or no session was fitted.")
     summary = summarise_worth(worth, study.seed, study.inference.levels)
     terms = list(dict.fromkeys(zip(summary.model, summary.term, strict=True)))
-    figure = Figure(figsize=(9, 0.5 * len(terms) + 1.4))
+    figure = canvas(9, 0.5 * len(terms) + 1.4)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1, 1.1])
     used = levels_of(worth, study.inference.levels)
     colors = {name: COLORS[k % len(COLORS)] for k, name in enumerate(dict.fromkeys(worth[used[0]]))}
@@ -64,7 +64,8 @@ def _draw_ends(axes: Axes, place: int, summary: pd.DataFrame) -> None:
     vif = summary.vif["unique"]
     text = "×∞" if np.isinf(vif) else f"×{vif:.2g}"
     axes.annotate(
-        text, (max(unique, alone), place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=7.5,
+        text, (max(unique, alone), place), xytext=(8, 0), textcoords="offset points", va="center",
+        fontsize=letters(7.5),
         color=COLORS[1] if vif > INFLATED else QUIET,
     )  # fmt: skip
 
@@ -85,7 +86,7 @@ def draw_preferences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     found = tables["preferences"]
     if not len(found):
         raise NothingToDraw("There are no two models that were scored on equal held-out rows.")
-    figure = Figure(figsize=(9, 0.32 * len(found) + 1.1))
+    figure = canvas(9, 0.32 * len(found) + 1.1)
     axes = figure.add_subplot()
     for place, line in enumerate(found.itertuples()):
         axes.plot([line.null_low, line.null_high], [place, place], color=FAINT, linewidth=7, solid_capstyle="butt")

@@ -14,7 +14,7 @@ from nwbglm.comparison import POOLED, ROUNDING, headline, primary, score_fit
 from nwbglm.scores import by_name
 
 from .session import Stores
-from .style import FAINT, INK, QUIET, NothingToDraw, canvas, robust_limits
+from .style import FAINT, INK, QUIET, NothingToDraw, canvas, letters, robust_limits
 
 AGAINST = "against the mean rate of the training rows"
 
@@ -80,7 +80,12 @@ def _draw_group(
         if below.any():
             axes.plot(x[below, k], np.full(below.sum(), floor), marker="v", **style)
             axes.annotate(
-                f"{below.sum()}", (k + offset, floor), (0, -9), textcoords="offset points", ha="center", fontsize=7
+                f"{below.sum()}",
+                (k + offset, floor),
+                (0, -9),
+                textcoords="offset points",
+                ha="center",
+                fontsize=letters(7),
             )
         if np.isfinite(values).any():
             median = max(float(np.nanmedian(values)), floor)

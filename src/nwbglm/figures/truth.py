@@ -20,7 +20,7 @@ from nwbglm.filters import filters
 from nwbglm.study import Factor
 
 from .session import Stores
-from .style import FAINT, INK, QUIET, NothingToDraw, canvas
+from .style import FAINT, INK, QUIET, NothingToDraw, canvas, letters
 
 KEYS = ["quantity", "model"]
 OWN, COUPLING = "own history (log gain per spike)", "coupling (log gain per spike)"
@@ -208,7 +208,7 @@ def _draw_scatter(axes: Axes, stores: Stores, part: pd.DataFrame, quantity: str)
         notes.append((model, color, mine.correlation.iloc[0], mine.relative_error.iloc[0]))
     for line, (model, color, correlation, error) in enumerate(notes):
         text = f"{model}: r = {correlation:.2f}, error {error:.2f}"
-        axes.text(1.02, 0.98 - 0.1 * line, text, transform=axes.transAxes, color=color, va="top", fontsize=7)
+        axes.text(1.02, 0.98 - 0.1 * line, text, transform=axes.transAxes, color=color, va="top", fontsize=letters(7))
     margin = 0.6 * (ends[1] - ends[0]) or 1.0
     axes.set_ylim(ends[0] - margin, ends[1] + margin)
     axes.set(xlabel="True", ylabel="Estimated", title=quantity)
