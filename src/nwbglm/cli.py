@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 
     inspect = commands.add_parser("inspect", help="say what an NWB file holds, and what looks wrong in it")
     inspect.add_argument("file")
-    inspect.add_argument("--page", help="write the audit as an HTML page, too")
+    inspect.add_argument("--html", "--page", dest="page", help="write it as an HTML page, too, with small pictures")
     inspect.set_defaults(run=_inspect)
 
     new = commands.add_parser("new", help="write a first study of an NWB file, that runs as it is")
@@ -104,12 +104,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from nwbglm.audit import audit_recording
+    from nwbglm.audit.pictures import draw_pictures
+    from nwbglm.recording import open_recording
     from nwbglm.whole import write_text
 
     audit = audit_recording(arguments.file, None, session=Path(arguments.file).stem)
     print(audit.text())
     if arguments.page:
-        write_text(arguments.page, audit.html())
+        pictures = ""
+        if not any(finding.code == "file" and finding.level == "fail" for finding in audit.findings):
+            with open_recording(arguments.file) as recording:
+                pictures = draw_pictures(recording)
+        write_text(arguments.page, audit.html(pictures))
     return int(audit.verdict == "fail")
 
 

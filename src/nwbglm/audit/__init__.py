@@ -76,11 +76,11 @@ class Audit(Verdict):
         """Write the audit as JSON and as one HTML page, both or neither."""
         write_together({audit: plain_text(_finite(self.to_dict())), page: self.html()})
 
-    def html(self) -> str:
-        """Return the audit as one HTML page, complete in itself."""
+    def html(self, pictures: str = "") -> str:
+        """Return the audit as one HTML page, complete in itself, with pictures of the recording where given."""
         from nwbglm.audit.page import audit_page
 
-        return audit_page(self)
+        return audit_page(self, pictures)
 
     def text(self) -> str:
         """Return the audit as plain text, for a terminal."""

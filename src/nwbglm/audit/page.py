@@ -37,8 +37,8 @@ def marked(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def audit_page(audit: Audit) -> str:
-    """Return the page of an audit."""
+def audit_page(audit: Audit, pictures: str = "") -> str:
+    """Return the page of an audit; `pictures` is SVG (see `draw_pictures`)."""
     from nwbglm.audit import WORDS
 
     environment = jinja2.Environment(
@@ -53,6 +53,7 @@ def audit_page(audit: Audit) -> str:
         audit=audit,
         words=WORDS[audit.verdict],
         timeline=draw_timeline(audit.contents, audit.takes),
+        pictures=pictures,
         histogram=draw_histogram,
         units=_unit_rows(audit.contents, audit.takes),
         rows=ROWS,
