@@ -52,6 +52,17 @@ def test_coefficients_of_senders_are_said_by_sender_function_and_receiver(ring):
     assert len(table) == 5 * (1 + 20 + 6)
 
 
+def test_couplings_have_an_axis_of_lags_and_a_scale_with_its_unit(ring):
+    figure, table = draw("coupling-full", ring)
+    key = next(axes for axes in figure.axes if axes.get_title(loc="left") == "the largest filter, enlarged")
+    lags = [float(label.get_text()) for label in key.get_xticklabels()]
+    places = key.get_xticks()
+    assert lags[0] == 0.01 and np.allclose(np.diff(places) / np.diff(np.log(lags)), 0.84 / np.log(12))
+    assert key.get_ylabel() == "log gain\nper spike" and key.get_xlabel() == "Lag in a cell (s)"
+    between = table[table.receiver.astype(str) != table.sender].log_gain.abs()
+    assert float(key.get_yticklabels()[-1].get_text()) == pytest.approx(between.max(), rel=0.05)
+
+
 def test_coefficients_on_both_halves_stand_beside_those_of_all_rows(ring):
     _, table = draw("coefficients-history", ring)
     fit, mine = ring.fits["history"].sel(unit=7), table[(table.unit == 7) & (table.term == "history")]

@@ -77,9 +77,11 @@ def _draw_key(axes: Axes, lags: np.ndarray, values: np.ndarray, scales: tuple[fl
     if sizes.size:
         axes.plot(x, np.clip(others[np.argmax(sizes)], -1.1 * scales[0], 1.1 * scales[0]), color=INK)
     marks = [lag for lag in LAGS if lags[0] * 0.999 <= lag <= lags[-1] * 1.001] or [lags[0], lags[-1]]
-    places = np.interp(marks, lags, x)
-    apart = np.concatenate([[True], np.diff(places) > 0.17 * 6 / abreast(6)])
-    axes.set_xticks(places[apart], [f"{lag:g}" for lag, far in zip(marks, apart, strict=True) if far])
+    kept: list[tuple[float, str]] = []
+    for place, lag in zip(np.interp(marks, lags, x).tolist(), marks, strict=True):
+        if not kept or place - kept[-1][0] > 0.17 * 6 / abreast(6):
+            kept.append((place, f"{lag:g}"))
+    axes.set_xticks([place for place, _ in kept], [text for _, text in kept])
     axes.set(
         xlim=(0, 1),
         ylim=(-1.15 * scales[0], 1.15 * scales[0]),
