@@ -58,7 +58,7 @@ def measured(study: Study, results: Path) -> list[dict]:
         if not path.exists():
             continue
         size = size_of(study, job.session, results) if job.session else mean_size(study, results)
-        took = next(csv.DictReader(path.open(encoding="utf-8"), delimiter="\t"))
+        took = next(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
         if took["cpu_time"] == "NA":
             continue
         work = work_of(study, job, size) | {"held": held_megabytes(study, job, size)}

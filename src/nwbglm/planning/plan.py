@@ -146,7 +146,7 @@ def took(study: Study, results: str | Path) -> dict[str, Part]:
     for job in jobs_of(study):
         path = benchmark_of(Path(results), job)
         if path.is_file():
-            row = next(csv.DictReader(path.open(encoding="utf-8"), delimiter="\t"), {})
+            row = next(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t"), {})
             if row.get("cpu_time", "NA") != "NA":
                 found.setdefault(job.rule, Part()).add(Cost(float(row["cpu_time"]), float(row["max_rss"])))
     return found
