@@ -283,4 +283,4 @@ def test_tables_escape_and_align():
 def test_inline_svg_renames_identifiers():
     svg = '<?xml version="1.0"?>\n<svg><clipPath id="p1"/><g clip-path="url(#p1)"><use xlink:href="#p1"/></g></svg>'
     text = inline_svg(svg, prefix="rates", label='a "b"')
-    assert text.count("rates-p1") == 3 and "<?xml" not in text and "&#34;b&#34;" in text
+    assert text.count("rates-0") == 3 and "<?xml" not in text and "&#34;b&#34;" in text

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from nwbglm.filters import filters, tabulate
 
-from .session import Stores, signal_label
+from .session import Stores, signal_label, tell_few
 from .style import FAINT, INK, QUIET, NothingToDraw, abreast, canvas, grid, letters, mark_clipped, shared_limits
 from .subjects import history_terms
 from .texts import shown
@@ -28,9 +28,9 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     first = next(iter(found.values()))
     axis = str(first.dims[1])
     bands = {model: bands_of(stores.intervals[model], subject) for model in found if model in stores.intervals}
-    order, units = stores.order(), stores.fitted_units
+    order, units = stores.few(stores.order()), stores.fitted_units
     single = len(units) == 1
-    figure, panels = grid(len(units), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
+    figure, panels = grid(len(order), 1 if single else 5, width=6 if single else 9, height=3 if single else 1.5)
     texts = first[axis].dtype.kind == "U"
     points: dict[str, Any] = (
         {"marker": "o", "markersize": 4, "markevery": None} if texts else {}
@@ -58,6 +58,7 @@ def draw_filters(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         panels[0].legend()
     else:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=abreast(6))
+    tell_few(figure, len(order), len(units))
     return figure, filter_table(found, bands)
 
 

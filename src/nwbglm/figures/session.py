@@ -25,6 +25,8 @@ from .marks import mark_models
 from .style import NothingToDraw, line_styles, say, settled, styled
 from .texts import shown
 
+MOST_PANELS = 25
+"""Units that a figure of a panel each has room for."""
 MOST_NAMED = 12
 """Levels that an axis has room to name."""
 
@@ -141,6 +143,19 @@ class Stores:
         preferred = self.tuning[f"preferred_{names[0]}"]
         return np.argsort(preferred.sel(unit=self.fitted_units).values, kind="stable")
 
+    def few(self, order: np.ndarray) -> np.ndarray:
+        """Return which of the units in an order a figure of a panel each shows: all, or some evenly along it.
+
+        The example unit is among them.
+        """
+        if len(order) <= MOST_PANELS:
+            return order
+        places = np.unique(np.linspace(0, len(order) - 1, MOST_PANELS).round().astype(int))
+        example = np.flatnonzero(self.fitted_units[order] == self.example)
+        if len(example) and example[0] not in places:
+            places[np.argmin(np.abs(places - example[0]))] = example[0]
+        return order[places]
+
     @cached_property
     def fitted_units(self) -> np.ndarray:
         """NWB ids of the units, in the stores' order."""
@@ -219,6 +234,13 @@ def draw_session(
             return settled(figure), table
         except NothingToDraw as reason:
             return say(str(reason))
+
+
+def tell_few(figure: Figure, shown: int, units: int) -> None:
+    """Say in a corner of a figure that not all units are drawn."""
+    if shown < units:
+        words = f"{shown} of {units} units, evenly along their order"
+        figure.text(0.995, 0.001, words, ha="right", va="bottom", fontsize=6.5)
 
 
 def signal_label(name: str, attrs: Mapping[str, Any], between: str = " ") -> str:

@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 from nwbglm.whole import write_together
 
 from .colours import COLORS, FAINT, INK, QUIET, UNVISITED
+from .light import DPI, HEAVY, fewer_colours, rasterise
 from .motion import animate
 from .texts import unhidden
 
@@ -223,14 +224,24 @@ def say(text: str) -> tuple[Figure, pd.DataFrame]:
 
 
 def svg_text(figure: Figure) -> str:
-    """Return the figure as SVG: no date, fixed identifiers, text as text, coordinates to a hundredth of a point."""
+    """Return the figure as SVG: no date, fixed identifiers, text as text, coordinates to a hundredth of a point.
+
+    Of a figure with very many marks these become pictures (`figures.light`).
+    """
+    text = _written(figure)
+    if len(text) > HEAVY and rasterise(figure):
+        text = fewer_colours(_written(figure, dpi=DPI))
+    text = animate("\n".join(unhidden(line) for line in text.split("\n")))
+    return PATH.sub(lambda path: DECIMALS.sub(r"\1", path[0]), text)
+
+
+def _written(figure: Figure, **settings: Any) -> str:
     buffer = io.StringIO()
     with styled(), warnings.catch_warnings():
         # texts stay texts: whether this machine's font has a sign of a name says nothing of the reader's
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = animate("\n".join(unhidden(line) for line in buffer.getvalue().split("\n")))
-    return PATH.sub(lambda path: DECIMALS.sub(r"\1", path[0]), text)
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, **settings)
+    return buffer.getvalue()
 
 
 def csv_text(table: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from nwbglm.tuning.curves import mean_limits, poisson_limits, tuning_curve, valu
 from .inference_bands import tuning_band
 from .rates import data_limits
 from .recorded import runs
-from .session import Stores, name_levels, signal_label
+from .session import Stores, name_levels, signal_label, tell_few
 from .style import FAINT, INK, QUIET, UNVISITED, NothingToDraw, abreast, grid, letters, mark_clipped
 from .texts import shown
 
@@ -29,7 +29,8 @@ def draw_tuning(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     if "tuning" not in stores.single or f"rate_{subject}" not in stores.tuning:
         raise NothingToDraw(f"This session has no tuning to {subject}.")
     curves = collect(stores, subject)
-    order = stores.order(subject) if stores.circular(subject) else np.arange(stores.fitted_units.size)
+    every = stores.order(subject) if stores.circular(subject) else np.arange(stores.fitted_units.size)
+    order = stores.few(every)
     single = len(order) == 1
     figure, panels = grid(len(order), 1 if single else 5, width=6 if single else 9, height=3.4 if single else 1.55)
     units = stores.fitted_units[order]
@@ -42,6 +43,7 @@ def draw_tuning(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
         if stores.circular(subject):
             mark_circle(axes, stores.tuning[f"value_{subject}"].attrs)
     _label_outside(figure, panels, stores, subject)
+    tell_few(figure, len(order), len(every))
     return figure, curves
 
 

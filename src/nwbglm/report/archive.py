@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-TABLES_BYTES = 60 * 2**20
+TABLES_BYTES = 16 * 2**20
 """Room for the tables of all sessions together; a study of few sessions has all of them in its report."""
 BEGINNING = (1980, 1, 1, 0, 0, 0)
 

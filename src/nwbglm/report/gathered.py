@@ -20,7 +20,7 @@ from nwbglm.figures.style import NothingToDraw
 from nwbglm.labels import in_texts
 from nwbglm.study import Study
 
-POINTS = 120
+POINTS = 80
 """Points of a curve on a card."""
 BANDS = 10
 """Bands of expectations of a calibration."""

@@ -85,7 +85,7 @@ def session_page(
         paths=strength_paths(study.models, [gathered.get("paths", {})], label),
         calibration=calibration(study.models, [gathered.get("calibration", {})], rate),
         fits=html_table(fit_rows(known.of_session("fits", session)), caption="How the fits ended, by model"),
-        cards=unit_cards(study, {name: known.of_session(name, session) for name in CARDED}, gathered),
+        cards=list(unit_cards(study, {name: known.of_session(name, session) for name in CARDED}, gathered)),
         figures=shown,
         toggles=[
             (model, model_class(model)) for model in study.models if any(_marked(one.svg, model) for one in shown)

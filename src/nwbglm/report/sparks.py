@@ -13,26 +13,22 @@ from markupsafe import Markup
 
 from .text import plain, visible
 
-WIDTH, HEIGHT = 300, 100
+WIDTH, HEIGHT = 240, 60
 
 
 def curve_path(values: Sequence[float | None], low: float, high: float) -> str:
     """Return a curve as an SVG path in a box of `WIDTH` by `HEIGHT`; it stops where a value is unknown."""
     scale = HEIGHT / ((high - low) or 1.0)
     step = WIDTH / max(1, len(values) - 1)
-    path, last = [], None
+    path, last = "", None
     for place, value in enumerate(values):
         if value is None:
             last = None
             continue
         x, y = round(place * step), round(HEIGHT - (min(max(value, low), high) - low) * scale)
-        if last is None:
-            path.append(f"M{x} {y}l0 0")
-        else:
-            dx, dy = x - last[0], y - last[1]
-            path.append(f"l{dx} {dy}")
+        path += f"M{x} {y}l0 0" if last is None else f" {x - last[0]} {y - last[1]}"
         last = x, y
-    return "".join(path).replace(" -", "-")
+    return path.replace(" -", "-")
 
 
 def limits(curves: Sequence[Sequence[float | None]], *, zero: bool) -> tuple[float, float]:
@@ -74,9 +70,9 @@ def sparkline(
     along = f"; from {ends[0]} to {ends[1]}" if ends else ""
     return Markup(
         '<figure class="spark">'
-        '<svg viewBox="-2 -2 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}{}</svg>'
+        '<svg viewBox="-2 -2 {} {}" preserveAspectRatio="none" aria-hidden="true">{}{}</svg>'
         "<figcaption>{}: {:.3g} to {:.3g}{}</figcaption></figure>"
-    ).format(WIDTH + 4, HEIGHT + 4, plain(label), base, lines, visible(label), low, high, visible(along))
+    ).format(WIDTH + 4, HEIGHT + 4, base, lines, visible(label), low, high, visible(along))
 
 
 def ticks(low: float, high: float, most: int = 8) -> np.ndarray:

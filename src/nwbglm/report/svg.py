@@ -14,6 +14,8 @@ STYLE = re.compile(r' style="([^"]*)"')
 PLACE = re.compile(r' (x|y)="(-?\d+\.\d+)"')
 NUMBER = re.compile(r"-?\d+\.\d+")
 COMMAND = re.compile(r"\s*([A-Za-z])\s*")
+UPRIGHT = re.compile(r' transform="rotate\(-?0(?:\.0+)? [^)]*\)"')
+"""A turn by nothing, which matplotlib gives every text."""
 BARE_GROUP = re.compile(r"<g>((?:(?!</?g[ >]).)*)</g>", re.DOTALL)
 MODEL = "model:"
 """How the identifier of an artist begins that belongs to one model (`figures.style`)."""
@@ -42,16 +44,18 @@ def inline_svg(svg: str, prefix: str, label: str) -> Markup:
     start = svg.find("<svg")
     body = NOISE.sub("", svg[start:].strip() if start >= 0 else svg)
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", prefix)
-    used = set(re.findall(r"url\(#([^)]+)\)", body)) | set(re.findall(r'href="#([^"]+)"', body))
+    found = dict.fromkeys([*re.findall(r"url\(#([^)]+)\)", body), *re.findall(r'href="#([^"]+)"', body)])
+    used = {name: f"{safe}-{place}" for place, name in enumerate(found)}
 
     def identify(found: re.Match[str]) -> str:
         if found[1] in used:
-            return f' id="{safe}-{found[1]}"'
+            return f' id="{used[found[1]]}"'
         return f' class="{model_class(found[1].removeprefix(MODEL))}"' if found[1].startswith(MODEL) else ""
 
     body = IDENTIFIER.sub(identify, body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{safe}-\1)", body)
-    body = re.sub(r'href="#([^"]+)"', rf'href="#{safe}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", lambda at: f"url(#{used[at[1]]})", body)
+    body = re.sub(r'href="#([^"]+)"', lambda at: f'href="#{used[at[1]]}"', body)
+    body = UPRIGHT.sub("", body)
     body = PATH.sub(lambda found: f' d="{COMMAND.sub(_command, NUMBER.sub(_tenth, found[1])).strip()}"', body)
     body = PLACE.sub(lambda found: f' {found[1]}="{float(found[2]):.2f}"', body)
     body, css = _classes(body, safe)
