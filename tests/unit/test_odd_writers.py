@@ -110,7 +110,9 @@ def test_another_clock_is_told_and_what_follows_the_rest_is_not(changed):
 def test_milliseconds_since_each_trial_are_told(changed):
     found = findings(changed(intervals__trials__cue=lambda times: np.full(len(times), 1000.0)))
     assert "milliseconds since each row's start" in found["times-not-in-seconds"].seen
-    assert "times-not-in-seconds" not in findings(changed())
+    for early in (0.0, 2.0, 30.0):  # a fixation point before its trial is no time since the trial's start
+        path = changed(intervals__trials__cue=lambda times, early=early: times - early)
+        assert "times-not-in-seconds" not in findings(path)
 
 
 def test_a_table_that_is_doubted_is_no_witness(changed):

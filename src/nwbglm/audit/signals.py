@@ -218,8 +218,9 @@ def _events(rows: Rows, signal: Signal, use: Epochs, field: str, where: str) -> 
             )
             yield Finding("times-since-rows", "warn", field, seen, "`since: start_time` counts them from there")
             return
-        inside = np.mean((times[good] >= start[good]) & (times[good] <= stop[good]))
-        if inside < 0.5 and counts_from_rows(times / 1e3, start, stop):
+        # Times of the session follow the rows, even where they lie just before or behind them.
+        follows = np.nanstd(times[good] - start[good]) < 0.5 * np.nanstd(start[good])
+        if not follows and counts_from_rows(times / 1e3, start, stop):
             seen = f"its times go to {times[good].max():.6g}, as if they were milliseconds since each row's start"
             mend = "NWB wants seconds of the session: correct the file"
             yield Finding("times-not-in-seconds", "warn", field, seen, mend)
