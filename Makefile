@@ -31,7 +31,7 @@ torture: $(VENV)/dev.stamp
 	$(BIN)/python tests/fuzzed_studies.py
 	$(BIN)/python tests/fuzzed_files.py 10000
 	$(BIN)/python tests/killed_runs.py 20
-	TORTURE=1 $(BIN)/pytest tests/workflow/test_disk.py
+	TORTURE=1 $(BIN)/pytest tests/workflow/test_disk.py tests/workflow/test_hostile_study.py
 
 versions:
 	.ci/versions

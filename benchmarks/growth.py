@@ -31,7 +31,7 @@ from nwbglm.recording import open_recording
 from nwbglm.study import DataSettings, Fit, Folds, Model, Term, Window
 from nwbglm.tuning import tune_units
 
-ONCE = {"trials": 2000, "units": 16, "spikes": 4000, "seconds": 2000.0}
+ONCE = {"trials": 1000, "units": 12, "spikes": 3000, "seconds": 1200.0}
 """Spikes are those of a unit; a bin has 50 ms."""
 WIDEST = 2.5
 SETTLED = 0.02
@@ -87,7 +87,7 @@ def stages(path: Path) -> dict[str, Callable[[], Any]]:
         return [build_features(data, Term.model_validate(term), name=name).load() for name, term in TERMS.items()]
 
     def folds(cut: str = "within_epochs") -> xr.Dataset:
-        return split_rows(data, made, Folds.model_validate({"blocks": 5, "cut": cut, "gap": "0 s"}), seed=0)
+        return split_rows(data, made, Folds.model_validate({"blocks": 3, "cut": cut, "gap": "50 ms"}), seed=0)
 
     def fitted() -> xr.Dataset:
         model, fit = (

@@ -25,6 +25,8 @@ COMPUTED = {
     "check_fit": "nwbglm.inference.goodness.check_fit",
     "infer_filters": "nwbglm.inference.intervals.infer_filters",
     "test_term": "nwbglm.inference.stage.test_term",
+    "weigh_terms": "nwbglm.inference.weighing.weigh_terms",
+    "run_control": "nwbglm.inference.controls.run_control",
     "predict_rates": "nwbglm.fits.predict.predict_rates",
     "compare_models": "nwbglm.comparison.compare_models",
     "draw_session": "nwbglm.figures.draw_session",
@@ -83,7 +85,7 @@ def test_every_stage_has_its_turn(joined):
 
 @pytest.mark.fault(
     "an open, write, fsync or move of a stage fails (full disk, broken disk)",
-    "every single one, in each of the 15 stages",
+    "every single one, in each stage",
     "the job fails, or has ended well; each of its outputs is whole or absent, nothing else is left",
 )
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,7 +112,7 @@ def test_whichever_operation_of_a_stage_fails_its_outputs_are_whole_or_absent(in
 
 @pytest.mark.fault(
     "a job is killed (SIGKILL)",
-    "at opens, writes, fsyncs and moves of each of the 15 stages (at each one: `make torture`)",
+    "at opens, writes, fsyncs and moves of each stage (at each one: `make torture`)",
     "its outputs are whole or absent; the same job ends with the same bytes, and removes what was left",
 )
 @pytest.mark.parametrize("rule", STAGES)

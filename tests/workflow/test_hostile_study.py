@@ -1,5 +1,6 @@
 """Every hostile file as one study beside a good session: each is named, none stops the others, nothing runs."""
 
+import os
 import re
 import shutil
 
@@ -21,6 +22,8 @@ REFUSED = {
     "ext_rawstorage": "another file",
 }
 """Files that are left out, and a word of why; all others are analysed."""
+SOME = {*REFUSED, "good", "html", "mathtext", "control", "badutf8_attr"}
+"""Files of a study that is small enough for every day; `make torture` takes all."""
 
 
 @pytest.mark.fault(
@@ -30,10 +33,10 @@ REFUSED = {
 )
 def test_hostile_files_beside_a_good_session(repository, shared_data, tmp_path):
     cases = shared_data.parent / "cases" / "faults"
-    names = sorted(path.stem for path in cases.glob("*.nwb"))
+    names = sorted(path.stem for path in cases.glob("*.nwb") if path.stem in SOME or os.environ.get("TORTURE"))
     for path in (*cases.glob("*.nwb"), cases / "other.h5"):
         shutil.copy(path, tmp_path)
-    assert len(names) > 12 and "good" in names and set(REFUSED) < set(names)
+    assert set(names) >= SOME
     study = yaml.safe_load((cases / "hostile.yaml").read_text())
     study["recordings"] = {name: {"nwb": f"{name}.nwb"} for name in names}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
