@@ -255,7 +255,7 @@ def csv_text(table: pd.DataFrame) -> str:
 
 
 def _harmless(cell: Any) -> Any:
-    """Put an apostrophe before a text that a spreadsheet takes for a formula; a number below 0, written as text, stays one.
+    """Put an apostrophe before a text that a spreadsheet takes for a formula; a negative number stays one.
 
     A carriage return would end the row, and what follows would begin one: it becomes a line break inside of the cell.
     """
