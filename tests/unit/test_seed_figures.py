@@ -1,5 +1,6 @@
 """Figures of what the seed tutorials print and draw: the numbers in their tables are the stores' numbers."""
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,6 +10,7 @@ from synthetic_stores import head_direction_session, injected_current_session, s
 
 from nwbglm import figures, response
 from nwbglm.figures import equations, failed, motion, shapes, simulated, style
+from nwbglm.report.svg import inline_svg
 from nwbglm.study import read_study
 
 
@@ -162,7 +164,11 @@ def test_the_rows_of_the_window_are_the_features_of_raw_lags(ring):
 
 def test_the_window_moves_without_a_script_and_stands_still_where_asked(ring):
     text = style.svg_text(draw("window-raw-history", ring)[0])
-    assert text.count('class="nwbglm-slide"') == 3 and text.count('class="nwbglm-cover"') == 1
+    assert text.count('<g class="nwbglm-slide ') == 3 and text.count('<g class="nwbglm-cover ') == 1
+    page = inline_svg(text, "window", "the window")  # as it stands in a report
+    assert page.count('class="nwbglm-slide ') == 3 and not re.search(r"<g[^>]*class=[^>]*class=", page)
+    for rule in re.findall(r"\.nwbglm-to-[\w-]+ \{[^}]*\}", text):
+        assert rule in page
     assert "@keyframes nwbglm-slide" in text and "prefers-reduced-motion" in text and "@media print" in text
     assert "<script" not in text and "steps(39)" in text
     across = float(text.split("--dx: ")[1].split("px")[0])

@@ -21,7 +21,7 @@ FRAMES_PER_SECOND = 5
 SLIDE, COVER = "slide", "cover"
 GROUP = re.compile(rf'<g id="({SLIDE}|{COVER})_(-?[\d.]+)_(-?[\d.]+)_(\d+)">')
 
-HIDDEN = re.compile(r'(<g class="nwbglm-cover"[^>]*>\s*<path [^>]*style="[^"]*)opacity: 0')
+HIDDEN = re.compile(r'(<g class="nwbglm-cover[^>]*>\s*<path [^>]*style="[^"]*)opacity: 0')
 
 CSS = f"""
 .nwbglm-slide, .nwbglm-cover {{ animation: nwbglm-slide {SECONDS:g}s 5 }}
@@ -47,12 +47,17 @@ def animate(svg: str) -> str:
     if not GROUP.search(svg):
         return svg
 
+    rules: dict[str, str] = {}
+
     def moving(found: re.Match[str]) -> str:
         kind, dx, dy, steps = found.groups()
-        timing = f"--dx: {dx}px; --dy: {-float(dy):.2f}px; animation-timing-function: steps({steps})"
-        return f'<g class="nwbglm-{kind}" style="{timing}">'
+        way = re.sub(r"[^\w-]", "_", f"nwbglm-to-{dx}-{dy}-{steps}")
+        rules[way] = f"--dx: {dx}px; --dy: {-float(dy):.2f}px; animation-timing-function: steps({steps})"
+        return f'<g class="nwbglm-{kind} {way}">'
 
-    text = GROUP.sub(moving, svg).replace("</style>", f"{CSS}</style>", 1)
+    text = GROUP.sub(moving, svg)
+    ways = "".join(f".{way} {{ {rule} }}\n" for way, rule in rules.items())
+    text = text.replace("</style>", f"{CSS}{ways}</style>", 1)
     return HIDDEN.sub(r"\1opacity: 1", text)  # the group hides it, but while it moves
 
 
