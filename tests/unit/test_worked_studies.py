@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from nwbglm.audit import audit_recording
 from nwbglm.binning import bin_recording
 from nwbglm.recording import open_recording
 from nwbglm.study import load_study
@@ -145,3 +146,16 @@ def test_the_worms_neurons_are_their_series_and_gaps_end_stretches(worm):
     np.testing.assert_array_equal(at, times)
     for column, name in enumerate("xy"):
         np.testing.assert_allclose(binned[name].values, 1e3 * position[used, column], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a8604_minimal", "alm_trials", "human_mtl_sub-4_ses-4", "linear_track", "mouse28_head_direction",
+        "noise_current_cell3", "worm_calcium",
+    ],
+)  # fmt: skip
+def test_good_times_and_values_are_not_doubted(shared_data, name):
+    doubts = {"times-apart", "times-not-in-seconds", "times-since-rows", "axes-exchanged", "values-apart"}
+    audit = audit_recording(shared_data / f"{name}.nwb", None, session="s")
+    assert not [one for one in audit.findings if one.code in doubts]
