@@ -35,6 +35,8 @@ KEPT = REPOSITORY / "benchmarks" / "cost.csv"
 
 COUNTS = 12.0
 """Bytes that a job has for each count, at least."""
+HELD = 0.5
+"""Share of the features it may hold that a job does hold, at least."""
 
 
 def mean_size(study: Study, results: Path) -> Size:
@@ -126,19 +128,17 @@ def fit() -> None:
         rules[rule] = {}
         for what in ("seconds", "megabytes"):
             took = np.array([float(row[what]) for row in mine])
-            used = ["megabytes"] if what == "megabytes" else [name for name in names if name != "held"]
+            used = ["megabytes", "held"] if what == "megabytes" else [name for name in names if name != "held"]
             used = [name for name in used if name in names]
             matrix = np.array([[1.0] + [work.get(name, 0.0) for name in used] for work in works])
             known = np.zeros(len(mine))
-            if (
-                what == "megabytes"
-            ):  # what is held of features, and three copies of counts in float64, small as they are
-                counts = np.array([work.get("counts", 0.0) for work in works])
-                known = np.minimum([work["held"] for work in works] + COUNTS * counts, took / 2)
+            if what == "megabytes":  # half of what is held of features, and copies of counts, small as they are here
+                known = np.array([HELD * work["held"] + COUNTS * work.get("counts", 0.0) for work in works])
+                known = np.minimum(known, took / 2)
             weights, _ = nnls(matrix / took[:, None], (took - known) / took)
             each = {name: float(f"{w:.4g}") for name, w in zip(used, weights[1:], strict=True) if w > 0}
             if what == "megabytes":
-                each |= {"held": 1.0, "counts": COUNTS}
+                each |= {"held": each.get("held", 0.0) + HELD, "counts": COUNTS}
             rules[rule][what] = {"base": float(f"{weights[0]:.4g}"), "each": each}
             said = known + matrix @ weights
             print(
