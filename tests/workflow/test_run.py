@@ -66,6 +66,20 @@ def test_filters_have_intervals_in_the_table_and_the_figures(finished):
     assert "How sure are the filters?" in (finished.results / "report" / "index.html").read_text()
 
 
+def test_terms_are_weighed_and_turned_round(finished):
+    """What a term is worth is what the tables of scores say, and what is left when its rows run backwards is less."""
+    worth = pd.read_parquet(finished.results / "comparison" / "worth.parquet")
+    scores = pd.read_parquet(finished.results / "comparison" / "scores.parquet")
+    full = scores[(scores.model == "full") & (scores.kind == "held-out") & (scores.fold == "pooled")]
+    merged = worth.merge(full, on=["session", "unit"], suffixes=("", "_score"))
+    assert len(merged) == len(worth) == 2 * len(full)
+    np.testing.assert_allclose(merged.full, merged.deviance_explained, rtol=1e-9)
+    np.testing.assert_allclose(merged.full_bits, merged.bits_per_spike, rtol=1e-9)
+    controls = pd.read_parquet(finished.results / "comparison" / "controls.parquet")
+    assert set(controls.control) == {"reversed_time"} and len(controls) == len(full)
+    assert np.isfinite(controls.difference).all() and (finished.results / "report" / "mend.html").exists()
+
+
 def test_held_out_expectations_are_checked(finished):
     table = pd.read_parquet(finished.results / "comparison" / "checks.parquet")
     assert set(table["session"]) == {"good-1", "good-2"} and set(table["model"]) == {"full"}

@@ -16,6 +16,7 @@ def session_rows(known: Sources) -> pd.DataFrame:
     study, sessions = known.study, known.tables["sessions"]
     by_name = sessions.set_index("session") if len(sessions) else sessions
     home = {member: name for name in study.join for member in study.members(name)}
+    animals = bool("animal" in sessions and sessions.animal.ne("").any())
     rows = []
     for session in [*study.join, *study.recordings]:
         line = by_name.loc[session] if session in by_name.index else pd.Series(dtype=object)
@@ -25,6 +26,7 @@ def session_rows(known: Sources) -> pd.DataFrame:
             {
                 "session": Markup('<a href="{}"><bdi>{}</bdi></a>').format(paths.session_page(page), visible(session)),
                 **({"part of": home.get(session, "")} if home else {}),
+                **({"animal": line.get("animal", "")} if animals else {}),
                 "in or out": "in" if line.get("included", False) else "out",
                 "why": line.get("reason", "") or ("" if line.get("included", False) else "no results"),
                 "units in the file": line.get("units_in_file"),
