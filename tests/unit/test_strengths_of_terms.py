@@ -1,9 +1,12 @@
 """A strength for each term: what the evidence finds, what a search tries, and what a fit tells of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
 import xarray as xr
+import yaml
 from statsmodels.gam.api import BSplines, GLMGam
 
 from nwbglm.engine.fit import Status, fit_splits
@@ -12,7 +15,7 @@ from nwbglm.engine.penalties import Ridge, Smoothness
 from nwbglm.errors import ProblemError, StudyError
 from nwbglm.fits.arrays import fit_arrays
 from nwbglm.fits.strengths import draw_shares, relative_strengths
-from nwbglm.study import Fit, Model
+from nwbglm.study import Fit, Model, read_study
 
 ROWS, UNITS = 4000, 4
 TERMS = np.repeat([0, 1, 2], [15, 15, 10])
@@ -228,3 +231,16 @@ def test_what_cannot_be_is_said():
         Fit.model_validate({"penalty": {"lasso": {"strength": {"per": "term"}}}})
     with pytest.raises((StudyError, ValueError), match="go with by: search"):
         Fit.model_validate({"penalty": {"ridge": {"strength": {"per": "term", "candidates": 9}}}})
+
+
+@pytest.mark.parametrize("by", ["evidence", "search"])
+def test_a_test_of_a_model_with_strengths_of_terms_is_refused_in_words(by):
+    config = yaml.safe_load((Path(__file__).parents[2] / "config" / "demo_injected_current.yaml").read_text())
+    model, entry = next((name, entry) for name, entry in config["models"].items() if entry)
+    terms = entry["terms"] if isinstance(entry, dict) else entry
+    config["fit"] = {**config.get("fit", {}), "penalty": {"ridge": {"strength": {"per": "term", "by": by}}}}
+    config["models"][model] = list(terms)
+    assert read_study({**config, "inference": {}}, "s.yaml").fit.penalty.per_term.by == by
+    config["inference"] = {"tests": {"t": {"model": model, "term": terms[0]}}}
+    with pytest.raises(StudyError, match="strength for each term, which draws cannot be fitted with"):
+        read_study(config, "s.yaml")

@@ -8,9 +8,10 @@ Laplace's approximation is largest where (MacKay 1992; Wood & Fasiolo 2017, "A g
 ``n H`` the Hessian of the loss at the optimum w, ``n S`` that of the penalty, 1 / phi what a unit of loss is worth in
 nats (1 for counts, half the precision of a Gaussian). What stands in brackets are the coefficients of the term that the
 data chose. The fixed point is found on the quadratic model of the loss, which is made anew at its minimum until both
-agree (Breslow & Clayton 1993): each turn is one Hessian and one step of Newton. Splits start where the fit on all rows
-ended, and take turns on their own rows until nothing moves any more: what they end at is their own, and no held-out row
-has a part in the strengths that it is scored at but by the last digits of a start.
+agree (Breslow & Clayton 1993): each turn is one Hessian and one step of Newton. Splits take their turns on their own
+rows, from the coefficients of the fit on all rows (and, in the first turn, its Hessian without what the split leaves
+out), but from the same first strengths as that: no held-out row has a part in the strengths that it is scored at but by
+the last digits of a start.
 """
 
 from __future__ import annotations
@@ -35,11 +36,14 @@ FIRST = 0.1
 WEAKEST, STRONGEST = 1e-10, 1e8
 """Bounds of the strengths, relative to the curvature of the null model: there a term is free, or gone."""
 
-TURNS, SPLIT_TURNS, INNER = 15, 10, 6
+STEEPEST = 0.9
+"""Largest ratio of following steps that is extrapolated."""
+
+TURNS, SPLIT_TURNS, INNER = 15, 10, 12
 """Quadratic models of the loss on all rows, and on those of a split, at most; steps of the fixed point on each."""
 
-ENOUGH = 0.005
-"""Change of a term's effective parameters that ends the turns."""
+ENOUGH = 0.02
+"""Change of a term's effective parameters that ends the turns, each of which leaves a small part of the error."""
 
 HALVINGS = 12
 """Of a step that does not lower the objective."""
@@ -143,22 +147,27 @@ def _of_units(
     """Find strengths and optimum of some units' fits."""
     units, of_fit = np.unique(fits.unit, return_inverse=True)
     whole = Fits(units, np.full(len(units), union), np.ones(len(units)), np.ones(len(units)))
-    told = Evidence(FIRST * _flat(problem, whole, model), np.full((len(units), model.count), np.inf))
-    theta, told = _converged(problem, whole, null_point(problem, whole), told, model, TURNS)
-    told, theta = told.take(of_fit), theta[of_fit]
+    at, first = null_point(problem, whole), _first(problem, whole, model)
+    theta, told, hessian = _converged(problem, whole, at, first, model, TURNS)
+    told, theta, hessian = told.take(of_fit), theta[of_fit], hessian[of_fit]
     apart = np.flatnonzero(fits.mask != union)
     if len(apart):
-        theta[apart], found = _converged(problem, fits.take(apart), theta[apart], told.take(apart), model, SPLIT_TURNS)
+        some, at = fits.take(apart), theta[apart]
+        near = _split_hessians(problem, some, union, hessian[apart], at)
+        theta[apart], found, hessian[apart] = _converged(
+            problem, some, at, _first(problem, some, model), model, SPLIT_TURNS, near
+        )
         told.strengths[apart], told.parameters[apart] = found
     held = fits._replace(strength=np.ones(len(fits.unit)), weight=model.weight(told.strengths))
     strengths = np.where(model.ranks(problem.usable[fits.unit]) > 0, told.strengths, np.nan)
-    solution = polish(problem, held, theta, gap=gap, max_iterations=max_iterations)
+    solution = polish(problem, held, theta, hessian, gap=gap, max_iterations=max_iterations)
     return solution, told._replace(strengths=strengths)
 
 
-def _hessians(problem: Problem, fits: Fits, theta: np.ndarray) -> np.ndarray:
-    """Return the Hessians of the mean losses (n, P, P)."""
-    return exact_hessians(problem.fast or problem, fits._replace(strength=np.zeros(len(theta)), weight=None), theta)
+def _first(problem: Problem, fits: Fits, model: _Terms) -> Evidence:
+    """Return the strengths that fits start from."""
+    flat = _flat(problem, fits, model)
+    return Evidence(FIRST * flat, np.full_like(flat, np.inf))
 
 
 def _flat(problem: Problem, fits: Fits, model: _Terms) -> np.ndarray:
@@ -168,22 +177,53 @@ def _flat(problem: Problem, fits: Fits, model: _Terms) -> np.ndarray:
 
 
 def _converged(
-    problem: Problem, fits: Fits, theta: np.ndarray, told: Evidence, model: _Terms, turns: int
-) -> tuple[np.ndarray, Evidence]:
-    """Take turns of Hessians and fixed points until terms' effective parameters stay, each fit on its own rows."""
+    problem: Problem,
+    fits: Fits,
+    theta: np.ndarray,
+    told: Evidence,
+    model: _Terms,
+    turns: int,
+    first: np.ndarray | None = None,
+) -> tuple[np.ndarray, Evidence, np.ndarray]:
+    """Take turns of Hessians and fixed points until terms' effective parameters stay, each fit on its own rows.
+
+    ``first`` are Hessians for the first turn, which need not be exact. Returns the last ones, too.
+    """
     theta, told = theta.copy(), Evidence(told.strengths.copy(), told.parameters.copy())
+    last = np.zeros((*theta.shape, theta.shape[1]))
     flat = _flat(problem, fits, model)
     going = np.arange(len(theta))
-    for _ in range(turns):
+    for turn in range(turns):
         some, before = fits.take(going), told.take(going)
         bounds = WEAKEST * flat[going], STRONGEST * flat[going]
-        hessian = _hessians(problem, some, theta[going])
+        hessian = _hessians(problem, some, theta[going]) if turn or first is None else first
+        last[going] = hessian
         theta[going], after = _turn(problem, some, theta[going], hessian, before, model, bounds)
         told.strengths[going], told.parameters[going] = after
         going = going[np.abs(after.parameters - before.parameters).max(axis=1, initial=0.0) >= ENOUGH]
         if not len(going):
             break
-    return theta, told
+    return theta, told, last
+
+
+def _hessians(problem: Problem, fits: Fits, theta: np.ndarray) -> np.ndarray:
+    """Return the Hessians of the mean losses (n, P, P)."""
+    fast = problem.fast
+    if fast is None:
+        return exact_hessians(problem, fits._replace(strength=np.zeros(len(theta)), weight=None), theta)
+    ones = (fits.take(slice(i, i + 1)) for i in range(len(theta)))
+    grams = [fast.grams(theta[[i]], one.unit, one.mask, one.alpha)[0] for i, one in enumerate(ones)]
+    return np.stack(grams) / problem.rows[fits.unit, fits.mask][:, None, None]
+
+
+def _split_hessians(problem: Problem, fits: Fits, union: int, whole: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Return Hessians of splits' mean losses at these points: those on all rows without what a split leaves out."""
+    fast = problem.fast or problem
+    result = whole * problem.rows[fits.unit, union][:, None, None]
+    for i, mask in enumerate(fits.mask):
+        one = fits.take(slice(i, i + 1))
+        result[i] -= fast.grams(theta[[i]], one.unit, np.array([union]), one.alpha, without=int(mask))[0]
+    return result / problem.rows[fits.unit, fits.mask][:, None, None]
 
 
 def _turn(
@@ -206,6 +246,8 @@ def _turn(
     rank = model.ranks(usable)
     rows = problem.rows[fits.unit, fits.mask][:, None]
     noise = _noise(problem, fits, point, told.parameters)
+    steps: list[np.ndarray] = []
+    before = np.full_like(strengths, np.inf)
     for _ in range(INNER):
         new, inverse = _minimum(problem, quadratic, model, strengths, usable)
         held = strengths * (_diagonal(inverse, problem.quadratic) @ model.member)
@@ -214,7 +256,18 @@ def _turn(
         with np.errstate(divide="ignore", invalid="ignore"):
             wanted = noise * free_of / (rows * size)
         wanted = np.where(rank > 0, np.nan_to_num(wanted, nan=np.inf, posinf=np.inf), strengths)
-        strengths = np.clip(wanted, *bounds)
+        wanted = np.clip(wanted, *bounds)
+        steps = [*steps, np.log(wanted / strengths)]
+        if len(steps) == 3:  # Aitken: the fixed point is reached geometrically
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = np.nan_to_num(steps[2] / steps[1], nan=0.0, posinf=0.0, neginf=0.0)
+            ratio = np.clip(ratio, 0.0, STEEPEST)
+            wanted = np.clip(wanted * np.exp(steps[2] * ratio / (1 - ratio)), *bounds)
+            steps = []
+        strengths = wanted
+        if np.abs(free_of - before).max(initial=0.0) < 0.1 * ENOUGH:
+            break
+        before = free_of
     new, inverse = _minimum(problem, quadratic, model, strengths, usable)
     parameters = _diagonal(inverse, hessian) @ model.member
     penalised = fits._replace(strength=np.ones(len(theta)), weight=model.weight(strengths))

@@ -124,6 +124,13 @@ class Problem:
         return self.quadratic if self.absolute is None else self.quadratic + np.diag(self.absolute)
 
     @cached_property
+    def _sizes(self) -> tuple[int, ...]:
+        """Numbers of fits that are compiled for: the usual ones, but for the next above all slots, which is theirs."""
+        full = -(-self.slots // LANES) * LANES
+        usual = bucket(self.slots, FIT_BUCKETS)
+        return tuple(sorted({full if size == usual and full > LANES else size for size in FIT_BUCKETS}))
+
+    @cached_property
     def holds_all(self) -> bool:
         """Whether the penalty holds every combination of coefficients."""
         inside = slice(0, self.features)
@@ -216,7 +223,8 @@ class Problem:
         """
         step = chunk or FIT_BUCKETS[-1]
         chunks = [slice(i, i + step) for i in range(0, max(len(theta), 1), step)]
-        padded = [_padded(theta[some], unit[some], mask[some], alpha[some], self.dtype) for some in chunks]
+        sizes = self._sizes
+        padded = [_padded(theta[some], unit[some], mask[some], alpha[some], self.dtype, sizes) for some in chunks]
         wanted = np.unique(mask)
         before = None
         without = options.get("without", -1)
@@ -246,14 +254,17 @@ FIT_BUCKETS = (1, 8, 24, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 HESSIAN_FITS = tuple(size for size in FIT_BUCKETS if size == 24 or size > 64)
 """The same for Hessians on few coefficients, which come in many widths: others are not visited, and cost little."""
 
+LANES = 8
+"""Fits by which the number of all slots is rounded up: fewer leave registers empty."""
+
 GRAM_FITS = 8
 """Fits whose Hessians are summed by one product."""
 
 
-def _padded(theta, unit, mask, alpha, dtype: str) -> tuple[np.ndarray, ...]:
+def _padded(theta, unit, mask, alpha, dtype: str, sizes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """Return fits as a kernel takes them, filled up to a number that is compiled for."""
     fits, width = theta.shape
-    size = bucket(fits, FIT_BUCKETS)
+    size = bucket(fits, sizes)
     padded = np.zeros((size, width), dtype)
     padded[:fits] = theta
     labels = np.zeros((2, size), np.int32)

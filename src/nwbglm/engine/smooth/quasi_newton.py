@@ -149,12 +149,15 @@ class QuasiNewton:
                 for level, quadratic, strength in each:
                     self.metrics.put(factorise(gram, quadratic, strength, usable, alone=True), unit, level)
 
-    def solve_alone(self, fits: Fits, start: np.ndarray, *, gap: Tolerance, max_iterations: int) -> Solution:
-        """Fit fits from points that are near their optima, each around its own Hessian there."""
+    def solve_alone(
+        self, fits: Fits, start: np.ndarray, hessian: np.ndarray, *, gap: Tolerance, max_iterations: int
+    ) -> Solution:
+        """Fit fits from points that are near their optima, each around its own Hessian (of the mean loss) there."""
         result = Solution.empty(*start.shape)
         for some in self._portions(fits, np.ones(len(start), bool)):
             part = fits.take(some)
-            self._refresh(start[some], part)
+            for i, level in enumerate(self.metrics.key(part)[1]):
+                self._put(hessian[some[i]], part.take(slice(i, i + 1)), int(level), summed=False)
             result.put(some, self._solve(part, start[some], None, gap, max_iterations))
             self.metrics.drop(part)
         return result
@@ -173,12 +176,13 @@ class QuasiNewton:
             for i, part in enumerate(parts):
                 self._put(total - part, mine.take(slice(i, i + 1)), int(level))
 
-    def _put(self, gram: np.ndarray, fit: Fits, level: int) -> None:
-        """Factorise the Hessian of a fit, summed over its rows, for this fit alone."""
+    def _put(self, gram: np.ndarray, fit: Fits, level: int, *, summed: bool = True) -> None:
+        """Factorise the Hessian of a fit, summed over its rows or their mean, for this fit alone."""
         (unit,), (mask,) = fit.unit, fit.mask
-        size = self.problem.rows[unit, mask]
+        rows = self.problem.rows[unit, mask]
+        size = rows if summed else 1.0
         if self.problem.observations.intercept_in_closed_form:  # at the optimum, the responses' mean is met
-            size = gram[-1, -1] / (self.problem.spikes[unit, mask] / size)
+            size = gram[-1, -1] / (self.problem.spikes[unit, mask] / rows)
         quadratic = quadratic_of(self.problem, fit).reshape(gram.shape)
         own = gram / size, quadratic, float(fit.strength[0]), self.problem.usable[unit]
         self.metrics.put(factorise(*own, alone=True), int(unit), level, int(mask))

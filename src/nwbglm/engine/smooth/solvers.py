@@ -59,11 +59,18 @@ def solve_smooth(
     return result
 
 
-def polish(problem: Problem, fits: Fits, start: np.ndarray, *, gap: Tolerance, max_iterations: int) -> Solution:
-    """Minimise smooth objectives from points that are near; each fit has its own ``weight`` of the penalty."""
+def polish(
+    problem: Problem, fits: Fits, start: np.ndarray, hessian: np.ndarray, *, gap: Tolerance, max_iterations: int
+) -> Solution:
+    """Minimise smooth objectives from points that are near, with Hessians of the mean loss (n, P, P) there.
+
+    Each fit has its own ``weight`` of the penalty.
+    """
     if problem.width <= NEWTON_WIDTH:
         return _Newton(problem).solve(fits, start, gap=gap, max_iterations=max_iterations)
-    return QuasiNewton(problem, fits, len(start)).solve_alone(fits, start, gap=gap, max_iterations=max_iterations)
+    return QuasiNewton(problem, fits, len(start)).solve_alone(
+        fits, start, hessian, gap=gap, max_iterations=max_iterations
+    )
 
 
 def _solve_together(problem, fits, union, start, *, gap, max_iterations) -> Solution:
