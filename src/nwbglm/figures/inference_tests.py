@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nwbglm.inference.nulls import FEW_STRETCHES, TOO_FEW_STRETCHES
 from nwbglm.study import Study
 
 from .session import Stores
@@ -17,9 +18,6 @@ from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, canvas, grid, lette
 
 MOST = 25
 """Units whose nulls are drawn; all are in the table."""
-
-FEW = 20
-"""Independent stretches below which they are named in red."""
 
 WARN = "#B00020"
 
@@ -40,7 +38,7 @@ def draw_null(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     left_out = f"; the first {MOST} of {known.size} units" if known.size > MOST else ""
     figure.suptitle(
         f"{tests.attrs['null']} null, {tests.sizes['draw']} draws; {stretches:.1f} independent stretches{left_out}",
-        fontsize=letters(9), x=0.01, ha="left", color=WARN if stretches < FEW else INK,
+        fontsize=letters(9), x=0.01, ha="left", color=WARN if stretches < FEW_STRETCHES else INK,
     )  # fmt: skip
     figure.supxlabel("Statistic", fontsize=letters(9))
     figure.supylabel("Draws", fontsize=letters(9))
@@ -105,7 +103,12 @@ def _draw_effects(axes: Axes, tests: pd.DataFrame, name: str) -> None:
     axes.set_yticks(-np.log10(ticks), [f"{p:g}" for p in ticks])
     axes.set(ylabel="p value", ylim=(-0.05, -np.log10(tests.floor.min()) * 1.12 + 0.1))
     axes.set_xlabel("Held-out gain (bits per spike)" if np.isfinite(gain).any() else "Nothing was held out")
-    axes.set_title(f"{name}: {int(significant.sum())} of {len(tests)} units significant after correction")
+    title = f"{name}: {int(significant.sum())} of {len(tests)} units significant after correction"
+    stretches = float(tests.stretches.min())
+    if stretches < TOO_FEW_STRETCHES:
+        axes.set_title(f"{title}; undecided: {stretches:.1f} independent stretches", color=WARN)
+    else:
+        axes.set_title(title)
 
 
 def _draw_p_values(axes: Axes, p: np.ndarray) -> None:
