@@ -77,9 +77,13 @@ def badges(known: Sources) -> list[Badge]:
     if len(scores):
         below, edge = len(below_null(study, scores)), int(at_edge(scores).sum())
         if below:
-            found.append(Badge(f"{below} fits score below their null", "#look", True))
+            found.append(Badge(f"{below} result{'s' if below > 1 else ''} below the null", "#look", True))
         found.append(
-            Badge(f"{edge} strengths at an edge" if edge else "no strength at an edge", "#strengths", bool(edge))
+            Badge(
+                f"{edge} strength{'s' if edge > 1 else ''} at an edge" if edge else "no strength at an edge",
+                "#strengths",
+                bool(edge),
+            )
         )
     warned = int((sessions.verdict == "warn").sum()) if "verdict" in sessions else 0
     words = f"{warned} audit{'s' if warned > 1 else ''} with warnings" if warned else "no warning of an audit"

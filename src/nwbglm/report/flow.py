@@ -57,7 +57,7 @@ def _steps(known: Sources) -> Iterator[Step]:
             taken[f"'{one['term']}'"] += int(one["alone"])
     said = "; ".join(f"{count} by the term {term} alone" for term, count in taken.most_common() if count)
     bins, fitted = int(mine.bins.sum()), int(mine.rows_fitted.fillna(0).sum())
-    why = "outside the epochs 'fit', or a term is not known there" + (f": {said}" if said else "")
+    why = "outside the epochs that are fitted, or a term is not known there" + (f": {said}" if said else "")
     yield Step("bins fitted", fitted, bins - fitted, why if bins > fitted else "")
     fits = tables["fits"]
     if len(fits):
