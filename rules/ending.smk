@@ -36,9 +36,10 @@ onstart:
 
 
 onsuccess:
+    from nwbglm.planning.plan import said_and_took
     from nwbglm.report.last_words import failed_figures, last_words
 
-    say(last_words(study, RESULTS))
+    say([*last_words(study, RESULTS), said_and_took(study, RESULTS)])
     say([f"report: {RESULTS / 'report' / 'index.html'}"])
     if failed := failed_figures(study, RESULTS):
         raise WorkflowError(*failed, "the report is complete but for these figures")

@@ -52,10 +52,13 @@ class Folder:
         (place / "config.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
         return place
 
+    def command(self, *arguments: str) -> list[str]:
+        """Return Snakemake with this workflow."""
+        return [sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile), *arguments]
+
     def start(self, *arguments: str, profile: Path | None) -> subprocess.Popen:
         """Start Snakemake."""
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile)]
-        command += ["--workflow-profile", str(profile)] if profile else ["--workflow-profile", "none", "--cores", "2"]
+        command = self.command(*(["--workflow-profile", str(profile)] if profile else ["--cores", "2"]))
         return subprocess.Popen(
             [*command, *arguments],
             cwd=self.path,

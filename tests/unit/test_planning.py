@@ -6,7 +6,7 @@ import json
 import pytest
 
 from nwbglm.planning.model import asked_megabytes, asked_minutes, cost_of_job, model
-from nwbglm.planning.plan import GROUPS, MOST_JOBS, benchmark_of, plan_of, text_of, took
+from nwbglm.planning.plan import GROUPS, MOST_JOBS, benchmark_of, plan_of, said_and_took, text_of, took
 from nwbglm.planning.sizes import Size, size_of
 from nwbglm.planning.work import Job, jobs_of, work_of
 from nwbglm.study import load_study, read_study
@@ -114,6 +114,16 @@ def test_what_a_run_took_stands_beside_its_plan(tmp_path, study):
     text = text_of(plan_of(study, dict.fromkeys(study.recordings, MIDDLE)), actual)
     assert "2.000 h 0.32 GB" in text
     assert "--group-components prepare=" in text
+
+
+def test_at_its_end_a_run_says_plan_and_cost_in_a_line(tmp_path, study):
+    assert said_and_took(study, tmp_path) == ""
+    path = benchmark_of(tmp_path, Job("compare_models"))
+    path.parent.mkdir(parents=True)
+    path.write_text("s\tmax_rss\tcpu_time\n1.0\t321.5\t7200\n")
+    assert said_and_took(study, tmp_path).startswith(
+        "cost: 2 CPU hours in 1 jobs, the largest 0.32 GB; the plan said 0.00"
+    )
 
 
 def test_the_model_is_fitted_to_the_kept_measurements(repository):

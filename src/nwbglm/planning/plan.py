@@ -12,7 +12,7 @@ from nwbglm.study import Study
 from nwbglm.study.cost import term_columns
 
 from .model import Cost, cost_of_job, model
-from .sizes import Size, joined
+from .sizes import Size, joined, size_of
 from .work import FLOAT, Job, jobs_of
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -190,6 +190,20 @@ def text_of(plan: Plan, actual: Mapping[str, Part] | None = None) -> str:
     if plan.guessed:
         lines.append(f"guessed       the sizes of {len(plan.guessed)} sessions: {', '.join(plan.guessed[:5])}")
     return "\n".join(lines)
+
+
+def said_and_took(study: Study, results: str | Path) -> str:
+    """Say in a line what a finished run was planned to cost, and what it took; '' where nothing was measured."""
+    actual = took(study, results)
+    if not actual:
+        return ""
+    alone = study.model_copy(update={"join": {}})
+    plan = plan_of(study, {name: size_of(alone, name, results) for name in study.recordings})
+    real, said = _sum(actual), _sum({rule: part for rule, part in plan.rules.items() if rule in actual})
+    return (
+        f"cost: {real.seconds / 3600:.3g} CPU hours in {real.jobs} jobs, the largest {real.megabytes / 1000:.2f} GB; "
+        f"the plan said {said.seconds / 3600:.3g} and {said.megabytes / 1000:.2f} GB"
+    )
 
 
 def advice_of(plan: Plan) -> str:
