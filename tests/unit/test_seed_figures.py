@@ -215,7 +215,7 @@ def test_a_study_names_the_pages_and_movies_it_wants(ring):
     extras = figures.catalogue.extras_of(study)
     assert "rates.85mm.pdf" in extras and "tuning-heading.180mm.pdf" in extras and "window-raw-history.gif" in extras
     assert figures.catalogue.overall_extras_of(study) == [
-        f"{name}.{width}mm.pdf" for width in (85, 180) for name in ("scores", "differences")
+        f"{name}.{width}mm.pdf" for width in (85, 180) for name in figures.overall_figures_of(study)
     ]
     assert figures.catalogue.extras_of(study_of(ring)) == []
 
