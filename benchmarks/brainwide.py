@@ -25,7 +25,7 @@ import wide
 import workloads
 
 SESSIONS, UNITS, BINS, MODELS, SETS, STRENGTHS = 699, 75_708, 180_000, 10, 6, 8
-SIZES = ((6_000, 4), (18_000, 12))
+SIZES = ((9_000, 4), (36_000, 4))
 """Bins and units of the two slices."""
 
 
@@ -39,11 +39,12 @@ def slice_of(rows: int, units: int, features: int, counter: Counter) -> dict[str
     test = workloads.folds(rows)[1]
     test = np.concatenate([test, np.zeros((1, rows), bool)])
     path = tuple(10.0 ** np.linspace(-6, 1, STRENGTHS))
-    for _ in range(2):
+    seconds = np.inf
+    for _ in range(3):  # the first compiles
         counter.clear()
         began = time.process_time()
         fits = fit_splits(X, counts[80:, :units], ~test, test, strengths=path, penalty=Ridge())
-        seconds = time.process_time() - began
+        seconds = min(seconds, time.process_time() - began)
     flops = 4.0 * rows * features * counter["passes"] + 2.0 * rows * features**2 * counter["hessians"]
     return {"seconds": seconds, "fits": fits.status.size, "flops": flops, **counter}
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from . import limits
 from .data.problem import Problem
@@ -315,9 +316,23 @@ def _minimum(
     matrix = matrix / (size[:, :, None] * size[:, None, :])
     eye = np.arange(matrix.shape[1])
     matrix[:, eye, eye] = 1.0 + ROUNDING
-    inverse = np.linalg.inv(matrix) / (size[:, :, None] * size[:, None, :])
+    inverse = _inverse(matrix) / (size[:, :, None] * size[:, None, :])
     inverse = np.where(both, inverse, 0.0)
     return np.einsum("npq,nq->np", inverse, quadratic.right * usable), inverse
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverses of symmetric matrices (n, P, P): by Cholesky, at half the cost, where they are definite."""
+    result = np.empty_like(matrix)
+    for into, one in zip(result, matrix, strict=True):
+        factor, failed = dpotrf(one, lower=1)
+        if failed:
+            into[...] = np.linalg.inv(one)
+            continue
+        lower = np.tril(dpotri(factor, lower=1)[0])
+        into[...] = lower + lower.T
+        np.fill_diagonal(into, np.diagonal(lower))
+    return result
 
 
 def _diagonal(first: np.ndarray, second: np.ndarray) -> np.ndarray:
