@@ -1,18 +1,18 @@
-"""NWB files in the Zarr format (version 3, as hdmf-zarr writes it), through the same objects as HDF5 files.
+"""NWB files in the Zarr format, as hdmf-zarr writes it, through the same objects as HDF5 files.
 
 hdmf-zarr is not needed to read them: links are listed in the attribute `_LINKS`, references are paths, with
-`_REFERENCE` or `_DTYPE` saying that they are. Older files (Zarr version 2) keep their texts as Python pickles, which
-run whatever they contain when they are read: these are refused.
+`_REFERENCE` or `_DTYPE` saying that they are. Older files (Zarr version 2) are put into the same words by `zarr2`.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 import shutil
 import tempfile
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,14 @@ import zarr
 
 from nwbglm.content import endless
 from nwbglm.errors import RecordingError
+from nwbglm.recording import zarr2
 from nwbglm.recording.nodes import Array, Attributes, Group, UnreadableError, outside
 from nwbglm.recording.texts import as_text
 
 METADATA = "zarr.json"
-
+NAMES = (METADATA, zarr2.GROUP, zarr2.ARRAY)
+"""Files that make a folder a group or an array."""
+METADATA_FILES = (*NAMES, zarr2.ATTRIBUTES)
 
 CODECS = {
     "bytes", "transpose", "sharding_indexed", "crc32c", "gzip", "zstd", "blosc", "vlen-utf8", "vlen-bytes",
@@ -39,30 +42,24 @@ CODECS = {
 def is_zarr(path: str | Path) -> bool:
     """Tell whether a path is a Zarr store (a folder with its metadata)."""
     place = Path(path)
-    return place.is_dir() and any((place / name).is_file() for name in (METADATA, ".zgroup"))
+    return place.is_dir() and any((place / name).is_file() for name in (METADATA, zarr2.GROUP))
 
 
 def open_zarr(path: str | Path, where: str, external: bool = True) -> ZarrGroup:
-    """Open the root group of a Zarr store.
-
-    Raises
-    ------
-    RecordingError
-        If the store has the old format.
-    """
-    if not (Path(path) / METADATA).is_file():
-        raise RecordingError(
-            "this Zarr file has version 2 of the format, whose texts are Python pickles: unsafe to read",
-            where=where,
-            mend="rewrite it with hdmf-zarr 0.14 or newer (NWBZarrIO.export), or export it to HDF5",
-        )
+    """Open the root group of a Zarr store."""
     return ZarrGroup(Path(path), "", where, external)
 
 
-def _metadata(place: Path, where: str) -> dict[str, Any]:
+def _is_node(place: Path) -> bool:
+    return any((place / name).is_file() for name in NAMES)
+
+
+def _metadata(place: Path, root: Path, where: str) -> dict[str, Any]:
     try:
+        if not (place / METADATA).is_file():
+            return zarr2.metadata(place, root)
         return json.loads((place / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         mend = "copy or download it again"
         raise RecordingError(
             f"its metadata cannot be read ({error})", where=f"{where}: {place.name}", mend=mend
@@ -89,8 +86,13 @@ class ZarrArray(Array):
 
     @cached_property
     def _array(self) -> zarr.Array:
-        for name in _codecs(self._metadata.get("codecs", [])):
-            if name.removeprefix("numcodecs.") not in CODECS:
+        self._check(_codecs(self._metadata.get("codecs", [])), CODECS)
+        return zarr.open_array(self._place, mode="r")
+
+    def _check(self, codecs: Iterable[str], known: set[str]) -> None:
+        """Refuse values that are stored by what runs what it reads, or that stand outside the store."""
+        for name in codecs:
+            if name.removeprefix("numcodecs.") not in known:
                 mend = "rewrite it with hdmf-zarr, with its usual compressors"
                 where = f"{self._where}: {self.path}"
                 raise RecordingError(f"it is stored by the codec '{name}', which is not read", where=where, mend=mend)
@@ -101,7 +103,6 @@ class ZarrArray(Array):
                 raise RecordingError(f"'{file.name}' is neither a file nor a folder", where=where, mend=mend)
             if self._inside and file.is_symlink() and not file.resolve().is_relative_to(self._inside):
                 raise outside(self.path, f"keeps values outside this store ({file.name})", self._where)
-        return zarr.open_array(self._place, mode="r")
 
     def _values(self, selection: Any) -> np.ndarray:
         kind = self._metadata["data_type"]
@@ -160,12 +161,16 @@ class ZarrArray(Array):
             raise RecordingError(f"it {self.hollow}", where=f"{self._where}: {self.path}", mend=mend)
         try:
             values = self._values(selection)
+        except zarr2.UnsafeError as error:
+            mend = "the store was made to do harm; if you trust who wrote it, let them export it to HDF5"
+            raise RecordingError(as_text(error), where=f"{self._where}: {self.path}", mend=mend) from error
         except (OSError, RuntimeError, ValueError) as error:
             mend = "copy or download the store again; if that does not help, it was written damaged"
             where = f"{self._where}: {self.path}"
             raise UnreadableError(f"its values cannot be read ({as_text(error)})", where=where, mend=mend) from error
         if self.is_reference:
-            flat = [str(value).strip("/") for value in values.ravel()]
+            told = (one.get("path", "") if isinstance(one, dict) else one for one in values.ravel())
+            flat = [str(one).strip("/") for one in told]
             return np.array(flat, dtype=object).reshape(values.shape)
         if self.is_text:
             texts = [as_text(value) for value in np.ravel(values)]
@@ -181,6 +186,76 @@ class ZarrArray(Array):
             column = values[name]
             table[name] = [str(value).strip("/") for value in column] if name in references else column
         return table
+
+
+class Zarr2Array(ZarrArray):
+    """An array of a Zarr store of version 2."""
+
+    def __init__(self, place: Path, path: str, where: str, metadata: dict[str, Any], inside: Path | None = None):
+        super().__init__(place, path, where, metadata, inside)
+        self._own, self._kept = metadata["zarray"], self._attributes.pop("zarr_dtype", None)
+        if self._kept == "scalar" and math.prod(self.shape) == 1:
+            self.shape = ()
+
+    @cached_property
+    def _array(self) -> Any:
+        """All values where they are objects (few, in what hdmf-zarr writes), else what reads them piece by piece."""
+        self._check(zarr2.codecs(self._own), CODECS | (zarr2.OBJECTS if zarr2.is_object(self._own) else set()))
+        if zarr2.is_object(self._own):
+            return zarr2.objects(self._place, self._own)
+        return zarr.open_array(self._place, mode="r", zarr_format=2)
+
+    def _values(self, selection: Any) -> np.ndarray:
+        if self.shape == () and self._own["shape"]:
+            return np.asarray(np.asarray(self._array[...]).reshape(()))
+        values = np.asarray(self._array[selection])
+        return self._rows(values) if self._columns and values.dtype == object else values
+
+    @cached_property
+    def _columns(self) -> list[tuple[str, str]]:
+        """Names and types of the fields of a table."""
+        kept = self._kept if isinstance(self._kept, list) else []
+        return [(str(one["name"]), str(one["dtype"])) for one in kept]
+
+    def _rows(self, values: np.ndarray) -> np.ndarray:
+        """Give a table whose rows are objects its fields."""
+        kinds = [(name, object if kind in ("object", "str", "utf8", "ascii") else kind) for name, kind in self._columns]
+        table = np.empty(values.shape, dtype=kinds)
+        for place, (name, kind) in enumerate(self._columns):
+            column = [row[place] for row in values.ravel()]
+            told = [one.get("path", "") if isinstance(one, dict) else one for one in column]
+            table[name] = np.array(told, dtype=kinds[place][1]).reshape(values.shape)
+            if kind == "object":
+                table[name] = np.array([str(one).strip("/") for one in told], dtype=object).reshape(values.shape)
+        return table
+
+    def _paths(self, values: np.ndarray) -> np.ndarray:
+        return values
+
+    def read(self, selection: Any = ()) -> np.ndarray:
+        """Read what a numpy selection names; text as `str`, references as paths, compounds field by field."""
+        values = super().read(selection)
+        if values.dtype == object and not (self.is_text or self.is_reference):
+            return np.array(values.tolist()).reshape(values.shape)  # numbers that were kept as objects
+        return values
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+        if self._columns and zarr2.is_object(self._own):
+            return np.dtype([(name, object) for name, _ in self._columns])
+        return np.dtype(object) if self.is_text or self.is_reference else zarr2.type_of(self._own)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the values are text."""
+        if self.is_reference or self._columns:
+            return False
+        if not zarr2.is_object(self._own):
+            return zarr2.type_of(self._own).kind in "US"
+        if self._kept in ("str", "utf8", "ascii", "text", "string"):
+            return True
+        return all(isinstance(value, str | bytes) for value in np.ravel(self._array))
 
 
 def _codecs(listed: Any) -> Iterator[str]:
@@ -205,7 +280,7 @@ class ZarrGroup(Group):
 
     @cached_property
     def _attributes(self) -> dict[str, Any]:
-        return _metadata(self._place, self._where).get("attributes", {})
+        return _metadata(self._place, self._top, self._where).get("attributes", {})
 
     @property
     def attrs(self) -> Attributes:
@@ -223,11 +298,11 @@ class ZarrGroup(Group):
 
     def names(self) -> list[str]:
         """Names of the members, in order of name."""
-        members = (place.name for place in self._place.iterdir() if (place / METADATA).is_file())
+        members = (place.name for place in self._place.iterdir() if _is_node(place))
         return sorted({*members, *self._links})
 
     def __contains__(self, name: str) -> bool:
-        return name in self._links or (self._place / name / METADATA).is_file()
+        return name in self._links or _is_node(self._place / name)
 
     def get(self, path: str) -> Group | Array | None:
         """Open a member by its path relative to this group; None where there is none (or a link that leads nowhere)."""
@@ -239,17 +314,18 @@ class ZarrGroup(Group):
         place, here = self._place / head, f"{self.path}/{head}".lstrip("/")
         if not self._external and (head == ".." or not self._inside_store(place)):
             raise outside(here, "stands outside this store", self._where)
-        if not (place / METADATA).is_file():
+        if not _is_node(place):
             return None
-        metadata = _metadata(place, self._where)
+        metadata = _metadata(place, self._top, self._where)
         if metadata["node_type"] == "array":
             inside = None if self._external else self._top.resolve()
-            return None if rest else ZarrArray(place, here, self._where, metadata, inside)
+            kind = Zarr2Array if "zarray" in metadata else ZarrArray
+            return None if rest else kind(place, here, self._where, metadata, inside)
         return ZarrGroup(place, here, self._where, self._external).get(rest)
 
     def _inside_store(self, place: Path) -> bool:
         top = self._top.resolve()
-        return place.resolve().is_relative_to(top) and (place / METADATA).resolve().is_relative_to(top)
+        return all(one.resolve().is_relative_to(top) for one in (place, *(place / name for name in METADATA_FILES)))
 
     @property
     def _top(self) -> Path:
