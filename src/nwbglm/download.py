@@ -11,6 +11,7 @@ import pooch
 import requests
 
 from nwbglm.errors import RecordingError
+from nwbglm.log import DISK_MENDS
 from nwbglm.whole import written_whole
 
 logger = logging.getLogger("nwbglm")
@@ -54,6 +55,8 @@ def download(url: str, sha256: str, path: str | os.PathLike[str], *, attempts: i
                 mend="check the address and the hash; if the file was published anew, compare it and change the hash",
             ) from error
         except (requests.RequestException, OSError) as error:
+            if error.errno in DISK_MENDS:  # ours, not the network's: who runs the stage knows the mend
+                raise
             raise RecordingError(
                 f"cannot be downloaded: {_reason(error)}",
                 where=url,

@@ -30,6 +30,7 @@ NOT_YOURS = "see who owns it (ls -l), or run where you may write; then run the s
 DISK_MENDS = {
     errno.ENOSPC: FREE_SPACE,
     errno.EDQUOT: FREE_SPACE,
+    errno.EFBIG: "a file may not be that large here: see `ulimit -f`, or take a file system without such a limit",
     errno.EIO: "the disk does not answer: look at the system's log, then run the same command again",
     errno.EACCES: NOT_YOURS,
     errno.EPERM: NOT_YOURS,

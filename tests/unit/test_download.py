@@ -1,5 +1,6 @@
 """Downloads from a local server: whole and right, or not at all."""
 
+import errno
 import gc
 import hashlib
 import http.server
@@ -8,6 +9,7 @@ import threading
 import warnings
 
 import pytest
+from disk_faults import Disk, faulty
 
 from nwbglm.download import download
 from nwbglm.errors import RecordingError
@@ -81,4 +83,11 @@ def test_offline_names_the_mend(tmp_path):
     with pytest.raises(RecordingError, match="no connection") as error:
         download("http://127.0.0.1:9/Mouse32.nwb", SHA256, tmp_path / "a.nwb", attempts=1)
     assert "name its path instead" in str(error.value) and "Mouse32.nwb" in str(error.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_not_taken_for_the_network(server, tmp_path, monkeypatch):
+    with faulty(Disk(tmp_path, "write", 0, errno.ENOSPC, lasting=True), monkeypatch), pytest.raises(OSError) as error:
+        download(f"{server}/file.nwb", SHA256, tmp_path / "a.nwb", attempts=1)
+    assert error.value.errno == errno.ENOSPC and not isinstance(error.value, RecordingError)
     assert os.listdir(tmp_path) == []

@@ -1,5 +1,6 @@
 """Simulated recordings: valid NWB, physiological, repeatable, and an independent fit finds the truth again."""
 
+import errno
 import subprocess
 import sys
 import warnings
@@ -494,3 +495,48 @@ def test_binning_gives_back_what_injected_current_was_drawn_from(injected_curren
     at = np.flatnonzero((binned.time.values > start) & (binned.time.values < start + 1.0))
     np.testing.assert_allclose(binned.current.values[at], expected, atol=1e-9)
     assert np.isfinite(binned.current.values).all()
+
+
+SWEEP = """
+import os, pathlib, resource, sys
+import numpy as np
+from pynwb import TimeSeries
+from nwbglm.simulate.nwb import new_file, write_repeatable
+
+folder = pathlib.Path(sys.argv[1])
+
+def write(path):
+    made = new_file("small", "a test", "none")
+    made.add_acquisition(TimeSeries(name="x", data=np.arange(20_000.0), unit="m", rate=1.0))
+    write_repeatable(made, path)
+
+write(folder.parent / "whole.nwb")
+size, before = (folder.parent / "whole.nwb").stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+for limit in range(0, size - 1, size // 40):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    number = None
+    try:
+        write(folder / "a.nwb")
+    except OSError as error:
+        number = error.errno
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    print(limit, number, sorted(os.listdir(folder)), (folder / "a.nwb").read_bytes(), flush=True)
+os._exit(0)  # HDF5 still holds what it could not write
+"""
+
+
+@pytest.mark.fault(
+    "a disk takes no more while an HDF5 file is written",
+    "limits on the size of a file at forty places, from its first bytes to its last",
+    "an error with the system's number, the file that was there before, nothing else",
+)
+def test_a_recording_is_written_whole_or_not_at_all(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.nwb").write_bytes(b"earlier")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SWEEP, tmp_path / "out"], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) >= 40
+    for line in lines:
+        assert line.split(" ", 1)[1] == f"{errno.EFBIG} ['a.nwb'] b'earlier'", line

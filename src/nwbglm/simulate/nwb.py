@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -56,9 +58,26 @@ def write_repeatable(nwbfile: NWBFile, path: str | os.PathLike) -> None:
         The content. Its `file_create_date` should be given: by default it is the time of writing.
     path
         Where to; an existing file is replaced.
+
+    Raises
+    ------
+    OSError
+        With the system's number, whatever HDF5 makes of it, if the disk refuses.
     """
-    with written_whole(path) as (partial,), RepeatableIO(partial, "w") as io:
+    with written_whole(path) as (partial,), _told_by_number(path), RepeatableIO(partial, "w") as io:
         io.write(nwbfile)
+
+
+@contextlib.contextmanager
+def _told_by_number(path: str | os.PathLike) -> Iterator[None]:
+    """Give what HDF5 says of a disk its number: when a file is closed it is a `RuntimeError` with a text."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        told = re.search(r"errno = (\d+)", str(error))
+        if told is None:
+            raise
+        raise OSError(int(told[1]), os.strerror(int(told[1])), str(path)) from error
 
 
 def new_file(name: str, description: str, parameters: str, **fields: Any) -> NWBFile:
