@@ -15,6 +15,7 @@ from .session import Stores, name_levels, segment_breaks, signal_label, time_axi
 from .style import COLORS, FAINT, INK, QUIET, canvas, letters
 from .texts import shown
 
+LABEL = 0.22  # height of a label with the room around it, about inches
 COLUMNS = 1500  # pieces of time of the raster, and of its table
 NAMED = 12  # kinds of epochs that have a colour and a name of their own
 LETTER = 0.0085  # share of the width that a letter above the epochs needs
@@ -28,7 +29,7 @@ def draw_overview(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     signals = list(stores.study.signals)
     counted = stores.response.counts
     units = len(stores.fitted_units)
-    heights = [0.55] + [0.9] * len(signals) + [float(np.clip(0.07 * units, 0.5, 2.4))]
+    heights = [0.55] + [0.9] * len(signals) + [_rows_height(units)]
     figure = canvas(9, 1.05 * sum(heights) + 1.0)
     panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     _draw_epochs(panels[0], stores, time, breaks)
@@ -57,6 +58,11 @@ def draw_overview(stores: Stores, subject: str) -> tuple[Figure, pd.DataFrame]:
     what = "rate" if counted else "response"
     per = stores.response.per
     return figure, table.assign(**{f"{what}_{u}": values[:, i] / per for i, u in enumerate(binned.unit.values[order])})
+
+
+def _rows_height(units: int) -> float:
+    """Return the height of the units' panel, about inches."""
+    return float(np.clip(0.07 * units, 0.5, 2.4))
 
 
 def _mean(values: np.ndarray) -> float:
@@ -147,7 +153,7 @@ def _draw_units(
         scaled = (values - low) / np.maximum(top - low, 1e-12)
         extent = (time[0], time[-1] + stores.bin, -0.5, len(order) - 0.5)
         axes.imshow(scaled.T, aspect="auto", origin="lower", extent=extent, cmap="Greys", vmin=0, vmax=1)
-    step = max(1, -(-len(order) // 8))
+    step = max(1, -(-len(order) // max(1, int(_rows_height(len(order)) / LABEL))))
     places = np.arange(0, len(order), step)
     axes.set_yticks(places, [str(stores.binned.unit.values[order[p]]) for p in places])
     axes.set(ylim=(-0.5, len(order) - 0.5), ylabel="Unit")
