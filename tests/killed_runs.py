@@ -24,7 +24,8 @@ import one_process
 import pytest
 import yaml
 from disk_faults import Disk, faulty
-from workflow.conftest import STUDY, contents
+from one_process import contents
+from workflow.conftest import STUDY
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FARTHEST = 250

@@ -21,6 +21,19 @@ from snakemake import cli
 from snakemake.iocontainers import Snakemake
 from snakemake.script import PythonScript
 
+UNEQUAL = ("logs", "benchmarks", "benchmarks.html", ".snakemake", "cache")
+"""What depends on when and where a run was made: folders, and a page."""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what every file of a run holds, by its path, but for logs and measurements."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in files
+        if not set(path.relative_to(folder).parts) & set(UNEQUAL)
+    }
+
 
 @dataclass(frozen=True)
 class Job:

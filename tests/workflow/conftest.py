@@ -109,20 +109,6 @@ def jobs(printed: str) -> dict[str, int]:
     return {name: int(count) for name, count in (line.split() for line in table[1].splitlines()) if name != "total"}
 
 
-UNEQUAL = ("logs", "benchmarks", "benchmarks.html", ".snakemake", "cache")
-"""What depends on when and where a run was made: folders, and a page."""
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return what every file of a run holds, by its path, but for logs and measurements."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in files
-        if not set(path.relative_to(folder).parts) & set(UNEQUAL)
-    }
-
-
 @pytest.fixture
 def workflow(tmp_path, repository) -> Workflow:
     return Workflow(tmp_path, repository)
@@ -200,7 +186,7 @@ def joined_run(folder: Path, repository: Path) -> Joined:
     jobs: list[one_process.Job] = []
     status, printed = one_process.run(folder, repository / "Snakefile", jobs=jobs)
     assert status == 0, printed[-3000:]
-    return Joined(folder, jobs, contents(folder))
+    return Joined(folder, jobs, one_process.contents(folder))
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import one_process
 import pytest
+from one_process import contents
 
 from nwbglm.cli import main
 from nwbglm.errors import StoreError
 from nwbglm.report import Texts, read_figures
 
-from .conftest import Joined, contents
+from .conftest import Joined
 
 pytestmark = pytest.mark.slow
 

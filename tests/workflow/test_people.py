@@ -14,12 +14,11 @@ import pandas as pd
 import pytest
 import yaml
 from disk_faults import Disk, faulty
+from one_process import contents
 
 import nwbglm.figures
 from nwbglm import store
 from nwbglm.errors import StoreError
-
-from .conftest import contents
 
 pytestmark = pytest.mark.slow
 

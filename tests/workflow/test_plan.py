@@ -140,12 +140,12 @@ def test_jobs_ask_for_what_they_need_before_any_file_of_the_run_exists(empty):
 def test_jobs_ask_by_what_the_audit_has_counted(empty):
     empty.write(recordings=sources(empty.folder, "a"))
     fits = []
-    for rows in (10_000, 2_000_000):
+    for rows in (10_000, 2_000_000, 200_000_000):
         audit = {"takes": {"bins": rows, "units": {"selected": 50}}, "contents": {"units": {"spikes": 10**6}}}
         (empty.results / "audit").mkdir(parents=True, exist_ok=True)
         (empty.results / "audit" / "a.json").write_text(json.dumps(audit))
         fits.append(_asked(empty.run("--dry-run", "--forceall"), "fit_model"))
-    assert fits[1][0] > fits[0][0] and fits[1][1] > fits[0][1]
+    assert fits[1][0] > fits[0][0] and fits[2][1] > fits[0][1]
     assert fits[1][0] <= 16_000, "features are held up to fit.memory"
 
 

@@ -56,7 +56,7 @@ class Control(Part):
         "recording.",
     )
     term: Name | None = Field(None, description="Of reversed_time: the term whose rows run backwards. Default: all.")
-    rate: Annotated[float, Field(gt=0)] | None = Field(
+    rate: Annotated[float, Field(gt=0, le=1e5)] | None = Field(
         None, description="Of rate_matched: Hz to which units are thinned. Default: that of the least active unit."
     )
 

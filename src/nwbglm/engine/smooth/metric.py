@@ -21,6 +21,8 @@ FLOOR = 1e-12
 """Added to the Hessian of standardised features, relative to its mean diagonal, where it is not positive definite."""
 
 
+VANISHED = 1e6
+"""Inverse factors of a Hessian of standardised features above this: there is no curvature left to measure steps by."""
 EVEN = 1e-3
 """Least pivot of a triangular factor, relative to its largest, at which float32 keeps it: it is read in each step."""
 
@@ -146,6 +148,7 @@ def factorise(
         vectors[within] = dtrtri(lower, lower=1)[0].T
         size = np.diagonal(lower)
         plain = size.min() > EVEN * size.max()
+        plain &= np.abs(vectors).max() < VANISHED
         return Metric(vectors.astype(np.float32) if plain else vectors, full, base, usable)
     left = solve_triangular(lower, penalty, lower=True)
     weights, turn = eigh(solve_triangular(lower, left.T, lower=True))

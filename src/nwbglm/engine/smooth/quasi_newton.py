@@ -18,7 +18,7 @@ from ..data.problem import Problem
 from ..objective import Fits, Solution, mean_response, null_point, quadratic_of
 from ..tolerance import Tolerance
 from .lbfgs import MEMORY, Memory, QuasiNewtonDirections
-from .metric import Metrics, factorise
+from .metric import VANISHED, Metrics, factorise
 from .newton import NewtonDirections
 from .search import descend
 
@@ -185,7 +185,9 @@ class QuasiNewton:
             size = gram[-1, -1] / (self.problem.spikes[unit, mask] / rows)
         quadratic = quadratic_of(self.problem, fit).reshape(gram.shape)
         own = gram / size, quadratic, float(fit.strength[0]), self.problem.usable[unit]
-        self.metrics.put(factorise(*own, alone=True), int(unit), level, int(mask))
+        metric = factorise(*own, alone=True)
+        if np.abs(metric.vectors).max() < VANISHED:  # separable data: whatever it had before serves it better
+            self.metrics.put(metric, int(unit), level, int(mask))
 
     def _grams(self, theta: np.ndarray, fits: Fits, stride: int = 1) -> np.ndarray:
         """Return fits' Hessians without their penalty, scaled to 1 in the intercept."""
