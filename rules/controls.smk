@@ -15,7 +15,7 @@ rule run_control:
             model=controlled(wildcards),
             session=wildcards.session,
             block=wildcards.block,
-        ),
+        )[0],
     output:
         control=ensure(
             "<results>/controls/{control}/{session}.{block}.zarr.zip", non_empty=True

@@ -16,7 +16,7 @@ rule test_term:
             model=tested(wildcards),
             session=wildcards.session,
             block=wildcards.block,
-        ),
+        )[0],
         others=lambda wildcards: expand(
             rules.bin_recording.output.binned,
             session=study.others(wildcards.test, wildcards.session),

@@ -11,13 +11,13 @@ with log.stage(snakemake):
     from nwbglm.inference.goodness import check_fit
     from nwbglm.study import Fit, Model
 
-    binned = store.read(snakemake.input.binned, "binned")
+    binned, folds, features, fits = store.read_fitted(snakemake.input)
     settings = {"model": snakemake.params.model, "fit": snakemake.params.fit}
     found = check_fit(
         binned,
-        store.read(snakemake.input.folds, "folds"),
-        [store.read(path, "features") for path in snakemake.input.features],
-        store.read(snakemake.input.fit, "fits"),
+        folds,
+        features,
+        fits,
         model=Model.model_validate(settings["model"]),
         fit=Fit.model_validate(settings["fit"]),
         block=snakemake.wildcards.block,

@@ -12,12 +12,12 @@ with log.stage(snakemake):
     from nwbglm.study import Fit, Model
     from nwbglm.study.inference import Intervals
 
-    binned = store.read(snakemake.input.binned, "binned")
+    binned, folds, features, fits = store.read_fitted(snakemake.input)
     found = infer_filters(
         binned,
-        store.read(snakemake.input.folds, "folds"),
-        [store.read(path, "features") for path in snakemake.input.features],
-        store.read(snakemake.input.fit, "fits"),
+        folds,
+        features,
+        fits,
         intervals=Intervals.model_validate(snakemake.params.intervals),
         model=Model.model_validate(snakemake.params.model),
         fit=Fit.model_validate(snakemake.params.fit),

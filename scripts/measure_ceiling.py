@@ -12,13 +12,13 @@ with log.stage(snakemake):
     from nwbglm.study import Fit, Model
     from nwbglm.study.worth import Ceiling
 
-    binned = store.read(snakemake.input.binned, "binned")
+    binned, folds, features, fits = store.read_fitted(snakemake.input)
     settings = {name: snakemake.params[name] for name in ("ceiling", "model", "fit")}
     found = measure_ceiling(
         binned,
-        store.read(snakemake.input.folds, "folds"),
-        [store.read(path, "features") for path in snakemake.input.features],
-        store.read(snakemake.input.fit, "fits"),
+        folds,
+        features,
+        fits,
         ceiling=Ceiling.model_validate(settings["ceiling"]),
         model=Model.model_validate(settings["model"]),
         fit=Fit.model_validate(settings["fit"]),

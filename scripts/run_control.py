@@ -14,13 +14,13 @@ with log.stage(snakemake):
     from nwbglm.study.worth import Control
 
     cache.enable(log.compile_cache())
-    binned = store.read(snakemake.input.binned, "binned")
+    binned, folds, features, fits = store.read_fitted(snakemake.input)
     settings = {name: snakemake.params[name] for name in ("control", "model", "fit")}
     found = run_control(
         binned,
-        store.read(snakemake.input.folds, "folds"),
-        [store.read(path, "features") for path in snakemake.input.features],
-        store.read(snakemake.input.fit[0], "fits"),
+        folds,
+        features,
+        fits,
         control=Control.model_validate(settings["control"]),
         name=snakemake.wildcards.control,
         model=Model.model_validate(settings["model"]),

@@ -14,12 +14,12 @@ with log.stage(snakemake):
     from nwbglm.study.inference import TermTest
 
     cache.enable(log.compile_cache())
-    binned = store.read(snakemake.input.binned, "binned")
+    binned, folds, features, fits = store.read_fitted(snakemake.input)
     found = test_term(
         binned,
-        store.read(snakemake.input.folds, "folds"),
-        [store.read(path, "features") for path in snakemake.input.features],
-        store.read(snakemake.input.fit[0], "fits"),
+        folds,
+        features,
+        fits,
         test=TermTest.model_validate(snakemake.params.test),
         name=snakemake.wildcards.test,
         model=Model.model_validate(snakemake.params.model),

@@ -13,13 +13,13 @@ with log.stage(snakemake):
     from nwbglm.study import Fit, Model
 
     cache.enable(log.compile_cache())
-    binned = store.read(snakemake.input.binned, "binned")
+    binned, folds, features, fits = store.read_fitted(snakemake.input)
     settings = {"model": snakemake.params.model, "fit": snakemake.params.fit}
     found = weigh_terms(
         binned,
-        store.read(snakemake.input.folds, "folds"),
-        [store.read(path, "features") for path in snakemake.input.features],
-        store.read(snakemake.input.fit, "fits"),
+        folds,
+        features,
+        fits,
         model=Model.model_validate(settings["model"]),
         fit=Fit.model_validate(settings["fit"]),
         others=[store.read(path, "fits") for path in snakemake.input.others],

@@ -7,7 +7,7 @@ A store is an xarray dataset of a known kind. Its contract (every variable, with
 from .archive import SUFFIX, seal_of, seals
 from .contracts import Contract
 from .kinds import CONTRACTS, check
-from .reading import Excluded, provenance, read, read_blocks, read_included, read_named
+from .reading import Excluded, provenance, read, read_blocks, read_fitted, read_included, read_named
 from .tables import read_tables, table_provenance, write_tables
 from .writing import versions, write, write_derived, write_excluded
 
@@ -20,6 +20,7 @@ __all__ = [
     "provenance",
     "read",
     "read_blocks",
+    "read_fitted",
     "read_included",
     "read_named",
     "read_tables",

@@ -73,6 +73,22 @@ def read_blocks(paths: Iterable[str | os.PathLike[str]], like: xr.Dataset) -> xr
     return joined.sel(unit=[unit for unit in like["unit"].values.tolist() if unit in present])
 
 
+def read_fitted(inputs: Any) -> tuple[xr.Dataset, xr.Dataset, list[xr.Dataset], xr.Dataset]:
+    """Read what is known of a fitted model of a session: its bins, folds, features of its terms, and the fits.
+
+    Parameters
+    ----------
+    inputs
+        A job's inputs, with the paths ``binned``, ``folds``, ``features`` (several) and ``fit``.
+    """
+    return (
+        read(inputs.binned, "binned"),
+        read(inputs.folds, "folds"),
+        [read(path, "features") for path in inputs.features],
+        read(inputs.fit, "fits"),
+    )
+
+
 def read_named(
     names: Iterable[str], paths: Sequence[str | os.PathLike[str]], like: xr.Dataset | None = None
 ) -> dict[str, xr.Dataset]:
