@@ -104,6 +104,11 @@ def new_file(name: str, description: str, parameters: str, **fields: Any) -> NWB
     )
 
 
+def _start_units(nwbfile: NWBFile) -> None:
+    nwbfile.units = Units(name="units", description="simulated units", resolution=RESOLUTION)
+    nwbfile.add_unit_column("location", "brain area")
+
+
 def head_direction_file(session: HeadDirectionSession) -> NWBFile:
     """Lay a head-direction session out as NWB: units with area and observed intervals, epochs with tags, behaviour."""
     truth = session.truth
@@ -113,8 +118,7 @@ def head_direction_file(session: HeadDirectionSession) -> NWBFile:
         truth.attrs["parameters"],
         experiment_description="Ground truth for population GLMs: coupling, own history, heading",
     )
-    nwbfile.units = Units(name="units", description="simulated units", resolution=RESOLUTION)
-    nwbfile.add_unit_column("location", "brain area")
+    _start_units(nwbfile)
     observed = np.array([epoch[:2] for epoch in session.epochs])
     for unit, location, times in zip(session.unit, session.location, session.spike_times, strict=True):
         nwbfile.add_unit(id=int(unit), location=str(location), spike_times=times, obs_intervals=observed)
@@ -182,8 +186,7 @@ def injected_current_file(session: InjectedCurrentSession) -> NWBFile:
     )
     nwbfile.add_stimulus(stimulus)
     nwbfile.add_acquisition(response)
-    nwbfile.units = Units(name="units", description="simulated units", resolution=RESOLUTION)
-    nwbfile.add_unit_column("location", "brain area")
+    _start_units(nwbfile)
     observed = np.array([[sweep.start, sweep.stop] for sweep in session.sweeps])
     nwbfile.add_unit(id=session.unit, location="VISp", spike_times=session.spike_times, obs_intervals=observed)
     for sweep in session.sweeps:
@@ -200,8 +203,7 @@ def trials_file(session: TrialsSession) -> NWBFile:
         truth.attrs["parameters"],
         experiment_description="Ground truth for trial GLMs: kernels of events, a side, drift, own history",
     )
-    nwbfile.units = Units(name="units", description="simulated units", resolution=RESOLUTION)
-    nwbfile.add_unit_column("location", "brain area")
+    _start_units(nwbfile)
     for unit, times in zip(session.unit, session.spike_times, strict=True):
         nwbfile.add_unit(id=int(unit), location="ALM", spike_times=times, obs_intervals=np.array([session.observed]))
     for name, description in (
