@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,13 @@ def _draw_p_values(axes: Axes, p: np.ndarray) -> None:
     axes.set(xlim=(0, 1), xlabel="p value", ylabel="Units")
 
 
+def draw_beside_null(axes: Axes, place: int, line: Any, count: float, *, beyond: bool) -> None:
+    """Draw a count in its row, over the range and the median of what chance gives (``null_*`` of `line`)."""
+    axes.plot([line.null_low, line.null_high], [place, place], color=FAINT, linewidth=7, solid_capstyle="butt")
+    axes.plot([line.null_median] * 2, [place - 0.28, place + 0.28], color=QUIET, linewidth=1.4)
+    axes.plot(count, place, "o", color=COLORS[1] if beyond else COLORS[0], markersize=6)
+
+
 def draw_counts(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """Draw the number of units with p <= .05 in each session beside the middle 95 % of what the null gives."""
     population = tables["population"]
@@ -127,10 +135,7 @@ def draw_counts(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[Figur
     figure = canvas(9, 0.32 * len(known) + 1.1)
     axes = figure.add_subplot()
     for place, line in enumerate(known.itertuples()):
-        axes.plot([line.null_low, line.null_high], [place, place], color=FAINT, linewidth=7, solid_capstyle="butt")
-        axes.plot([line.null_median] * 2, [place - 0.28, place + 0.28], color=QUIET, linewidth=1.4)
-        beyond = line.alone > line.null_high
-        axes.plot(line.alone, place, "o", color=COLORS[1] if beyond else COLORS[0], markersize=6)
+        draw_beside_null(axes, place, line, line.alone, beyond=line.alone > line.null_high)
         axes.annotate(
             f"p {line.p:.2g}", (max(line.alone, line.null_high), place), xytext=(8, 0), textcoords="offset points",
             va="center", fontsize=letters(7.5), color=QUIET,

@@ -14,6 +14,7 @@ from nwbglm.comparison.animals import levels_of
 from nwbglm.comparison.weighed import INFLATED
 from nwbglm.study import Study
 
+from .inference_tests import draw_beside_null
 from .style import COLORS, FAINT, INK, QUIET, NothingToDraw, canvas, letters
 
 MOST = 0.98
@@ -89,10 +90,8 @@ def draw_preferences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[
     figure = canvas(9, 0.32 * len(found) + 1.1)
     axes = figure.add_subplot()
     for place, line in enumerate(found.itertuples()):
-        axes.plot([line.null_low, line.null_high], [place, place], color=FAINT, linewidth=7, solid_capstyle="butt")
-        axes.plot([line.null_median] * 2, [place - 0.28, place + 0.28], color=QUIET, linewidth=1.4)
         outside = not line.null_low <= line.preferred <= line.null_high
-        axes.plot(line.preferred, place, "o", color=COLORS[1] if outside else COLORS[0], markersize=6)
+        draw_beside_null(axes, place, line, line.preferred, beyond=outside)
     axes.set_yticks(range(len(found)), list(found.model))
     axes.set(ylim=(len(found) - 0.4, -0.6), xlim=(-0.5, None))
     axes.set_xlabel(f"Units (of {found.units.iloc[0]}) that the model predicts best")
