@@ -90,27 +90,16 @@ def verify(results: str | Path, places: Mapping[str, str] | None = None, scripts
     found = Verified()
     other_code: dict[str, list[Path]] = {}
     audited = _recordings(results, places or {}, found)
-    for path in _files(results, f"*{store.SUFFIX}"):
-        found.stores += 1
+    stores, tables = list(_files(results, f"*{store.SUFFIX}")), list(_files(results, "*.parquet"))
+    found.stores, found.tables = len(stores), len(tables)
+    for path, read_whole in [*((path, _read_store) for path in stores), *((path, _read_table) for path in tables)]:
         try:
-            Archive(path, mode="r").verify()
-            dataset = store.read(path)
+            facts = read_whole(path)
         except store.Excluded:
             continue
         except StoreError as error:
             found.wrong.append(error)
             continue
-        facts = store.provenance(dataset)
-        found.wrong += _made_from(path, results, facts, audited)
-        _compare_code(path, results, facts, scripts, other_code)
-    for path in _files(results, "*.parquet"):
-        found.tables += 1
-        try:
-            store.read_tables([path])
-        except StoreError as error:
-            found.wrong.append(error)
-            continue
-        facts = store.table_provenance(path)
         found.wrong += _made_from(path, results, facts, audited)
         _compare_code(path, results, facts, scripts, other_code)
     for folder, paths in other_code.items():
@@ -147,6 +136,18 @@ def _recordings(results: Path, places: Mapping[str, str], found: Verified) -> di
         except NwbGlmError as error:
             found.wrong.append(error)
     return audited
+
+
+def _read_store(path: Path) -> Mapping[str, Any]:
+    """Read every chunk of a store; return what it says it was made from."""
+    Archive(path, mode="r").verify()
+    return store.provenance(store.read(path))
+
+
+def _read_table(path: Path) -> Mapping[str, Any]:
+    """Read a table; return what it says it was made from."""
+    store.read_tables([path])
+    return store.table_provenance(path)
 
 
 def _made_from(path: Path, results: Path, facts: Mapping[str, Any], audited: Mapping[str, str]) -> Iterator[StoreError]:
