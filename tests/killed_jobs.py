@@ -19,7 +19,7 @@ import one_process
 import pytest
 from disk_faults import CODES, KINDS, Disk, faulty
 
-from nwbglm.forking.parent import named_imports
+from nwbglm.forking.parent import import_for
 
 
 def kill(job: one_process.Job, folder: Path, good: dict[str, bytes], *, most: int | None, tmp_path: Path) -> int:
@@ -49,7 +49,7 @@ def _main(file: Path) -> int:
     told = pickle.loads(file.read_bytes())
     job, folder, good = one_process.Job(marshal.loads(told["code"]), told["snakemake"]), told["folder"], told["good"]
     os.chdir(folder)
-    import_all(Path(job.code.co_filename))
+    import_for(Path(job.code.co_filename))
     kills = 0
     counts = _count(job, folder)
     for kind in KINDS:
@@ -63,15 +63,6 @@ def _main(file: Path) -> int:
                 assert "/." in name or good[name] == content, (kind, turn, name)
     assert _copied(job, folder, None) == 0
     return kills
-
-
-def import_all(script: Path) -> None:
-    """Import the modules that a script imports."""
-    import ast
-    import importlib
-
-    for name, _ in named_imports(ast.parse(script.read_bytes()).body):
-        importlib.import_module(name)
 
 
 class Tally(Disk):
