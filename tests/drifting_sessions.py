@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from small_sessions import TERMS, Stages, binned_session
 
+from nwbglm.engine.observations import MODELS
 from nwbglm.inference import stage
 from nwbglm.inference.simulated import slow
 from nwbglm.study import Fit, Model
@@ -29,6 +30,17 @@ def session(seed=0, gain=0.0, rows=2000, units=4, **more):
     counts = random.poisson(0.5 * np.exp(0.4 * drift + gains * drive[:, None]))
     time = (np.arange(rows) + 0.5) / rows
     return binned_session(counts, bin_width=0.1, drive=drive, time_itself=time, **more)
+
+
+def respond_as(binned, observations):
+    """Turn the counts of a session into responses that an observation model can have."""
+    values = binned["response"].values
+    if observations == "bernoulli":
+        binned["response"] = binned["response"].clip(max=1)
+    elif not MODELS[observations].counts:
+        noise = np.random.default_rng(0).normal(size=values.shape)
+        values = values + noise if observations == "gaussian" else np.exp(0.3 * noise) * (1 + values)
+        binned["response"] = (("time", "unit"), values, {"kind": "continuous", "name": "dF/F", "units": ""})
 
 
 def stages_of(binned, terms, pieces=40, **more):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from drifting_sessions import NONE, session, stages_of
+from drifting_sessions import NONE, respond_as, session, stages_of
 from drifting_sessions import examine as run
 from small_sessions import binned_session
 
@@ -28,13 +28,7 @@ def test_the_effect_is_found_and_nothing_else():
 @pytest.mark.parametrize("observations", sorted(MODELS))
 def test_the_statistic_is_near_twice_the_gain_of_a_refit(observations):
     binned = session(gain=0.15, seed=3)
-    values = binned["response"].values
-    if observations == "bernoulli":
-        binned["response"] = binned["response"].clip(max=1)
-    elif not MODELS[observations].counts:
-        noise = np.random.default_rng(0).normal(size=values.shape)
-        values = values + noise if observations == "gaussian" else np.exp(0.3 * noise) * (1 + values)
-        binned["response"] = (("time", "unit"), values, {"kind": "continuous", "name": "dF/F", "units": ""})
+    respond_as(binned, observations)
     settings = NONE | {"observations": observations}
     found = run(binned, ("drive", "drift"), fit=settings, draws=19)
     stages = stages_of(binned, ("drive", "drift"))

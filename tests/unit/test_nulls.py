@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from drifting_sessions import NONE, examine, session, stages_of
+from drifting_sessions import NONE, examine, respond_as, session, stages_of
 from small_sessions import binned_session
 
 from nwbglm.comparison.tested import gather_tests
@@ -68,13 +68,7 @@ def test_every_draw_of_a_refit_is_that_of_two_fits_by_the_engine(statistic, own)
 @pytest.mark.parametrize("observations", sorted(MODELS))
 def test_refits_of_every_observation_model_find_the_effect(observations):
     binned = session(gain=0.5, seed=3, rows=1500, units=4)
-    values = binned["response"].values
-    if observations == "bernoulli":
-        binned["response"] = binned["response"].clip(max=1)
-    elif not MODELS[observations].counts:
-        noise = np.random.default_rng(0).normal(size=values.shape)
-        values = values + noise if observations == "gaussian" else np.exp(0.3 * noise) * (1 + values)
-        binned["response"] = (("time", "unit"), values, {"kind": "continuous", "name": "dF/F", "units": ""})
+    respond_as(binned, observations)
     settings = NONE | {"observations": observations}
     gain = examine(binned, ("drive", "drift"), fit=settings, draws=39, statistic="gain")
     score = examine(binned, ("drive", "drift"), fit=settings, draws=39)
