@@ -88,7 +88,7 @@ def jobs(fields: str = "%A|%j|%T|%C|%m|%b|%l|%P") -> list[dict[str, str]]:
     return [dict(zip(names, line.split("|"), strict=True)) for line in asked.stdout.splitlines()]
 
 
-def wait_for(condition, seconds: float = 300) -> None:
+def wait_for(condition, seconds: float = HOUR) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not condition():

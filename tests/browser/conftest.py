@@ -40,7 +40,7 @@ def browser():
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_script_timeout(120)
+    driver.set_script_timeout(3600)  # after which it must hang
     yield driver
     driver.quit()
 

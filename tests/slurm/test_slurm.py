@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from slurm_cluster import Folder, jobs, wait_for
+from slurm_cluster import HOUR, Folder, jobs, wait_for
 
 STUDY = {
     "study": "small",
@@ -126,7 +126,7 @@ def test_a_cancelled_job_is_tried_again(faults):
     wait_for(begun.exists)
     mine = [job["job"] for job in jobs() if job["state"] == "RUNNING"]
     subprocess.run(["scancel", *mine], check=True)
-    said, _ = process.communicate(timeout=600)
+    said, _ = process.communicate(timeout=HOUR)
     assert process.returncode == 0, said[-3000:]
     assert begun.read_text() == "begun\n" * 2
     assert (faults.path / "long.txt").read_text() == "whole\n"
