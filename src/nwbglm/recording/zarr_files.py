@@ -72,8 +72,13 @@ def _attributes(attributes: dict[str, Any], where: str) -> Attributes:
 
 def _followed(value: Any) -> Any:
     if isinstance(value, dict) and "_REFERENCE" in value:
-        return str(value["_REFERENCE"].get("path", "")).strip("/")
+        return _path(value["_REFERENCE"])
     return value
+
+
+def _path(reference: Any) -> str:
+    """Return the path that a reference names: a text in version 3, a dict with it in version 2."""
+    return str(reference.get("path", "") if isinstance(reference, dict) else reference).strip("/")
 
 
 class ZarrArray(Array):
@@ -169,9 +174,7 @@ class ZarrArray(Array):
             where = f"{self._where}: {self.path}"
             raise UnreadableError(f"its values cannot be read ({as_text(error)})", where=where, mend=mend) from error
         if self.is_reference:
-            told = (one.get("path", "") if isinstance(one, dict) else one for one in values.ravel())
-            flat = [str(one).strip("/") for one in told]
-            return np.array(flat, dtype=object).reshape(values.shape)
+            return np.array([_path(one) for one in values.ravel()], dtype=object).reshape(values.shape)
         if self.is_text:
             texts = [as_text(value) for value in np.ravel(values)]
             return np.array(texts, dtype=object).reshape(values.shape)
@@ -184,7 +187,7 @@ class ZarrArray(Array):
         table = np.empty(values.shape, dtype=kinds)
         for name, _ in kinds:
             column = values[name]
-            table[name] = [str(value).strip("/") for value in column] if name in references else column
+            table[name] = [_path(value) for value in column] if name in references else column
         return table
 
 
@@ -223,10 +226,8 @@ class Zarr2Array(ZarrArray):
         table = np.empty(values.shape, dtype=kinds)
         for place, (name, kind) in enumerate(self._columns):
             column = [row[place] for row in values.ravel()]
-            told = [one.get("path", "") if isinstance(one, dict) else one for one in column]
+            told = [_path(one) for one in column] if kind == "object" else column
             table[name] = np.array(told, dtype=kinds[place][1]).reshape(values.shape)
-            if kind == "object":
-                table[name] = np.array([str(one).strip("/") for one in told], dtype=object).reshape(values.shape)
         return table
 
     def _paths(self, values: np.ndarray) -> np.ndarray:
